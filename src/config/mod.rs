@@ -1,0 +1,350 @@
+//! Configuration: `gateway.toml` and `HUBGATE_…` variables become a [`Config`] that is valid by construction.
+//!
+//! Invariant: no part of a [`Config`] needs checking again, and building one has no effect on the world:
+//! files are read, nothing is created.
+
+use std::{net::SocketAddr, num::NonZeroU32, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
+
+use http::{Method, Uri};
+use ipnet::IpNet;
+
+use crate::{
+    base::{id::ServiceId, secret::Secret, url::PublicUrl},
+    model::{
+        flow::Flows,
+        service::{Profile, Trust},
+    },
+};
+
+/// Everything that an administrator decides.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file that it was read from; messages name it.
+    pub file: PathBuf,
+    /// Scheme, host and port that clients use.
+    pub public_url: PublicUrl,
+    /// Where the gateway keeps what it makes itself: key file, development certificate, by default the database.
+    pub data_dir: PathBuf,
+    /// `[listen]`
+    pub listen: Listen,
+    /// `[tls]`
+    pub tls: Tls,
+    /// `[store]`
+    pub store: StoreUrl,
+    /// `[hub]`
+    pub hub: Hub,
+    /// `[oauth]`
+    pub oauth: OAuth,
+    /// `[limits]`
+    pub limits: Limits,
+    /// `[log]`
+    pub log: Log,
+    /// `[[service]]`
+    pub services: Vec<DeclaredService>,
+    /// `[[upstream]]`
+    pub upstreams: Vec<Upstream>,
+    /// `[[test]]`
+    pub tests: Vec<DecisionTest>,
+}
+
+/// Sockets.
+#[derive(Debug, Clone)]
+pub struct Listen {
+    /// TLS listeners, at least one.
+    pub https: Vec<SocketAddr>,
+    /// Plain listeners that only redirect to `public_url`.
+    pub http: Vec<SocketAddr>,
+    /// `/healthz`, `/readyz`, `/metrics`.
+    pub management: Option<SocketAddr>,
+    /// Peers that may speak for a client by `X-Forwarded-*`. Empty: nobody.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Data-plane threads; `None`: one per core.
+    pub workers: Option<NonZeroUsize>,
+}
+
+/// The certificate.
+#[derive(Debug, Clone)]
+pub enum Tls {
+    /// A self-signed development certificate, kept in `data_dir`.
+    SelfSigned,
+    /// Files of one's own, PEM.
+    Files {
+        /// The chain, leaf first.
+        certificate: PathBuf,
+        /// Its key: PKCS #8, PKCS #1 or SEC1.
+        private_key: PathBuf,
+    },
+}
+
+/// Where the registry lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// A file on this machine.
+    Sqlite(PathBuf),
+}
+
+/// Where the gateway's own endpoints live.
+#[derive(Debug, Clone)]
+pub struct Hub {
+    /// Empty, or `/a/b` in canonical form without a trailing slash.
+    pub path: String,
+}
+
+/// Which flows and checks are offered (hub-contract section 0).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OAuthProfile {
+    /// All of Hub's flows.
+    Hub,
+    /// OAuth 2.1: no implicit, no password, PKCE for all.
+    OAuth21,
+}
+
+/// The authorization server.
+#[derive(Debug, Clone)]
+pub struct OAuth {
+    /// The profile.
+    pub profile: OAuthProfile,
+    /// How long an access token lives.
+    pub access_token_ttl: Duration,
+    /// How long a refresh token lives.
+    pub refresh_token_ttl: Duration,
+    /// How long an authorization code lives.
+    pub code_ttl: Duration,
+    /// How long a spent refresh token returns the same successor.
+    pub refresh_window: Duration,
+    /// How long the secret before the current one stays accepted.
+    pub secret_grace: Duration,
+    /// How long a signing key signs before the gateway makes the next one; `None`: only by command.
+    pub key_rotation: Option<Duration>,
+}
+
+/// How often something may happen: `"100/s"`, `"30/m"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many.
+    pub count: NonZeroU32,
+    /// Within this time; also the burst.
+    pub per: Duration,
+}
+
+/// Rates, sizes, timeouts.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// From accept to the end of the TLS handshake.
+    pub handshake_timeout: Duration,
+    /// From the first byte of a request's head to its last.
+    pub header_timeout: Duration,
+    /// Between two pieces of a request body.
+    pub body_timeout: Duration,
+    /// How long a client may leave the answer unread.
+    pub write_timeout: Duration,
+    /// How long a connection may be without a request.
+    pub idle_timeout: Duration,
+    /// How long answers in flight may take after SIGTERM.
+    pub drain_timeout: Duration,
+    /// Bytes of a request's head.
+    pub max_header_size: usize,
+    /// Number of header fields.
+    pub max_headers: usize,
+    /// Bytes of a request body that is forwarded; an upstream may set its own.
+    pub max_body_size: u64,
+    /// Open client connections, all workers together.
+    pub max_connections: usize,
+    /// Concurrent HTTP/2 streams of a connection.
+    pub max_streams: u32,
+    /// Remembered verdicts on tokens.
+    pub token_cache: usize,
+    /// Requests of one source; `None`: unlimited.
+    pub requests_per_source: Option<Rate>,
+    /// Refused credentials (tokens and client secrets) of one source, after which it gets 429; `None`: unlimited.
+    pub rejections_per_source: Option<Rate>,
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The log.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// Text or JSON.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug`, `trace`.
+    pub level: tracing::Level,
+    /// Whether access and decision lines are written.
+    pub access: bool,
+}
+
+/// A service that the file declares.
+#[derive(Debug, Clone)]
+pub struct DeclaredService {
+    /// Its id.
+    pub id: ServiceId,
+    /// Its name.
+    pub name: String,
+    /// What it may do.
+    pub trust: Trust,
+    /// What it says of itself.
+    pub profile: Profile,
+    /// Its secret; `None`: made by `hubgate service rotate-secret`.
+    pub secret: Option<Secret>,
+}
+
+/// Where requests for a service go.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    /// Id or name of the service that a token must have in scope. Names are resolved against the registry.
+    pub service: String,
+    /// Only for this host (lower case, without port); `None`: any.
+    pub host: Option<String>,
+    /// Canonical path prefix, `/youtrack`; `/` for everything.
+    pub path: String,
+    /// Origins, at least one.
+    pub to: Vec<Target>,
+    /// Whether `path` is taken off before forwarding.
+    pub strip_path: bool,
+    /// What the upstream gets as `Authorization`.
+    pub credential: Credential,
+    /// How long until the upstream's answer begins, and between two pieces of it.
+    pub timeout: Duration,
+    /// How long until a connection stands.
+    pub connect_timeout: Duration,
+    /// Idle connections kept per worker and target.
+    pub max_idle: usize,
+    /// Bytes of a request body, if other than `limits.max_body_size`.
+    pub max_body_size: Option<u64>,
+    /// CA certificates (PEM file) for `https` targets; `None`: the system's.
+    pub ca: Option<PathBuf>,
+    /// First match wins; what matches none needs a token with the service in scope.
+    pub rules: Vec<Rule>,
+}
+
+/// One origin of an upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// `http` or `https`, host and port, no path.
+    pub uri: Uri,
+    /// Whether it is `https`.
+    pub tls: bool,
+    /// Host without brackets.
+    pub host: Arc<str>,
+    /// Port.
+    pub port: u16,
+}
+
+/// What an upstream gets as `Authorization` (surface: "What an upstream receives").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credential {
+    /// A short-lived token of ours for this service alone.
+    Scoped,
+    /// The client's own.
+    Pass,
+    /// Nothing.
+    None,
+}
+
+/// An exception to "a token with this service in scope".
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// Which paths.
+    pub path: PathPattern,
+    /// Which methods; empty: all.
+    pub methods: Vec<Method>,
+    /// Who may.
+    pub access: Access,
+    /// One of these groups, when not empty.
+    pub groups: Vec<String>,
+    /// One of these users (id or login), when not empty.
+    pub users: Vec<String>,
+    /// One of these client services (id), when not empty.
+    pub clients: Vec<ServiceId>,
+    /// These services (id or name) in scope too.
+    pub scope: Vec<String>,
+}
+
+/// Who may pass where a rule matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody.
+    Public,
+    /// A token with the service in scope.
+    Token,
+}
+
+/// A path in canonical form: segments, `*` for one segment, a final `**` for any number, none included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathPattern {
+    /// The segments before `**`.
+    pub segments: Vec<Segment>,
+    /// Whether it ends in `**`.
+    pub open: bool,
+}
+
+/// One segment of a pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Segment {
+    /// This text.
+    Literal(String),
+    /// Any one segment.
+    Any,
+}
+
+/// A request and the decision that it must get, run by `hubgate check`.
+#[derive(Debug, Clone)]
+pub struct DecisionTest {
+    /// Where it stands in the file, 1-based, for the report.
+    pub line: usize,
+    /// The method.
+    pub method: Method,
+    /// The host, when the request names one.
+    pub host: Option<String>,
+    /// The path as a client would send it.
+    pub path: String,
+    /// The token, if the request carries one.
+    pub token: Option<TestToken>,
+    /// What must come of it.
+    pub expect: Expectation,
+}
+
+/// The token of a [`DecisionTest`].
+#[derive(Debug, Clone)]
+pub struct TestToken {
+    /// The client service; `None`: some client.
+    pub client: Option<ServiceId>,
+    /// Ids or names of services in scope.
+    pub scope: Vec<String>,
+}
+
+/// The decision that a [`DecisionTest`] expects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expectation {
+    /// Forwarded, with a token.
+    Allowed,
+    /// 403.
+    Forbidden,
+    /// 401.
+    Unauthorized,
+    /// Forwarded, whoever asks.
+    Public,
+    /// 404.
+    NoRoute,
+    /// 400.
+    BadRequest,
+}
+
+/// Flows that a profile allows.
+#[must_use]
+pub fn allowed_flows(profile: OAuthProfile) -> Flows {
+    use crate::model::flow::Flow;
+    match profile {
+        OAuthProfile::Hub => Flows::all(),
+        OAuthProfile::OAuth21 => {
+            [Flow::AuthorizationCode, Flow::RefreshToken, Flow::ClientCredentials].into_iter().collect()
+        }
+    }
+}

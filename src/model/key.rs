@@ -1,0 +1,88 @@
+//! Signing keys and their life: active while they sign, retired while what they signed may still live, then gone.
+
+use std::{fmt, time::Duration};
+
+use crate::base::{id::KeyId, time::Timestamp};
+
+/// The signature algorithms that keys are made for (RFC 7518 section 3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    /// ECDSA on P-256 with SHA-256.
+    Es256,
+}
+
+impl Algorithm {
+    /// The name in `alg`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Es256 => "ES256",
+        }
+    }
+
+    /// The algorithm of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        (name == "ES256").then_some(Self::Es256)
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Where a key is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyState {
+    /// Signs and verifies.
+    Active,
+    /// Only verifies, until the given moment.
+    Retired {
+        /// From here on nothing that it signed can be alive.
+        until: Timestamp,
+    },
+}
+
+/// A signing key as the store keeps it: the private part sealed under the key file.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SigningKeyRecord {
+    /// `kid`.
+    pub id: KeyId,
+    /// What it signs with.
+    pub algorithm: Algorithm,
+    /// The PKCS #8 document, sealed (see `crypto::seal`), bound to the id.
+    pub sealed: Vec<u8>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Where it is in its life.
+    pub state: KeyState,
+}
+
+impl SigningKeyRecord {
+    /// The key after its retirement at `now`: it verifies for as long as a token that it signed may live.
+    #[must_use]
+    pub fn retire(self, now: Timestamp, longest_token_life: Duration) -> Self {
+        Self { state: KeyState::Retired { until: now.plus(longest_token_life) }, ..self }
+    }
+
+    /// Whether it may still verify at `now`.
+    #[must_use]
+    pub fn is_usable(&self, now: Timestamp) -> bool {
+        match self.state {
+            KeyState::Active => true,
+            KeyState::Retired { until } => now < until,
+        }
+    }
+}
+
+impl fmt::Debug for SigningKeyRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningKeyRecord")
+            .field("id", &self.id)
+            .field("algorithm", &self.algorithm)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,28 @@
+//! Revocations: which tokens are dead before their time.
+//!
+//! Invariant: a revocation is kept until everything that it kills would have expired anyway.
+
+use crate::base::{
+    id::{ServiceId, TokenId},
+    time::Timestamp,
+};
+
+/// What a revocation names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum RevocationTarget {
+    /// One access token, by its `jti`.
+    Token(TokenId),
+    /// Every token that a service obtained (`client_id`), up to the moment of the revocation.
+    Client(ServiceId),
+}
+
+/// One revocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    /// What is dead.
+    pub target: RevocationTarget,
+    /// When it was revoked: of a client, tokens issued up to here are dead, later ones are not.
+    pub revoked: Timestamp,
+    /// When the record may be forgotten.
+    pub expires: Timestamp,
+}

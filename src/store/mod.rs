@@ -1,0 +1,138 @@
+//! What the gateway keeps across restarts, as narrow traits whose docs are the contract that `conformance` holds every store to.
+//!
+//! Invariants: a write that was acknowledged survives `kill -9`; a method either does all that it says or nothing;
+//! nothing that is read from here is a usable secret.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::{
+    base::{
+        id::{KeyId, ServiceId},
+        time::Timestamp,
+    },
+    model::{key::SigningKeyRecord, revocation::Revocation, service::Service},
+};
+
+/// Why a store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another record already has this value. The caller's fault; do not retry.
+    #[error("another {what} already has this {field}")]
+    Conflict {
+        /// The kind of record, `"service"`.
+        what: &'static str,
+        /// The field that must be unique, `"id"` or `"name"`.
+        field: &'static str,
+    },
+    /// There is no such record. The caller's fault; do not retry.
+    #[error("there is no such {what}")]
+    NotFound {
+        /// The kind of record.
+        what: &'static str,
+    },
+    /// Busy, full or unreachable for now. Nobody's fault; retrying later may help.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// The data or the schema is not what it should be. Retrying does not help.
+    #[error("the store is damaged or not ours: {0}")]
+    Damaged(String),
+}
+
+/// The result of a store's method.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// Services.
+#[async_trait]
+pub trait ServiceStore: Send + Sync {
+    /// All services in the order of their names (case-insensitive), then ids.
+    async fn list_services(&self) -> Result<Vec<Service>>;
+
+    /// The service with this id.
+    async fn find_service(&self, id: &ServiceId) -> Result<Option<Service>>;
+
+    /// Adds a service.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when another has its id or (case-insensitively) its name; nothing is written then.
+    async fn register_service(&self, service: &Service) -> Result<()>;
+
+    /// Replaces the service with the same id, secrets included.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is none; [`StoreError::Conflict`] on its name.
+    async fn update_service(&self, service: &Service) -> Result<()>;
+
+    /// Removes a service and, in the same transaction, records the revocation of what it obtained.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is none; the revocation is not recorded then.
+    async fn remove_service(&self, id: &ServiceId, revocation: &Revocation) -> Result<()>;
+}
+
+/// Signing keys.
+#[async_trait]
+pub trait KeyStore: Send + Sync {
+    /// All keys, the newest first.
+    async fn list_keys(&self) -> Result<Vec<SigningKeyRecord>>;
+
+    /// Adds the first key of its algorithm, unless there is an active one already: then nothing is written.
+    /// Two gateways that start at once on one store thus agree on a single key. Returns whether it was added.
+    async fn add_first_key(&self, key: &SigningKeyRecord) -> Result<bool>;
+
+    /// Adds `key` as the active key of its algorithm and, in the same transaction, retires those that were
+    /// active, to verify until `retired_until`.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when a key has this id already; nothing is written then.
+    async fn rotate_key(&self, key: &SigningKeyRecord, retired_until: Timestamp) -> Result<()>;
+
+    /// Replaces a key's sealed bytes, for a change of the sealing key.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is none.
+    async fn reseal_key(&self, id: &KeyId, sealed: &[u8]) -> Result<()>;
+
+    /// Removes retired keys whose time has come. Returns how many.
+    async fn purge_keys(&self, now: Timestamp) -> Result<u64>;
+}
+
+/// Revocations.
+#[async_trait]
+pub trait RevocationStore: Send + Sync {
+    /// Records a revocation. A second one of the same target keeps the later `revoked` and the later `expires`.
+    async fn revoke(&self, revocation: &Revocation) -> Result<()>;
+
+    /// All revocations that have not expired at `now`.
+    async fn list_revocations(&self, now: Timestamp) -> Result<Vec<Revocation>>;
+
+    /// Forgets those that have expired at `now`. Returns how many.
+    async fn purge_revocations(&self, now: Timestamp) -> Result<u64>;
+}
+
+/// How a running gateway notices what another process (a command, another node) has written.
+#[async_trait]
+pub trait ChangeFeed: Send + Sync {
+    /// Numbers that grow with every committed change; equal numbers mean that nothing has changed. Cheap.
+    async fn versions(&self) -> Result<Versions>;
+}
+
+/// The state of the change counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Versions {
+    /// Changes of services.
+    pub services: i64,
+    /// Changes of signing keys.
+    pub keys: i64,
+    /// Changes of revocations, purges apart.
+    pub revocations: i64,
+}
+
+/// All of it; what a concrete store implements.
+pub trait Store: ServiceStore + KeyStore + RevocationStore + ChangeFeed {}
+
+impl<T: ServiceStore + KeyStore + RevocationStore + ChangeFeed> Store for T {}
+
+/// A store that is shared by the control plane's tasks.
+pub type SharedStore = Arc<dyn Store>;

@@ -1,0 +1,285 @@
+//! A gateway in this process, with its own folder, ports chosen by the system, and a configuration that tests vary.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use hubgate::{
+    app::{Running, Seams},
+    base::{
+        random::SystemRandom,
+        time::{Clock, ManualClock, SystemClock},
+    },
+    config::{self, Config},
+};
+use tempfile::TempDir;
+
+use super::{
+    answer::Answer,
+    client::{Client, Request},
+    raw::RawClient,
+    upstream::Upstream,
+};
+
+/// The token endpoint.
+pub(crate) const TOKEN: &str = "/hub/api/rest/oauth2/token";
+/// The JWKS endpoint.
+pub(crate) const KEYS: &str = "/hub/api/rest/oauth2/keys";
+/// The address that the configuration names, which no answer may take from a request.
+pub(crate) const PUBLIC_URL: &str = "https://gateway.example:8443";
+
+/// The configuration in the making.
+pub(crate) struct Setup {
+    sections: BTreeMap<String, BTreeMap<String, String>>,
+    tables: String,
+    clock: Arc<dyn Clock>,
+    folder: TempDir,
+}
+
+impl Setup {
+    fn new() -> Self {
+        let mut setup = Self {
+            sections: BTreeMap::new(),
+            tables: String::new(),
+            clock: Arc::new(SystemClock),
+            folder: tempfile::tempdir().unwrap(),
+        };
+        setup
+            .set("", "public_url", &format!("{PUBLIC_URL:?}"))
+            .set("listen", "https", r#"["127.0.0.1:0"]"#)
+            .set("listen", "management", r#""127.0.0.1:0""#)
+            .set("listen", "workers", "1")
+            .set("limits", "requests_per_source", r#""off""#)
+            .set("limits", "rejections_per_source", r#""off""#)
+            .set("log", "level", r#""error""#);
+        setup.set("", "data_dir", r#""data""#);
+        setup
+    }
+
+    /// Sets `key` of `[section]` (or on top, for an empty section) to this piece of TOML.
+    pub(crate) fn set(&mut self, section: &str, key: &str, value: &str) -> &mut Self {
+        self.sections.entry(section.to_owned()).or_default().insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Declares a trusted service with a secret. Its name is `"<id> by name"`.
+    pub(crate) fn service(&mut self, id: &str, secret: &str) -> &mut Self {
+        self.service_with(id, &format!("secret = {secret:?}"))
+    }
+
+    /// Declares a service with these further lines.
+    pub(crate) fn service_with(&mut self, id: &str, lines: &str) -> &mut Self {
+        self.tables.push_str(&format!("\n[[service]]\nid = {id:?}\nname = \"{id} by name\"\n{lines}\n"));
+        self
+    }
+
+    /// Forwards `path` to an upstream, with these further lines.
+    pub(crate) fn route(&mut self, service: &str, path: &str, to: &Upstream, lines: &str) -> &mut Self {
+        self.route_to(service, path, &[to.origin()], lines)
+    }
+
+    /// Forwards `path` to these origins, with these further lines.
+    pub(crate) fn route_to(&mut self, service: &str, path: &str, to: &[String], lines: &str) -> &mut Self {
+        self.tables.push_str(&format!(
+            "\n[[upstream]]\nservice = {service:?}\npath = {path:?}\nto = {to:?}\n{lines}\n"
+        ));
+        self
+    }
+
+    /// A clock that the test moves, beginning at the real time.
+    pub(crate) fn manual_clock(&mut self) -> Arc<ManualClock> {
+        let clock = Arc::new(ManualClock::at(SystemClock.now()));
+        self.clock = Arc::clone(&clock) as Arc<dyn Clock>;
+        clock
+    }
+
+    /// The gateway's folder; `gateway.toml` will be in it.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The routes and services that most tests share: `/public` open to all, `/api` for `alpha`, `/admin` for `beta`;
+    /// `machine` is a client.
+    pub(crate) fn standard(&mut self, upstream: &Upstream) -> &mut Self {
+        self.service("open", "open-secret")
+            .service("alpha", "alpha-secret")
+            .service("beta", "beta-secret")
+            .service("machine", "machine-secret")
+            .route(
+                "open",
+                "/public",
+                upstream,
+                "[[upstream.rule]]\npath = \"/public/**\"\naccess = \"public\"",
+            )
+            .route("alpha", "/api", upstream, "")
+            .route("beta", "/admin", upstream, "")
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for (section, keys) in &self.sections {
+            if !section.is_empty() {
+                text.push_str(&format!("\n[{section}]\n"));
+            }
+            for (key, value) in keys {
+                text.push_str(&format!("{key} = {value}\n"));
+            }
+        }
+        text + &self.tables
+    }
+
+    /// Writes `gateway.toml` and hands the folder over.
+    pub(crate) fn write(self) -> (PathBuf, TempDir) {
+        let path = self.folder.path().join("gateway.toml");
+        std::fs::write(&path, self.text()).unwrap();
+        (path, self.folder)
+    }
+}
+
+/// Reads a configuration as `serve` does, without an environment.
+pub(crate) fn load(path: &Path) -> Result<Config, String> {
+    config::load(path, &|_| None).map_err(|problems| problems.to_string())
+}
+
+/// A running gateway. Dropping it stops it.
+pub(crate) struct Gateway {
+    running: Option<Running>,
+    address: SocketAddr,
+    management: SocketAddr,
+    path: PathBuf,
+    folder: TempDir,
+}
+
+impl Gateway {
+    /// Starts one.
+    pub(crate) fn start(configure: impl FnOnce(&mut Setup)) -> Self {
+        let mut setup = Setup::new();
+        configure(&mut setup);
+        let clock = Arc::clone(&setup.clock);
+        let (path, folder) = setup.write();
+        let config = load(&path).unwrap_or_else(|problems| panic!("the test's configuration:\n{problems}"));
+        let seams = Seams { clock, random: Arc::new(SystemRandom) };
+        let running = hubgate::app::start(config, seams).unwrap_or_else(|e| panic!("{e}"));
+        let address = running.https()[0];
+        let management = running.management().expect("a management listener");
+        Self { running: Some(running), address, management, path, folder }
+    }
+
+    /// Starts one with [`Setup::standard`] routes to a new upstream.
+    pub(crate) fn standard() -> (Self, Upstream) {
+        let upstream = Upstream::start();
+        let gateway = Self::start(|setup| {
+            setup.standard(&upstream);
+        });
+        (gateway, upstream)
+    }
+
+    /// A configuration that is written but not started, for commands.
+    pub(crate) fn prepare(configure: impl FnOnce(&mut Setup)) -> (PathBuf, TempDir) {
+        let mut setup = Setup::new();
+        configure(&mut setup);
+        setup.write()
+    }
+
+    /// Where it listens for clients.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `gateway.toml`.
+    pub(crate) fn config_path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its folder.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// An ordinary client.
+    pub(crate) const fn client(&self) -> Client {
+        Client::new(self.address)
+    }
+
+    /// One request over a connection of its own.
+    pub(crate) fn send(&self, request: &Request) -> Answer {
+        self.client().send(request)
+    }
+
+    /// A connection for exact bytes.
+    pub(crate) fn raw(&self) -> RawClient {
+        RawClient::connect(self.address)
+    }
+
+    /// GET at the management listener.
+    pub(crate) fn management(&self, path: &str) -> (u16, String) {
+        super::process::plain_get(self.management, path)
+    }
+
+    /// Reads a configuration from this text and takes it over.
+    pub(crate) fn reload(&self, text: &str) -> Result<(), String> {
+        std::fs::write(&self.path, text).unwrap();
+        let config = load(&self.path)?;
+        self.running().reload(config).map_err(|e| e.to_string())
+    }
+
+    /// The text of `gateway.toml`.
+    pub(crate) fn config_text(&self) -> String {
+        std::fs::read_to_string(&self.path).unwrap()
+    }
+
+    /// Drains and stops.
+    pub(crate) fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop();
+        }
+    }
+
+    fn running(&self) -> &Running {
+        self.running.as_ref().expect("it runs")
+    }
+
+    /// A token by client credentials.
+    pub(crate) fn token(&self, client: &str, secret: &str, scope: &str) -> String {
+        let request = Request::form(TOKEN, &format!("grant_type=client_credentials&scope={scope}"));
+        let answer = self.send(&request.basic(client, secret));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()["access_token"].as_str().expect("an access token").to_owned()
+    }
+
+    /// A token of `machine` for these services.
+    pub(crate) fn machine_token(&self, scope: &str) -> String {
+        self.token("machine", "machine-secret", scope)
+    }
+
+    /// An innocent request on a connection of its own is forwarded and answered as it should be, and nothing else
+    /// has reached the upstream in the meantime.
+    pub(crate) fn assert_innocent(&self, upstream: &Upstream, after: &str) {
+        let answer = self.send(&Request::get("/public/innocent?after=attack").header("X-Marker", "innocent"));
+        assert_eq!(answer.status, 200, "the innocent request after {after}: {}", answer.text());
+        let body = answer.json();
+        assert_eq!(body["target"], "/public/innocent?after=attack", "after {after}");
+        assert_eq!(body["headers"]["x-marker"], "innocent", "after {after}");
+        let seen: Vec<String> = upstream.take().iter().map(super::Recorded::line).collect();
+        assert_eq!(seen, ["GET /public/innocent?after=attack HTTP/1.1"], "what the upstream got after {after}");
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Tries until it holds; fails after five seconds.
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(5);
+    while !holds() {
+        assert!(std::time::Instant::now() < deadline, "{what}: not within five seconds");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -352,7 +352,7 @@ fn tokens_in_queries_are_refused_and_bodies_are_not_searched() {
         }
         gateway.assert_innocent(&upstream, &query);
     }
-    for query in ["x=access_token", "my_access_token=1", "access_token_x=1", "q=a?access_token=1", "Access_Token=1"] {
+    for query in ["x=access_token", "my_access_token=1", "access_token_x=1", "q=a?access_token=1"] {
         let answer = gateway.send(&Request::get(&format!("/api/x?{query}")).bearer(&token));
         assert_eq!(answer.status, 200, "{query} is an ordinary parameter");
         assert_eq!(upstream.take().remove(0).target(), format!("/api/x?{query}"));
@@ -373,16 +373,17 @@ fn the_bearer_grammar() {
         let answer = gateway.send(&Request::get("/api/x").header("Authorization", &format!("{scheme} {token}")));
         assert_eq!(answer.status, 200, "{scheme}");
     }
-    // Blanks around a field's value are no part of it (RFC 9110 section 5.5).
-    let trailing = gateway.send(&Request::get("/api/x").header("Authorization", &format!("Bearer {token}  ")));
-    assert_eq!(trailing.status, 200);
+    // RFC 6750 section 2.1 allows several blanks; those around a field's value are no part of it (RFC 9110 section 5.5).
+    for value in [format!("Bearer   {token}"), format!("Bearer {token}  ")] {
+        assert_eq!(gateway.send(&Request::get("/api/x").header("Authorization", &value)).status, 200);
+    }
     upstream.take();
     let header = |value: Vec<u8>| [b"GET /api/x HTTP/1.1\r\nHost: localhost\r\nAuthorization: ", &value[..], b"\r\n\r\n"].concat();
     let cases: Vec<(&str, Vec<u8>, &[u16])> = vec![
         ("empty", b"".to_vec(), &[400, 401]),
         ("scheme alone", b"Bearer".to_vec(), &[400]),
         ("scheme and blank", b"Bearer ".to_vec(), &[400]),
-        ("two blanks", format!("Bearer  {token}").into(), &[400, 401]),
+        ("a blank and a tab", format!("Bearer \t{token}").into(), &[400, 401]),
         ("a tab", format!("Bearer\t{token}").into(), &[400, 401]),
         ("two tokens", format!("Bearer {token} {token}").into(), &[400, 401]),
         ("quoted", format!("Bearer \"{token}\"").into(), &[400, 401]),

@@ -16,11 +16,14 @@ use hubgate::{
     },
     config::{self, Config},
 };
+use hubgate::crypto::seal::SealingKey;
+use sqlx::Connection as _;
 use tempfile::TempDir;
 
 use super::{
     answer::Answer,
     client::{Client, Request},
+    forge, process,
     raw::RawClient,
     upstream::Upstream,
 };
@@ -73,7 +76,12 @@ impl Setup {
 
     /// Declares a service with these further lines.
     pub(crate) fn service_with(&mut self, id: &str, lines: &str) -> &mut Self {
-        self.tables.push_str(&format!("\n[[service]]\nid = {id:?}\nname = \"{id} by name\"\n{lines}\n"));
+        self.named_service(id, &format!("{id} by name"), lines)
+    }
+
+    /// Declares a service under this name, with these further lines.
+    pub(crate) fn named_service(&mut self, id: &str, name: &str, lines: &str) -> &mut Self {
+        self.tables.push_str(&format!("\n[[service]]\nid = {id:?}\nname = {name:?}\n{lines}\n"));
         self
     }
 
@@ -217,7 +225,7 @@ impl Gateway {
 
     /// GET at the management listener.
     pub(crate) fn management(&self, path: &str) -> (u16, String) {
-        super::process::plain_get(self.management, path)
+        process::plain_get(self.management, path)
     }
 
     /// Reads a configuration from this text and takes it over.
@@ -266,6 +274,50 @@ impl Gateway {
         assert_eq!(body["headers"]["x-marker"], "innocent", "after {after}");
         let seen: Vec<String> = upstream.take().iter().map(super::Recorded::line).collect();
         assert_eq!(seen, ["GET /public/innocent?after=attack HTTP/1.1"], "what the upstream got after {after}");
+    }
+
+    /// The key that signs, taken out of the store with the key file beside it, as only the gateway's owner can.
+    pub(crate) fn signing_key(&self) -> forge::Key {
+        let data = self.folder.path().join("data");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (kid, sealed): (String, Vec<u8>) = runtime.block_on(async {
+            let url = format!("sqlite:{}?mode=ro", data.join("hubgate.db").display());
+            let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
+            sqlx::query_as("SELECT id, sealed FROM signing_keys WHERE retired_until IS NULL")
+                .fetch_one(&mut database)
+                .await
+                .unwrap()
+        });
+        let files = std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path());
+        let opened = files.filter_map(|path| {
+            let bytes: [u8; 32] = std::fs::read(path).ok()?.try_into().ok()?;
+            SealingKey::new(&bytes).ok()?.open(&kid, &sealed).ok()
+        });
+        forge::Key::from_pkcs8(&opened.last().expect("a key file in the data folder"))
+    }
+
+    /// Runs a command of the program on this gateway's configuration, while it runs.
+    pub(crate) fn command(&self, arguments: &[&str]) -> String {
+        let path = self.path.display().to_string();
+        let arguments = [arguments, &["--config", &path]].concat();
+        let output = process::run(&arguments, self.folder());
+        assert!(output.status.success(), "{arguments:?}: {}", process::written(&output));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs a command that prints a new secret, and returns that.
+    pub(crate) fn secret_of(&self, arguments: &[&str]) -> String {
+        let printed = self.command(&[arguments, &["--json"]].concat());
+        let printed: serde_json::Value = serde_json::from_str(&printed).unwrap_or_else(|e| panic!("{e}: {printed}"));
+        printed["secret"].as_str().unwrap_or_else(|| panic!("no secret in {printed}")).to_owned()
+    }
+
+    /// Registers a trusted service by command and waits until the gateway knows it. Returns its id and secret.
+    pub(crate) fn register(&self, id: &str) -> (String, String) {
+        let secret = self.secret_of(&["service", "add", "--id", id, "--name", id]);
+        let form = Request::form(TOKEN, "grant_type=client_credentials&scope=alpha").basic(id, &secret);
+        eventually("the gateway knows the new service", || self.send(&form).status == 200);
+        (id.to_owned(), secret)
     }
 }
 

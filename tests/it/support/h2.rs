@@ -128,6 +128,16 @@ impl H2 {
         }
     }
 
+    /// Waits until a DATA frame of the stream holds `text`; what came before it is forgotten.
+    pub(crate) fn wait_for(&mut self, stream: u32, text: &[u8]) {
+        loop {
+            let (kind, _, on, payload) = self.next_frame().expect("the connection lives");
+            if kind == DATA && on == stream && payload.windows(text.len()).any(|w| w == text) {
+                return;
+            }
+        }
+    }
+
     /// Whether the gateway ends the connection within `wait`.
     pub(crate) fn closes_within(&mut self, wait: Duration) -> bool {
         let rest = self.connection.rest(wait);

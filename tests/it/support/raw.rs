@@ -129,6 +129,14 @@ impl RawClient {
         self.closed && self.buffer.is_empty()
     }
 
+    /// Waits until what has come holds `text`, and leaves it to be read.
+    pub(crate) fn wait_for(&mut self, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.buffer.windows(text.len()).any(|w| w == text.as_bytes()) {
+            assert!(self.fill(deadline), "{text:?} never came: {:?}", String::from_utf8_lossy(&self.buffer));
+        }
+    }
+
     /// Everything that still comes until the connection closes or is silent for `wait`.
     pub(crate) fn rest(&mut self, wait: Duration) -> Vec<u8> {
         while self.fill(Instant::now() + wait) {}

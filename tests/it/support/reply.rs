@@ -21,8 +21,10 @@ pub(crate) enum Reply {
     AfterContinue(Vec<u8>),
     /// The request's body, chunk by chunk as it comes in.
     Echo,
-    /// Never anything.
+    /// Never anything, though the request is read.
     Hang,
+    /// Never anything, and the body is not even read.
+    Stall,
     /// The default: 200 with JSON about the request.
     Describe,
 }

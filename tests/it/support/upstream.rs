@@ -125,6 +125,7 @@ struct Shared {
     connections: AtomicUsize,
     open: AtomicUsize,
     accepted_bytes: AtomicUsize,
+    written_bytes: AtomicUsize,
     tls: Option<Arc<ServerConfig>>,
 }
 
@@ -157,6 +158,7 @@ impl Upstream {
             connections: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
             accepted_bytes: AtomicUsize::new(0),
+            written_bytes: AtomicUsize::new(0),
             tls,
         });
         let for_thread = Arc::clone(&shared);
@@ -213,6 +215,11 @@ impl Upstream {
     /// How many bytes were read so far, all connections together.
     pub(crate) fn accepted_bytes(&self) -> usize {
         self.shared.accepted_bytes.load(Ordering::SeqCst)
+    }
+
+    /// How many bytes of answers the gateway has taken so far.
+    pub(crate) fn written_bytes(&self) -> usize {
+        self.shared.written_bytes.load(Ordering::SeqCst)
     }
 
     /// The requests since the last call, forgetting them (their invariant was checked when they came).
@@ -326,6 +333,12 @@ impl Connection<'_> {
             Reply::BeforeBody(bytes) => self.write(bytes)?,
             Reply::AfterContinue(_) => self.write(b"HTTP/1.1 100 Continue\r\n\r\n")?,
             Reply::Echo => self.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?,
+            Reply::Stall => {
+                while !self.shared.stop.load(Ordering::SeqCst) {
+                    thread::sleep(TICK);
+                }
+                return None;
+            }
             _ => {}
         }
         let head = request.head.clone();
@@ -358,6 +371,7 @@ impl Connection<'_> {
                 }
                 Some(())
             }
+            Reply::Stall => None,
             Reply::Hang => {
                 while self.fill().is_some() {}
                 None
@@ -430,7 +444,11 @@ impl Connection<'_> {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Option<()> {
-        self.stream.write_all(bytes).and_then(|()| self.stream.flush()).ok()
+        for piece in bytes.chunks(64 * 1024) {
+            self.stream.write_all(piece).and_then(|()| self.stream.flush()).ok()?;
+            self.shared.written_bytes.fetch_add(piece.len(), Ordering::SeqCst);
+        }
+        Some(())
     }
 
     fn fill(&mut self) -> Option<()> {

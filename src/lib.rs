@@ -4,4 +4,5 @@ pub mod base;
 pub mod config;
 pub mod crypto;
 pub mod model;
+pub mod oauth;
 pub mod store;

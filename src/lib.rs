@@ -1,5 +1,6 @@
 //! hubgate: a reverse-proxy authentication gateway that speaks the OAuth 2.0 protocol of JetBrains Hub.
 
+pub mod access;
 pub mod base;
 pub mod config;
 pub mod crypto;

@@ -88,8 +88,12 @@ fn bodies_flow_in_both_directions_at_once() {
     assert_eq!((answer.text().as_str(), answer.complete), ("firstsecondthird", true));
 
     let mut two = H2::connect(gateway.address());
-    let head: [h2::Field<'_>; 4] =
-        [(b":method", b"POST"), (b":scheme", b"https"), (b":authority", b"localhost"), (b":path", b"/public/x")];
+    let head: [h2::Field<'_>; 4] = [
+        (b":method", b"POST"),
+        (b":scheme", b"https"),
+        (b":authority", b"localhost"),
+        (b":path", b"/public/x"),
+    ];
     two.headers(1, &head, false);
     for word in [&b"first"[..], b"second"] {
         two.data(1, word, false);
@@ -138,7 +142,10 @@ fn pressure_travels_back() {
         }
     });
     let accepted = settled(&|| sent.load(Ordering::SeqCst));
-    assert!(accepted > 0 && accepted < BUFFERS, "the gateway took {accepted} bytes for an upstream that does not read");
+    assert!(
+        accepted > 0 && accepted < BUFFERS,
+        "the gateway took {accepted} bytes for an upstream that does not read"
+    );
     // Ending both sides lets the sender see an error.
     drop(upstream);
     drop(gateway);
@@ -211,7 +218,14 @@ fn what_passes_unchanged() {
     gateway.send(&request);
     let seen = upstream.take().remove(0);
     assert_eq!(seen.all("x-own"), ["1", "2"]);
-    for (name, value) in [("accept", "a/b"), ("accept-encoding", "gzip, br"), ("user-agent", "test/1"), ("if-none-match", "\"x\""), ("range", "bytes=0-1"), ("origin", "https://app.example")] {
+    for (name, value) in [
+        ("accept", "a/b"),
+        ("accept-encoding", "gzip, br"),
+        ("user-agent", "test/1"),
+        ("if-none-match", "\"x\""),
+        ("range", "bytes=0-1"),
+        ("origin", "https://app.example"),
+    ] {
         assert_eq!(seen.header(name).as_deref(), Some(value), "{name}");
     }
     assert_eq!(seen.header("content-length"), None, "a request without a body has no length");
@@ -222,7 +236,8 @@ fn what_passes_unchanged() {
 #[test]
 fn cookie_crumbs_are_joined() {
     let (gateway, upstream) = Gateway::standard();
-    let request = Request::get("/public/x").header("cookie", "a=1").header("cookie", "b=2").header("cookie", "c=3");
+    let request =
+        Request::get("/public/x").header("cookie", "a=1").header("cookie", "b=2").header("cookie", "c=3");
     assert_eq!(gateway.client().send_h2(&[request])[0].status, 200);
     assert_eq!(upstream.take()[0].header("cookie").as_deref(), Some("a=1; b=2; c=3"));
 }
@@ -231,9 +246,13 @@ fn cookie_crumbs_are_joined() {
 fn expectations() {
     let (gateway, upstream) = Gateway::standard();
     let head = |target: &str| {
-        format!("POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+        format!(
+            "POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+        )
     };
-    for reply in [Reply::Describe, Reply::AfterContinue(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec())] {
+    for reply in
+        [Reply::Describe, Reply::AfterContinue(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec())]
+    {
         upstream.reply(reply);
         let mut client = gateway.raw();
         client.send(head("/public/x"));
@@ -262,7 +281,10 @@ fn trailers_come_through_and_carry_no_identity() {
         "HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 42\r\n\r\n",
     ));
     let two = gateway.client().send_h2(&[Request::get("/public/x")]).remove(0);
-    assert_eq!((two.text().as_str(), two.trailers.clone()), ("hello", vec![("x-sum".to_owned(), "42".to_owned())]));
+    assert_eq!(
+        (two.text().as_str(), two.trailers.clone()),
+        ("hello", vec![("x-sum".to_owned(), "42".to_owned())])
+    );
     let one = gateway.send(&Request::get("/public/x").header("TE", "trailers"));
     assert_eq!((one.text().as_str(), one.complete), ("hello", true));
     upstream.take();
@@ -289,10 +311,12 @@ fn an_upstream_that_is_down_or_slow() {
     let upstream = Upstream::start();
     let down = format!("http://127.0.0.1:{}", free_port());
     let gateway = Gateway::start(|setup| {
-        setup
-            .standard(&upstream)
-            .route_to("open", "/down", &[down], OPEN)
-            .route("open", "/slow", &upstream, &format!("timeout = \"400ms\"\n{OPEN}"));
+        setup.standard(&upstream).route_to("open", "/down", &[down], OPEN).route(
+            "open",
+            "/slow",
+            &upstream,
+            &format!("timeout = \"400ms\"\n{OPEN}"),
+        );
     });
     let started = Instant::now();
     let answer = gateway.send(&Request::get("/down/x"));
@@ -300,7 +324,8 @@ fn an_upstream_that_is_down_or_slow() {
     assert!(started.elapsed() < Duration::from_secs(1), "refused connections are told at once");
 
     let slow = |reply: Reply| {
-        upstream.script(move |r| if r.target().starts_with("/slow") { reply.clone() } else { Reply::Describe });
+        upstream
+            .script(move |r| if r.target().starts_with("/slow") { reply.clone() } else { Reply::Describe });
         let started = Instant::now();
         let mut client = gateway.raw();
         client.send(Request::get("/slow/x").bytes());
@@ -335,8 +360,12 @@ fn a_client_that_goes_away_ends_its_upstream_request() {
     drop(client);
     eventually("the upstream's connection ends", || upstream.open_connections() == 0);
     let mut stream = H2::connect(gateway.address());
-    let head: [h2::Field<'_>; 4] =
-        [(b":method", b"GET"), (b":scheme", b"https"), (b":authority", b"localhost"), (b":path", b"/public/y")];
+    let head: [h2::Field<'_>; 4] = [
+        (b":method", b"GET"),
+        (b":scheme", b"https"),
+        (b":authority", b"localhost"),
+        (b":path", b"/public/y"),
+    ];
     stream.headers(1, &head, true);
     eventually("the request arrives", || upstream.count() == 2);
     stream.frame(h2::RST_STREAM, 0, 1, &8_u32.to_be_bytes());
@@ -368,7 +397,11 @@ fn upstreams_behind_tls() {
         let answer = gateway.send(&Request::get(path));
         assert_eq!((answer.status, answer.error().as_str()), (502, "bad_gateway"), "{path}");
     }
-    assert_eq!((good.count(), foreign.count(), misnamed.count()), (0, 0, 0), "nothing is sent to whom is not trusted");
+    assert_eq!(
+        (good.count(), foreign.count(), misnamed.count()),
+        (0, 0, 0),
+        "nothing is sent to whom is not trusted"
+    );
 }
 
 /// The three credentials; the scoped one verifies with the published keys, is for one service, and is not made anew for
@@ -399,17 +432,21 @@ fn what_an_upstream_gets_as_authorization() {
     assert_eq!(authorization("/scoped/y", &token).as_ref(), Some(&scoped), "it is kept for the next request");
     let other = authorization("/other/x", &token).expect("a scoped token");
     assert_ne!(other, scoped);
-    let robots = authorization("/scoped/x", &gateway.token("robot", "robot-secret", "alpha")).expect("a scoped token");
+    let robots =
+        authorization("/scoped/x", &gateway.token("robot", "robot-secret", "alpha")).expect("a scoped token");
     assert_ne!(robots, scoped);
 
     let keys = gateway.send(&Request::get(KEYS));
     let jwks: jsonwebtoken::jwk::JwkSet = serde_json::from_slice(&keys.body).unwrap();
     let (_, original) = forge::decode(&token);
-    for (credential, service, client) in [(&scoped, "alpha", "machine"), (&other, "beta", "machine"), (&robots, "alpha", "robot")] {
+    for (credential, service, client) in
+        [(&scoped, "alpha", "machine"), (&other, "beta", "machine"), (&robots, "alpha", "robot")]
+    {
         let jwt = credential.strip_prefix("Bearer ").expect("a bearer token");
         assert_ne!(jwt, token);
         let header = jsonwebtoken::decode_header(jwt).unwrap();
-        let key = jsonwebtoken::DecodingKey::from_jwk(jwks.find(header.kid.as_deref().unwrap()).unwrap()).unwrap();
+        let key =
+            jsonwebtoken::DecodingKey::from_jwk(jwks.find(header.kid.as_deref().unwrap()).unwrap()).unwrap();
         let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::ES256);
         validation.set_audience(&[service]);
         validation.set_issuer(&[format!("{PUBLIC_URL}/hub")]);
@@ -418,7 +455,10 @@ fn what_an_upstream_gets_as_authorization() {
         assert_eq!(claims["scope"], service);
         assert_eq!((claims["client_id"].as_str(), claims["sub"].as_str()), (Some(client), Some(client)));
         assert!(claims["exp"].as_i64() <= original["exp"].as_i64(), "it does not outlive the client's");
-        assert!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap() <= 600, "short-lived: {claims}");
+        assert!(
+            claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap() <= 600,
+            "short-lived: {claims}"
+        );
     }
 }
 
@@ -472,11 +512,15 @@ fn routes() {
 fn rules_take_the_first_match() {
     let upstream = Upstream::start();
     let gateway = Gateway::start(|setup| {
-        setup.service("alpha", "alpha-secret").service("machine", "machine-secret").service("robot", "robot-secret").route(
-            "alpha",
-            "/x",
-            &upstream,
-            r#"
+        setup
+            .service("alpha", "alpha-secret")
+            .service("machine", "machine-secret")
+            .service("robot", "robot-secret")
+            .route(
+                "alpha",
+                "/x",
+                &upstream,
+                r#"
 [[upstream.rule]]
 path = "/x/static/**"
 methods = ["GET", "HEAD"]
@@ -491,7 +535,7 @@ clients = ["robot"]
 path = "/x/exact"
 access = "public"
 "#,
-        );
+            );
     });
     let machine = gateway.machine_token("alpha");
     let robot = gateway.token("robot", "robot-secret", "alpha");
@@ -583,14 +627,20 @@ fn bodies_over_the_limit() {
             let by_length = gateway.send(&Request::new("POST", target).body(&body));
             assert_eq!(by_length.status, status, "{name} by length");
             let mut client = gateway.raw();
-            client.send(format!("POST {target} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"));
+            client.send(format!(
+                "POST {target} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+            ));
             client.send(wire::to_chunked(&body, 10_000));
             let chunked = client.answer_to("POST").map(|a| a.status);
-            assert!(chunked == Some(status) || status == 413 && chunked.is_none(), "{name} in chunks: {chunked:?}");
+            assert!(
+                chunked == Some(status) || status == 413 && chunked.is_none(),
+                "{name} in chunks: {chunked:?}"
+            );
             let wanted = if status == 200 { 2 } else { 0 };
             eventually(&name, || {
                 let seen = upstream.requests();
-                seen.iter().all(|r| r.complete || r.aborted) && seen.iter().filter(|r| r.complete).count() == wanted
+                seen.iter().all(|r| r.complete || r.aborted)
+                    && seen.iter().filter(|r| r.complete).count() == wanted
             });
             upstream.take();
         }

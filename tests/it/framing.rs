@@ -51,12 +51,17 @@ fn check(gateway: &Gateway, upstream: &Upstream, name: &str, bytes: &[u8], want:
             "{name}: the canary was answered: {}",
             String::from_utf8_lossy(&after)
         );
-        assert!(connection.closes_within(Duration::from_secs(2)), "{name}: the connection stays open after {status:?}");
+        assert!(
+            connection.closes_within(Duration::from_secs(2)),
+            "{name}: the connection stays open after {status:?}"
+        );
         let seen = upstream.requests();
         assert!(seen.iter().all(|r| r.target() != "/public/canary"), "{name}: the canary was served");
         if want == Cut {
             assert!(seen.iter().all(|r| !r.complete), "{name}: the upstream got a whole request: {seen:?}");
-            eventually(&format!("{name}: the upstream is told"), || upstream.requests().iter().all(|r| r.aborted));
+            eventually(&format!("{name}: the upstream is told"), || {
+                upstream.requests().iter().all(|r| r.aborted)
+            });
         } else {
             assert!(seen.is_empty(), "{name}: the upstream got {seen:?}");
         }
@@ -81,19 +86,47 @@ fn case(name: &str, bytes: impl AsRef<[u8]>, want: Want) -> (String, Vec<u8>, Wa
 fn transfer_encoding_is_chunked_alone_or_refused() {
     let body = "5\r\nhello\r\n0\r\n\r\n";
     let mut cases = vec![
-        case("CL then TE", head("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\n", Refused),
-        case("TE then CL", head("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n") + "0\r\n\r\n", Refused),
+        case(
+            "CL then TE",
+            head("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\n",
+            Refused,
+        ),
+        case(
+            "TE then CL",
+            head("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n") + "0\r\n\r\n",
+            Refused,
+        ),
         case("CL 0 and TE", head("Content-Length: 0\r\nTransfer-Encoding: chunked\r\n") + body, Refused),
-        case("CL that agrees and TE", head("Content-Length: 15\r\nTransfer-Encoding: chunked\r\n") + body, Refused),
-        case("CL and TE identity", head("Content-Length: 5\r\nTransfer-Encoding: identity\r\n") + "hello", Refused),
+        case(
+            "CL that agrees and TE",
+            head("Content-Length: 15\r\nTransfer-Encoding: chunked\r\n") + body,
+            Refused,
+        ),
+        case(
+            "CL and TE identity",
+            head("Content-Length: 5\r\nTransfer-Encoding: identity\r\n") + "hello",
+            Refused,
+        ),
         case("two TE", head("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n") + body, Refused),
-        case("TE identity, TE chunked", head("Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n") + body, Refused),
-        case("TE chunked, TE identity", head("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n") + body, Refused),
+        case(
+            "TE identity, TE chunked",
+            head("Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n") + body,
+            Refused,
+        ),
+        case(
+            "TE chunked, TE identity",
+            head("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n") + body,
+            Refused,
+        ),
         case("chunked", head("Transfer-Encoding: chunked\r\n") + body, Forwarded("hello")),
         case("Chunked", head("Transfer-Encoding: Chunked\r\n") + body, Forwarded("hello")),
         case("CHUNKED", head("transfer-encoding: CHUNKED\r\n") + body, Forwarded("hello")),
         case("blanks around", head("Transfer-Encoding:  chunked \t\r\n") + body, RefusedOrForwarded("hello")),
-        case("folded name", head("Transfer_Encoding: chunked\r\nContent-Length: 5\r\n") + "hello", RefusedOrForwarded("hello")),
+        case(
+            "folded name",
+            head("Transfer_Encoding: chunked\r\nContent-Length: 5\r\n") + "hello",
+            RefusedOrForwarded("hello"),
+        ),
     ];
     for value in [
         "chunked, identity",
@@ -114,7 +147,11 @@ fn transfer_encoding_is_chunked_alone_or_refused() {
         "\u{b}chunked",
         "chunKed\u{212a}",
     ] {
-        cases.push(case(&format!("TE {value:?}"), head(&format!("Transfer-Encoding: {value}\r\n")) + body, Refused));
+        cases.push(case(
+            &format!("TE {value:?}"),
+            head(&format!("Transfer-Encoding: {value}\r\n")) + body,
+            Refused,
+        ));
     }
     cases.push(case("TE in obs-fold", head("Transfer-Encoding:\r\n chunked\r\n") + body, Refused));
     run(&cases);
@@ -123,15 +160,28 @@ fn transfer_encoding_is_chunked_alone_or_refused() {
 /// S3.
 #[test]
 fn versions_other_than_1_1_get_no_special_treatment() {
-    let line = |version: &str, rest: &str| format!("POST /public/attack {version}\r\nHost: localhost\r\n{rest}");
+    let line =
+        |version: &str, rest: &str| format!("POST /public/attack {version}\r\nHost: localhost\r\n{rest}");
     let chunked = "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
     let plain = "Content-Length: 5\r\n\r\nhello";
     let mut cases = vec![
         case("1.0 with TE", line("HTTP/1.0", chunked), Refused),
-        case("1.0 with TE and keep-alive", line("HTTP/1.0", &format!("Connection: keep-alive\r\n{chunked}")), Refused),
-        case("1.0 with a body that ends with the connection", line("HTTP/1.0", "\r\nhello"), RefusedOrForwarded("")),
+        case(
+            "1.0 with TE and keep-alive",
+            line("HTTP/1.0", &format!("Connection: keep-alive\r\n{chunked}")),
+            Refused,
+        ),
+        case(
+            "1.0 with a body that ends with the connection",
+            line("HTTP/1.0", "\r\nhello"),
+            RefusedOrForwarded(""),
+        ),
         case("1.0 with CL", line("HTTP/1.0", plain), RefusedOrForwarded("hello")),
-        case("1.0 without Host", "POST /public/attack HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello", RefusedOrForwarded("hello")),
+        case(
+            "1.0 without Host",
+            "POST /public/attack HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello",
+            RefusedOrForwarded("hello"),
+        ),
         case("no version", "GET /public/attack\r\n\r\n", Refused),
         case("HTTP/0.9", "GET /public/attack HTTP/0.9\r\nHost: localhost\r\n\r\n", Refused),
         case("two blanks", "GET  /public/attack  HTTP/1.1\r\nHost: localhost\r\n\r\n", Refused),
@@ -139,9 +189,24 @@ fn versions_other_than_1_1_get_no_special_treatment() {
         case("a tab", "GET\t/public/attack\tHTTP/1.1\r\nHost: localhost\r\n\r\n", Refused),
         case("a blank last", "GET /public/attack HTTP/1.1 \r\nHost: localhost\r\n\r\n", Refused),
         case("a method with a colon", "GE:T /public/attack HTTP/1.1\r\nHost: localhost\r\n\r\n", Refused),
-        case("a control character in the method", "GE\x01T /public/attack HTTP/1.1\r\nHost: localhost\r\n\r\n", Refused),
+        case(
+            "a control character in the method",
+            "GE\x01T /public/attack HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            Refused,
+        ),
     ];
-    for version in ["HTTP/1.2", "HTTP/1.01", "HTTP/2.0", "HTTP/3.0", "HTTP/11.1", "http/1.1", "HTTP/1,1", "HTTP/1.", "HTTP/ 1.1", "HTTPS/1.1"] {
+    for version in [
+        "HTTP/1.2",
+        "HTTP/1.01",
+        "HTTP/2.0",
+        "HTTP/3.0",
+        "HTTP/11.1",
+        "http/1.1",
+        "HTTP/1,1",
+        "HTTP/1.",
+        "HTTP/ 1.1",
+        "HTTPS/1.1",
+    ] {
         cases.push(case(version, line(version, plain), Refused));
     }
     run(&cases);
@@ -153,18 +218,48 @@ fn content_length_is_one_number() {
     let mut cases = vec![
         case("5", head("Content-Length: 5\r\n") + "hello", Forwarded("hello")),
         case("00005", head("Content-Length: 00005\r\n") + "hello", RefusedOrForwarded("hello")),
-        case("equal twice", head("Content-Length: 5\r\nContent-Length: 5\r\n") + "hello", RefusedOrForwarded("hello")),
+        case(
+            "equal twice",
+            head("Content-Length: 5\r\nContent-Length: 5\r\n") + "hello",
+            RefusedOrForwarded("hello"),
+        ),
         case("5,5", head("Content-Length: 5,5\r\n") + "hello", RefusedOrForwarded("hello")),
         case("differing", head("Content-Length: 5\r\nContent-Length: 6\r\n") + "hello!", Refused),
-        case("differing, the other way", head("Content-Length: 6\r\nContent-Length: 5\r\n") + "hello!", Refused),
+        case(
+            "differing, the other way",
+            head("Content-Length: 6\r\nContent-Length: 5\r\n") + "hello!",
+            Refused,
+        ),
         case("empty and valid", head("Content-Length:\r\nContent-Length: 5\r\n") + "hello", Refused),
         case("valid and empty", head("Content-Length: 5\r\nContent-Length:\r\n") + "hello", Refused),
     ];
     for value in [
-        "+5", "-0", "-5", "5 5", "5, 6", "0x5", "5;", "", "5a", "a", "5.0", "5e0", "5_0", "18446744073709551616",
-        "18446744073709551621", "36893488147419103237", "\u{b}5", "5\u{0}", "\"5\"", "٥",
+        "+5",
+        "-0",
+        "-5",
+        "5 5",
+        "5, 6",
+        "0x5",
+        "5;",
+        "",
+        "5a",
+        "a",
+        "5.0",
+        "5e0",
+        "5_0",
+        "18446744073709551616",
+        "18446744073709551621",
+        "36893488147419103237",
+        "\u{b}5",
+        "5\u{0}",
+        "\"5\"",
+        "٥",
     ] {
-        cases.push(case(&format!("{value:?}"), head(&format!("Content-Length: {value}\r\n")) + "hello", Refused));
+        cases.push(case(
+            &format!("{value:?}"),
+            head(&format!("Content-Length: {value}\r\n")) + "hello",
+            Refused,
+        ));
     }
     for value in ["9223372036854775808", "18446744073709551615", "9223372036854775807"] {
         cases.push(case(value, head(&format!("Content-Length: {value}\r\n")) + "hello", Refused));
@@ -230,10 +325,12 @@ fn a_truncated_body_stays_truncated() {
 #[test]
 fn field_lines_are_strict() {
     let first = |field: &[u8]| {
-        [b"POST /public/attack HTTP/1.1\r\n", field, b"\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello"].concat()
+        [b"POST /public/attack HTTP/1.1\r\n", field, b"\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello"]
+            .concat()
     };
     let last = |field: &[u8]| {
-        [b"POST /public/attack HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n", field, b"\r\n\r\nhello"].concat()
+        [b"POST /public/attack HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n", field, b"\r\n\r\nhello"]
+            .concat()
     };
     let mut cases = vec![
         case("control", last(b"X-Ok: y"), Forwarded("hello")),
@@ -241,15 +338,35 @@ fn field_lines_are_strict() {
         case("tab first", first(b"\tX-First: y"), Refused),
         case("CL with a blank before the colon", head("Content-Length : 5\r\n") + "hello", Refused),
         case("CL with a tab before the colon", head("Content-Length\t: 5\r\n") + "hello", Refused),
-        case("TE with a blank before the colon", head("Transfer-Encoding : chunked\r\n") + "0\r\n\r\n", Refused),
+        case(
+            "TE with a blank before the colon",
+            head("Transfer-Encoding : chunked\r\n") + "0\r\n\r\n",
+            Refused,
+        ),
         case("Content_Length", head("Content_Length: 5\r\n"), RefusedOrForwarded("")),
-        case("CL in NEL", [head("Content-Length: ").trim_end().as_bytes(), b" \x855\r\n\r\nhello"].concat(), Refused),
-        case("CL in NBSP", [head("Content-Length: ").trim_end().as_bytes(), b" \xa05\r\n\r\nhello"].concat(), Refused),
-        case("TE in NBSP", [head("Transfer-Encoding: ").trim_end().as_bytes(), b" chunked\xa0\r\n\r\n0\r\n\r\n"].concat(), Refused),
+        case(
+            "CL in NEL",
+            [head("Content-Length: ").trim_end().as_bytes(), b" \x855\r\n\r\nhello"].concat(),
+            Refused,
+        ),
+        case(
+            "CL in NBSP",
+            [head("Content-Length: ").trim_end().as_bytes(), b" \xa05\r\n\r\nhello"].concat(),
+            Refused,
+        ),
+        case(
+            "TE in NBSP",
+            [head("Transfer-Encoding: ").trim_end().as_bytes(), b" chunked\xa0\r\n\r\n0\r\n\r\n"].concat(),
+            Refused,
+        ),
         case("two Hosts", head("Host: localhost\r\n"), Refused),
         case("two Hosts that differ", head("Host: evil.example\r\n"), Refused),
         case("no Host", "GET /public/attack HTTP/1.1\r\nX-Other: y\r\n\r\n", Refused),
-        case("Host with a blank before the colon", "GET /public/attack HTTP/1.1\r\nHost : localhost\r\n\r\n", Refused),
+        case(
+            "Host with a blank before the colon",
+            "GET /public/attack HTTP/1.1\r\nHost : localhost\r\n\r\n",
+            Refused,
+        ),
         case("a list of hosts", "GET /public/attack HTTP/1.1\r\nHost: localhost, evil\r\n\r\n", Refused),
     ];
     for (name, field) in [
@@ -385,11 +502,20 @@ fn bodies_of_get_head_and_delete() {
 fn upgrades_are_not_forwarded() {
     let (gateway, upstream) = Gateway::standard();
     for (name, lines) in [
-        ("websocket", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"),
+        (
+            "websocket",
+            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+        ),
         ("websocket without a key", "Connection: Upgrade\r\nUpgrade: websocket\r\n"),
         ("an unknown protocol", "Connection: upgrade\r\nUpgrade: foo\r\n"),
-        ("h2c", "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n"),
-        ("h2c in two lines", "Connection: Upgrade\r\nConnection: HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"),
+        (
+            "h2c",
+            "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n",
+        ),
+        (
+            "h2c in two lines",
+            "Connection: Upgrade\r\nConnection: HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n",
+        ),
         ("TLS", "Connection: Upgrade\r\nUpgrade: TLS/1.2, HTTP/1.1\r\n"),
         ("without Connection", "Upgrade: websocket\r\n"),
     ] {
@@ -420,7 +546,8 @@ fn alternating_clients_never_see_each_other() {
     let mut connection = gateway.raw();
     for n in 0..500 {
         let (who, token) = if n % 2 == 0 { ("machine", &machine) } else { ("robot", &robot) };
-        let request = Request::get(&format!("/api/{who}/{n}")).bearer(token).header("X-Marker", &format!("{who}-{n}"));
+        let request =
+            Request::get(&format!("/api/{who}/{n}")).bearer(token).header("X-Marker", &format!("{who}-{n}"));
         connection.send(request.bytes());
         let answer = connection.answer().expect("an answer");
         let body = answer.json();

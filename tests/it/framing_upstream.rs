@@ -80,31 +80,97 @@ fn answers_with_bad_framing() {
         ("no length, then the end", Reply::ThenClose(b"HTTP/1.1 200 OK\r\n\r\nok".to_vec()), Whole("ok")),
         (
             "CL and TE",
-            raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"),
+            raw(
+                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+            ),
             BadGatewayOrWhole("ok"),
         ),
         (
             "TE and CL",
-            raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 200\r\n\r\n2\r\nok\r\n0\r\n\r\n"),
+            raw(
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 200\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+            ),
             BadGatewayOrWhole("ok"),
         ),
-        ("two CLs that differ", raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!"), BadGateway),
+        (
+            "two CLs that differ",
+            raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!"),
+            BadGateway,
+        ),
         ("two CLs in a list", raw("HTTP/1.1 200 OK\r\nContent-Length: 2, 3\r\n\r\nok!"), BadGateway),
         ("CL +2", raw("HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok"), BadGateway),
         ("CL that is no number", raw("HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\nok"), BadGateway),
-        ("TE gzip, chunked", raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"), BadGatewayOrWhole("ok")),
-        ("TE two lines", raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"), BadGatewayOrWhole("ok")),
-        ("CL too long", Reply::ThenClose(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort".to_vec()), Broken),
-        ("CL too long, then a reset", Reply::ThenReset(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort".to_vec()), Broken),
-        ("CL too short", raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsmuggled!"), BadGatewayOrWhole("ok")),
-        ("bytes after the body", raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokextra"), BadGatewayOrWhole("ok")),
-        ("bytes after the last chunk", raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nextra"), BadGatewayOrWhole("ok")),
-        ("closed in a chunk", Reply::ThenClose(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nok".to_vec()), Broken),
-        ("closed between chunks", Reply::ThenClose(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n".to_vec()), Broken),
-        ("closed before the final line end", Reply::ThenClose(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n".to_vec()), Broken),
-        ("reset in a chunk", Reply::ThenReset(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nok".to_vec()), Broken),
-        ("a chunk size that is none", raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nok\r\n0\r\n\r\n"), Broken),
-        ("a chunk size that overflows", raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\nok\r\n0\r\n\r\n"), Broken),
+        (
+            "TE gzip, chunked",
+            raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"),
+            BadGatewayOrWhole("ok"),
+        ),
+        (
+            "TE two lines",
+            raw(
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+            ),
+            BadGatewayOrWhole("ok"),
+        ),
+        (
+            "CL too long",
+            Reply::ThenClose(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort".to_vec()),
+            Broken,
+        ),
+        (
+            "CL too long, then a reset",
+            Reply::ThenReset(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort".to_vec()),
+            Broken,
+        ),
+        (
+            "CL too short",
+            raw(
+                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsmuggled!",
+            ),
+            BadGatewayOrWhole("ok"),
+        ),
+        (
+            "bytes after the body",
+            raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokextra"),
+            BadGatewayOrWhole("ok"),
+        ),
+        (
+            "bytes after the last chunk",
+            raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nextra"),
+            BadGatewayOrWhole("ok"),
+        ),
+        (
+            "closed in a chunk",
+            Reply::ThenClose(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nok".to_vec()),
+            Broken,
+        ),
+        (
+            "closed between chunks",
+            Reply::ThenClose(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n".to_vec()),
+            Broken,
+        ),
+        (
+            "closed before the final line end",
+            Reply::ThenClose(
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n".to_vec(),
+            ),
+            Broken,
+        ),
+        (
+            "reset in a chunk",
+            Reply::ThenReset(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nok".to_vec()),
+            Broken,
+        ),
+        (
+            "a chunk size that is none",
+            raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nok\r\n0\r\n\r\n"),
+            Broken,
+        ),
+        (
+            "a chunk size that overflows",
+            raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\nok\r\n0\r\n\r\n"),
+            Broken,
+        ),
     ];
     for (name, reply, want) in cases {
         check(&gateway, &upstream, name, "GET", reply, want);
@@ -124,19 +190,57 @@ fn answers_with_bad_heads() {
         ("an HTTP/2 answer", raw("HTTP/2 200\r\nContent-Length: 2\r\n\r\nok"), BadGateway),
         ("a status of two digits", raw("HTTP/1.1 20 OK\r\nContent-Length: 2\r\n\r\nok"), BadGateway),
         ("a status of four digits", raw("HTTP/1.1 2000 OK\r\nContent-Length: 2\r\n\r\nok"), BadGateway),
-        ("a bare CR in the status line", raw("HTTP/1.1 200 O\rK\r\nContent-Length: 2\r\n\r\nok"), BadGatewayOrWhole("ok")),
-        ("CRLF in the status line", raw("HTTP/1.1 200 OK\r\nX-Injected-By-Reason\r\nContent-Length: 2\r\n\r\nok"), BadGateway),
-        ("a bare CR in a value", raw("HTTP/1.1 200 OK\r\nX-A: b\rc\r\nContent-Length: 2\r\n\r\nok"), BadGatewayOrWhole("ok")),
-        ("a bare LF in a value", raw("HTTP/1.1 200 OK\r\nX-A: b\nX-B: c\r\nContent-Length: 2\r\n\r\nok"), BadGatewayOrWhole("ok")),
+        (
+            "a bare CR in the status line",
+            raw("HTTP/1.1 200 O\rK\r\nContent-Length: 2\r\n\r\nok"),
+            BadGatewayOrWhole("ok"),
+        ),
+        (
+            "CRLF in the status line",
+            raw("HTTP/1.1 200 OK\r\nX-Injected-By-Reason\r\nContent-Length: 2\r\n\r\nok"),
+            BadGateway,
+        ),
+        (
+            "a bare CR in a value",
+            raw("HTTP/1.1 200 OK\r\nX-A: b\rc\r\nContent-Length: 2\r\n\r\nok"),
+            BadGatewayOrWhole("ok"),
+        ),
+        (
+            "a bare LF in a value",
+            raw("HTTP/1.1 200 OK\r\nX-A: b\nX-B: c\r\nContent-Length: 2\r\n\r\nok"),
+            BadGatewayOrWhole("ok"),
+        ),
         ("NUL in a value", raw("HTTP/1.1 200 OK\r\nX-A: b\0c\r\nContent-Length: 2\r\n\r\nok"), BadGateway),
-        ("obs-fold", raw("HTTP/1.1 200 OK\r\nX-A: a\r\n b\r\nContent-Length: 2\r\n\r\nok"), BadGatewayOrWhole("ok")),
-        ("a folded length", raw("HTTP/1.1 200 OK\r\nContent-Length:\r\n 2\r\n\r\nok"), BadGatewayOrWhole("ok")),
-        ("a blank before the colon", raw("HTTP/1.1 200 OK\r\nX-A : b\r\nContent-Length: 2\r\n\r\nok"), BadGatewayOrWhole("ok")),
-        ("a name that is no token", raw("HTTP/1.1 200 OK\r\nX(A: b\r\nContent-Length: 2\r\n\r\nok"), BadGateway),
+        (
+            "obs-fold",
+            raw("HTTP/1.1 200 OK\r\nX-A: a\r\n b\r\nContent-Length: 2\r\n\r\nok"),
+            BadGatewayOrWhole("ok"),
+        ),
+        (
+            "a folded length",
+            raw("HTTP/1.1 200 OK\r\nContent-Length:\r\n 2\r\n\r\nok"),
+            BadGatewayOrWhole("ok"),
+        ),
+        (
+            "a blank before the colon",
+            raw("HTTP/1.1 200 OK\r\nX-A : b\r\nContent-Length: 2\r\n\r\nok"),
+            BadGatewayOrWhole("ok"),
+        ),
+        (
+            "a name that is no token",
+            raw("HTTP/1.1 200 OK\r\nX(A: b\r\nContent-Length: 2\r\n\r\nok"),
+            BadGateway,
+        ),
         ("no colon", raw("HTTP/1.1 200 OK\r\nnonsense\r\nContent-Length: 2\r\n\r\nok"), BadGateway),
         ("2000 fields", Reply::Bytes(many.into()), BadGateway),
         ("a head without end", Reply::ThenClose(long.into()), BadGateway),
-        ("101 that nobody asked for", raw("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nnow we talk"), BadGateway),
+        (
+            "101 that nobody asked for",
+            raw(
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nnow we talk",
+            ),
+            BadGateway,
+        ),
     ];
     for (name, reply, want) in cases {
         check(&gateway, &upstream, name, "GET", reply, want);
@@ -148,11 +252,23 @@ fn answers_that_must_have_no_body() {
     let (gateway, upstream) = Gateway::standard();
     for (name, method, text) in [
         ("204 with a body", "GET", "HTTP/1.1 204 No Content\r\nContent-Length: 8\r\n\r\nsmuggled"),
-        ("204 with chunks", "GET", "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nsmuggled\r\n0\r\n\r\n"),
+        (
+            "204 with chunks",
+            "GET",
+            "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nsmuggled\r\n0\r\n\r\n",
+        ),
         ("304 with a body", "GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 8\r\n\r\nsmuggled"),
-        ("304 with an answer behind it", "GET", "HTTP/1.1 304 Not Modified\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        (
+            "304 with an answer behind it",
+            "GET",
+            "HTTP/1.1 304 Not Modified\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        ),
         ("HEAD with a body", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nsmuggled"),
-        ("HEAD with chunks", "HEAD", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nsmuggled\r\n0\r\n\r\n"),
+        (
+            "HEAD with chunks",
+            "HEAD",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nsmuggled\r\n0\r\n\r\n",
+        ),
     ] {
         check(&gateway, &upstream, name, method, raw(text), BadGatewayOrWhole(""));
     }
@@ -180,7 +296,10 @@ fn interim_answers_are_not_the_answer() {
     for (name, text) in [
         ("100", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
         ("102", "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
-        ("103", "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+        (
+            "103",
+            "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        ),
     ] {
         check(&gateway, &upstream, name, "GET", raw(text), Whole("ok"));
     }
@@ -192,7 +311,9 @@ fn an_answer_before_the_request_is_complete() {
     let (gateway, upstream) = Gateway::standard();
     upstream.reply(Reply::BeforeBody(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 5\r\n\r\nearly".to_vec()));
     let mut client = gateway.raw();
-    client.send("POST /public/attack HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nonly the beginning");
+    client.send(
+        "POST /public/attack HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nonly the beginning",
+    );
     let answer = client.answer_within("POST", Duration::from_secs(5)).expect("the early answer");
     assert!(matches!(answer.status, 403 | 502), "{answer:?}");
     if answer.status == 403 {

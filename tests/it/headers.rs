@@ -47,7 +47,9 @@ fn assert_identity(seen: &Recorded, name: &str) {
     assert_eq!(seen.header("x-forwarded-for").as_deref(), Some("127.0.0.1"), "{name}");
     assert_eq!(seen.header("x-forwarded-proto").as_deref(), Some("https"), "{name}");
     assert_eq!(seen.header("x-forwarded-host").as_deref(), Some("localhost"), "{name}");
-    for absent in ["x-forwarded-user", "x-forwarded-email", "x-forwarded-groups", "x-forwarded-preferred-username"] {
+    for absent in
+        ["x-forwarded-user", "x-forwarded-email", "x-forwarded-groups", "x-forwarded-preferred-username"]
+    {
         assert_eq!(seen.header(absent), None, "{name}: a service acts for itself");
     }
     assert!(seen.header("x-request-id").is_some_and(|id| !id.is_empty()), "{name}");
@@ -152,7 +154,8 @@ fn connection_options_do_not_remove_what_the_gateway_sets() {
         gateway.assert_innocent(&upstream, &name);
     }
     // The credential is judged although `Connection` names it.
-    let refused = gateway.send(&Request::get("/api/x").header("Connection", "authorization").bearer("garbage"));
+    let refused =
+        gateway.send(&Request::get("/api/x").header("Connection", "authorization").bearer("garbage"));
     assert!(matches!(refused.status, 400 | 401), "{}", refused.status);
     assert!(upstream.take().is_empty());
 }
@@ -230,7 +233,8 @@ fn forwarded_metadata_of_strangers_is_replaced() {
         let forwarding = seen.fields().into_iter().filter(|(n, _)| n.starts_with("x-") || n == "forwarded");
         for (field, seen_value) in forwarding {
             let believed = ["6.6.6.6", "6666", "forged", "FORGED"].iter().any(|lie| seen_value.contains(lie));
-            let ours = matches!(field.as_str(), "x-client-ip" | "true-client-ip" | "x-envoy-external-address");
+            let ours =
+                matches!(field.as_str(), "x-client-ip" | "true-client-ip" | "x-envoy-external-address");
             assert!(!believed || ours, "{name}: {field}: {seen_value}");
         }
         assert_eq!(seen.header("x-forwarded-for").as_deref(), Some("127.0.0.1"), "{name}");
@@ -283,7 +287,9 @@ fn links_come_from_the_configuration() {
     let (gateway, _upstream) = Gateway::standard();
     for request in [
         Request::get("/api/x").host("evil.example"),
-        Request::get("/api/x").header("X-Forwarded-Host", "evil.example").header("X-Forwarded-Proto", "javascript"),
+        Request::get("/api/x")
+            .header("X-Forwarded-Host", "evil.example")
+            .header("X-Forwarded-Proto", "javascript"),
         Request::get("/api/x").header("Forwarded", "host=evil.example;proto=javascript"),
         Request::form(TOKEN, "grant_type=nonsense").basic("machine", "machine-secret").host("evil.example"),
         Request::get("/hub/nothing").host("evil.example"),
@@ -370,7 +376,8 @@ fn the_bearer_grammar() {
     let (gateway, upstream) = Gateway::standard();
     let token = gateway.machine_token("alpha");
     for scheme in ["Bearer", "bearer", "BEARER", "bEaReR"] {
-        let answer = gateway.send(&Request::get("/api/x").header("Authorization", &format!("{scheme} {token}")));
+        let answer =
+            gateway.send(&Request::get("/api/x").header("Authorization", &format!("{scheme} {token}")));
         assert_eq!(answer.status, 200, "{scheme}");
     }
     // RFC 6750 section 2.1 allows several blanks; those around a field's value are no part of it (RFC 9110 section 5.5).
@@ -378,7 +385,9 @@ fn the_bearer_grammar() {
         assert_eq!(gateway.send(&Request::get("/api/x").header("Authorization", &value)).status, 200);
     }
     upstream.take();
-    let header = |value: Vec<u8>| [b"GET /api/x HTTP/1.1\r\nHost: localhost\r\nAuthorization: ", &value[..], b"\r\n\r\n"].concat();
+    let header = |value: Vec<u8>| {
+        [b"GET /api/x HTTP/1.1\r\nHost: localhost\r\nAuthorization: ", &value[..], b"\r\n\r\n"].concat()
+    };
     let cases: Vec<(&str, Vec<u8>, &[u16])> = vec![
         ("empty", b"".to_vec(), &[400, 401]),
         ("scheme alone", b"Bearer".to_vec(), &[400]),
@@ -412,10 +421,12 @@ fn the_bearer_grammar() {
         ("Negotiate", b"Negotiate YII=".to_vec(), &[400, 401]),
     ];
     for (name, value, wanted) in cases {
-        let answer = gateway.raw().send(header(value)).answer().unwrap_or_else(|| panic!("{name}: no answer"));
+        let answer =
+            gateway.raw().send(header(value)).answer().unwrap_or_else(|| panic!("{name}: no answer"));
         assert!(wanted.contains(&answer.status), "{name}: {} {}", answer.status, answer.text());
         if answer.status == 401 {
-            let challenge = answer.header("www-authenticate").unwrap_or_else(|| panic!("{name}: no challenge"));
+            let challenge =
+                answer.header("www-authenticate").unwrap_or_else(|| panic!("{name}: no challenge"));
             assert!(challenge.starts_with("Bearer realm="), "{name}: {challenge}");
         }
         assert!(upstream.take().is_empty(), "{name}");
@@ -461,11 +472,15 @@ fn logs_hold_no_secrets_and_one_line_for_each_event() {
         let in_body = format!("{form}&client_id=machine&client_secret=machine-secret");
         assert_eq!(client.send(&Request::form(TOKEN, &in_body)).status, 200);
         client.send(&Request::form(TOKEN, form).basic("machine", "guessed-secret-1"));
-        client.send(&Request::form(TOKEN, "grant_type=password&username=u&password=a-password-2&scope=alpha"));
+        client
+            .send(&Request::form(TOKEN, "grant_type=password&username=u&password=a-password-2&scope=alpha"));
         client.send(&Request::form(TOKEN, "grant_type=authorization_code&code=a-code-3&client_id=machine"));
         client.send(&Request::form(TOKEN, "grant_type=refresh_token&refresh_token=a-refresh-4"));
         client.send(&Request::get(&format!("{TOKEN}?client_secret=query-secret-5")));
-        assert_eq!(client.send(&Request::get("/api/x").bearer(&token).header("Cookie", "c=cookie-value-6")).status, 200);
+        assert_eq!(
+            client.send(&Request::get("/api/x").bearer(&token).header("Cookie", "c=cookie-value-6")).status,
+            200
+        );
         client.send(&Request::get("/api/x").bearer("perm:bogus-token-7"));
         client.send(&Request::get(&format!("/api/x?access_token={token}")));
         client.send(&Request::get("/api/x?ticket=query-value-8"));
@@ -476,13 +491,17 @@ fn logs_hold_no_secrets_and_one_line_for_each_event() {
         client.send(&Request::get("/public/x").header("User-Agent", "\"},{\"INJECTED\":\"\\n\\u001b[31m"));
         client.send(&Request::get("/public/x").header("Referer", "INJECTED level=ERROR msg=\"x\""));
         client.send(&Request::new("INJECTED", "/public/x"));
-        client.send(&Request::form(TOKEN, "grant_type=%0aINJECTED%1b[31m&scope=%0d%0aINJECTED").basic("machine", "machine-secret"));
+        client.send(
+            &Request::form(TOKEN, "grant_type=%0aINJECTED%1b[31m&scope=%0d%0aINJECTED")
+                .basic("machine", "machine-secret"),
+        );
         client.send(&Request::form(TOKEN, form).basic("machine\nINJECTED", "x"));
         serve.signal("TERM");
         assert_eq!(serve.exit_within(Duration::from_secs(10)), Some(0), "{}", serve.log());
 
         let log = serve.log();
-        let scoped = upstream.requests().iter().filter_map(|r| r.header("authorization")).next().expect("a scoped token");
+        let scoped =
+            upstream.requests().iter().find_map(|r| r.header("authorization")).expect("a scoped token");
         let scoped = scoped.trim_start_matches("Bearer ");
         let secrets = [
             token.as_str(),
@@ -512,7 +531,8 @@ fn logs_hold_no_secrets_and_one_line_for_each_event() {
         for line in log.lines().filter(|line| !line.is_empty()) {
             events += 1;
             if format == "json" {
-                let parsed: Result<serde_json::Map<String, serde_json::Value>, _> = serde_json::from_str(line);
+                let parsed: Result<serde_json::Map<String, serde_json::Value>, _> =
+                    serde_json::from_str(line);
                 let object = parsed.unwrap_or_else(|e| panic!("not JSON ({e}): {line}"));
                 assert!(!object.contains_key("INJECTED"), "{line}");
             } else {

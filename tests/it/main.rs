@@ -14,5 +14,6 @@ mod operation;
 mod paths;
 mod refusals;
 mod streams;
+mod timeouts;
 mod token_endpoint;
 mod tokens;

@@ -287,26 +287,33 @@ fn very_long_targets_are_refused() {
     }
 }
 
+/// The fields of a request.
+type Fields<'a> = Vec<(&'a [u8], &'a [u8])>;
+
+/// The basic fields with one replaced.
+fn with<'a>(name: &[u8], value: &'a [u8]) -> Fields<'a> {
+    let fields: [(&[u8], &[u8]); 4] = [
+        (b":method", b"GET"),
+        (b":scheme", b"https"),
+        (b":authority", b"localhost"),
+        (b":path", b"/public/x"),
+    ];
+    fields.map(|(n, v)| if n == name { (n, value) } else { (n, v) }).to_vec()
+}
+
+/// The basic fields and one more.
+fn plus<'a>(name: &'a [u8], value: &'a [u8]) -> Fields<'a> {
+    let mut fields = with(b"", b"");
+    fields.push((name, value));
+    fields
+}
+
 /// P17: an HTTP/2 request must say one thing about where it goes.
 #[test]
 fn pseudo_fields_that_disagree_are_refused() {
     let (gateway, upstream) = Gateway::standard();
-    type Fields<'a> = Vec<(&'a [u8], &'a [u8])>;
-    fn with<'a>(name: &[u8], value: &'a [u8]) -> Fields<'a> {
-        let fields: [(&[u8], &[u8]); 4] = [
-            (b":method", b"GET"),
-            (b":scheme", b"https"),
-            (b":authority", b"localhost"),
-            (b":path", b"/public/x"),
-        ];
-        fields.map(|(n, v)| if n == name { (n, value) } else { (n, v) }).to_vec()
-    }
-    fn plus<'a>(name: &'a [u8], value: &'a [u8]) -> Fields<'a> {
-        let mut fields = with(b"", b"");
-        fields.push((name, value));
-        fields
-    }
-    let without = |name: &[u8]| with(b"", b"").into_iter().filter(|(n, _)| *n != name).collect::<Fields<'_>>();
+    let without =
+        |name: &[u8]| with(b"", b"").into_iter().filter(|(n, _)| *n != name).collect::<Fields<'_>>();
     let mut pseudo_last = plus(b"x-first", b"1");
     pseudo_last.rotate_right(1);
     let mut connect_extended = with(b":method", b"CONNECT");
@@ -358,9 +365,9 @@ fn pseudo_fields_that_disagree_are_refused() {
 fn no_mixture_of_pieces_leaves_the_open_route() {
     let (gateway, upstream) = Gateway::standard();
     let pieces: &[&[u8]] = &[
-        b"/", b"/", b"/", b"public", b"public", b"admin", b"api", b".", b"..", b"%2e", b"%2E%2e", b"%2f", b"%5c", b"\\",
-        b";", b"%3b", b"%00", b"%25", b"%252e", b"%", b"a", b"%61", b"?", b"#", b"\x80", b"%c3%a9", b"%C0%AE", b"//",
-        b"%0a", b"@", b":", b"%20", b"~", b"%7E", b"hub",
+        b"/", b"/", b"/", b"public", b"public", b"admin", b"api", b".", b"..", b"%2e", b"%2E%2e", b"%2f",
+        b"%5c", b"\\", b";", b"%3b", b"%00", b"%25", b"%252e", b"%", b"a", b"%61", b"?", b"#", b"\x80",
+        b"%c3%a9", b"%C0%AE", b"//", b"%0a", b"@", b":", b"%20", b"~", b"%7E", b"hub",
     ];
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut next = |below: usize| {
@@ -372,7 +379,7 @@ fn no_mixture_of_pieces_leaves_the_open_route() {
     let mut forwarded = 0;
     for _ in 0..400 {
         let mut target = if next(2) == 0 { b"/public/".to_vec() } else { b"/".to_vec() };
-        for _ in 0..next(5) + 1 {
+        for _ in 0..=next(5) {
             target.extend_from_slice(pieces[next(pieces.len())]);
         }
         let name = String::from_utf8_lossy(&target).into_owned();
@@ -425,10 +432,20 @@ fn hosts_match_however_they_are_spelled() {
             assert_eq!(answer.status, 200, "{host} among {count}");
             assert_eq!(upstream.take().len(), 1, "{host} among {count}");
         }
-        for host in ["evil.example.com", "api.example.com.evil", "xapi.example.com", "example.com", "api-example.com"] {
+        for host in
+            ["evil.example.com", "api.example.com.evil", "xapi.example.com", "example.com", "api-example.com"]
+        {
             assert_eq!(gateway.send(&Request::get("/x").host(host)).status, 404, "{host} among {count}");
         }
-        for host in ["", "a b", "api.example.com/x", "api.example.com:", "api.example.com:99999", "a@api.example.com", "[::1"] {
+        for host in [
+            "",
+            "a b",
+            "api.example.com/x",
+            "api.example.com:",
+            "api.example.com:99999",
+            "a@api.example.com",
+            "[::1",
+        ] {
             let status = gateway.send(&Request::get("/x").host(host)).status;
             assert!(matches!(status, 400 | 404), "{host:?} among {count}: {status}");
         }
@@ -489,17 +506,16 @@ fn every_request_of_a_connection_is_judged() {
     let (gateway, upstream) = Gateway::standard();
     let mut connection = RawClient::connect(gateway.address());
     for round in 0..20 {
-        for (target, status) in [("/public/x", 200), ("/admin/x", 401), ("/public/../admin", 400), ("/none", 404)] {
+        for (target, status) in
+            [("/public/x", 200), ("/admin/x", 401), ("/public/../admin", 400), ("/none", 404)]
+        {
             connection.send(Request::get(target).bytes());
-            let answer = match connection.answer() {
-                Some(answer) => answer,
-                None => {
-                    // A refusal may end the connection, never turn into anything else.
-                    connection = gateway.raw();
-                    connection.send(Request::get(target).bytes());
-                    connection.answer().expect("an answer on a fresh connection")
-                }
-            };
+            let answer = connection.answer().unwrap_or_else(|| {
+                // A refusal may end the connection, never turn into anything else.
+                connection = gateway.raw();
+                connection.send(Request::get(target).bytes());
+                connection.answer().expect("an answer on a fresh connection")
+            });
             assert_eq!(answer.status, status, "{target} in round {round}");
         }
     }

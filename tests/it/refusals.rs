@@ -32,7 +32,7 @@ fn names(parameters: &[(String, String)]) -> Vec<&str> {
 }
 
 fn value<'a>(parameters: &'a [(String, String)], name: &str) -> &'a str {
-    parameters.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str()).unwrap_or_else(|| panic!("no {name}"))
+    parameters.iter().find(|(n, _)| n == name).map_or_else(|| panic!("no {name}"), |(_, v)| v.as_str())
 }
 
 /// The members that every refusal has, and what no answer of ours has.
@@ -48,7 +48,11 @@ fn assert_body(answer: &Answer, status: u16, error: &str, content_type: &str) {
     assert_eq!(body["error"], error);
     assert_eq!(body["status"], status);
     assert!(body["error_uri"].as_str().unwrap().starts_with(&format!("{PUBLIC_URL}/hub/errors/")), "{body}");
-    assert_eq!(answer.header("x-request-id"), body["request_id"].as_str(), "the id in the header and in the body");
+    assert_eq!(
+        answer.header("x-request-id"),
+        body["request_id"].as_str(),
+        "the id in the header and in the body"
+    );
     assert_discreet(answer);
 }
 
@@ -56,7 +60,9 @@ fn assert_discreet(answer: &Answer) {
     assert_eq!(answer.header("server"), None);
     assert_eq!(answer.header("x-powered-by"), None);
     let everything = format!("{:?}{}", answer.headers, answer.text()).to_ascii_lowercase();
-    for word in ["hubgate/", "hyper", "rustls", "panicked", ".rs:", "stack backtrace", env!("CARGO_PKG_VERSION")] {
+    for word in
+        ["hubgate/", "hyper", "rustls", "panicked", ".rs:", "stack backtrace", env!("CARGO_PKG_VERSION")]
+    {
         assert!(!everything.contains(word), "{word:?} in {everything}");
     }
 }
@@ -77,8 +83,18 @@ impl Everything {
             setup
                 .standard(&upstream)
                 .service("other", "other-secret")
-                .route("alpha", "/ruled", &upstream, "[[upstream.rule]]\npath = \"/ruled/**\"\nclients = [\"beta\"]")
-                .route("alpha", "/both", &upstream, "[[upstream.rule]]\npath = \"/both/**\"\nscope = [\"beta\"]")
+                .route(
+                    "alpha",
+                    "/ruled",
+                    &upstream,
+                    "[[upstream.rule]]\npath = \"/ruled/**\"\nclients = [\"beta\"]",
+                )
+                .route(
+                    "alpha",
+                    "/both",
+                    &upstream,
+                    "[[upstream.rule]]\npath = \"/both/**\"\nscope = [\"beta\"]",
+                )
                 .route("alpha", "/small", &upstream, "max_body_size = \"1KiB\"")
                 .route("alpha", "/slow", &upstream, "timeout = \"300ms\"")
                 .route_to("alpha", "/down", &[down], "connect_timeout = \"1s\"");
@@ -95,10 +111,20 @@ impl Everything {
             ("no token", Request::get("/api/x"), 401, "unauthorized"),
             ("a malformed token", Request::get("/api/x").bearer("garbage"), 401, "invalid_token"),
             ("a bent token", Request::get("/api/x").bearer(&format!("{good}A")), 401, "invalid_token"),
-            ("a token without the service", Request::get("/api/x").bearer(&elsewhere), 403, "insufficient_scope"),
+            (
+                "a token without the service",
+                Request::get("/api/x").bearer(&elsewhere),
+                403,
+                "insufficient_scope",
+            ),
             ("another client", Request::get("/ruled/x").bearer(&good), 403, "access_denied"),
             ("two credentials", Request::get("/api/x").bearer(&good).bearer(&good), 400, "invalid_request"),
-            ("a malformed header", Request::get("/api/x").header("Authorization", "Bearer"), 400, "invalid_request"),
+            (
+                "a malformed header",
+                Request::get("/api/x").header("Authorization", "Bearer"),
+                400,
+                "invalid_request",
+            ),
             ("a token in the query", Request::get("/api/x?access_token=a"), 400, "invalid_request"),
             ("an ambiguous path", Request::get("/public/%2e%2e/x"), 400, "invalid_request"),
             ("no route", Request::get("/nowhere"), 404, "not_found"),
@@ -125,7 +151,10 @@ fn every_refusal_has_all_members() {
         let answer = all.gateway.send(&request);
         assert_eq!(answer.error(), error, "{name}: {} {}", answer.status, answer.text());
         assert_body(&answer, status, error, JSON);
-        assert!(ids.insert(answer.json()["request_id"].as_str().unwrap().to_owned()), "{name}: the id is not new");
+        assert!(
+            ids.insert(answer.json()["request_id"].as_str().unwrap().to_owned()),
+            "{name}: the id is not new"
+        );
         let again = all.gateway.client().send_h2(&[request]).remove(0);
         assert_body(&again, status, error, JSON);
     }
@@ -145,7 +174,9 @@ fn problem_details_when_they_are_asked_for() {
             assert_body(&answer, status, error, "application/problem+json");
         }
     }
-    for accept in ["application/json", "*/*", "text/plain", "application/json, application/problem+json;q=0.1", ""] {
+    for accept in
+        ["application/json", "*/*", "text/plain", "application/json, application/problem+json;q=0.1", ""]
+    {
         let answer = all.gateway.send(&Request::get("/api/x").header("Accept", accept));
         assert_body(&answer, 401, "unauthorized", JSON);
     }
@@ -167,7 +198,11 @@ fn pages_for_people() {
         assert_discreet(&answer);
     }
     // What a request says is shown as text, if it is shown.
-    for target in ["/nowhere/%3Cscript%3Ealert(1)%3C%2Fscript%3E", "/api/x?<script>alert(1)</script>", "/nowhere/'-alert(1)-'"] {
+    for target in [
+        "/nowhere/%3Cscript%3Ealert(1)%3C%2Fscript%3E",
+        "/api/x?<script>alert(1)</script>",
+        "/nowhere/'-alert(1)-'",
+    ] {
         let answer = all.gateway.send(&Request::get(target).header("Accept", accept));
         assert!(!answer.text().contains("<script>alert"), "{target}");
     }
@@ -183,12 +218,19 @@ fn challenges_say_exactly_what_is_wrong() {
     let good = all.gateway.machine_token("alpha");
     let elsewhere = all.gateway.machine_token("other");
     let (scheme, none) = challenge(&all.gateway.send(&Request::get("/api/x")));
-    assert_eq!((scheme.as_str(), names(&none)), ("Bearer", vec!["realm"]), "RFC 6750 section 3.1: no error without a token");
+    assert_eq!(
+        (scheme.as_str(), names(&none)),
+        ("Bearer", vec!["realm"]),
+        "RFC 6750 section 3.1: no error without a token"
+    );
     let realm = value(&none, "realm").to_owned();
     assert!(!realm.is_empty());
 
     let (scheme, bad) = challenge(&all.gateway.send(&Request::get("/api/x").bearer("garbage")));
-    assert_eq!((scheme.as_str(), names(&bad)[..3].to_vec()), ("Bearer", vec!["realm", "error", "error_description"]));
+    assert_eq!(
+        (scheme.as_str(), names(&bad)[..3].to_vec()),
+        ("Bearer", vec!["realm", "error", "error_description"])
+    );
     assert_eq!((value(&bad, "realm"), value(&bad, "error")), (realm.as_str(), "invalid_token"));
 
     let (scheme, narrow) = challenge(&all.gateway.send(&Request::get("/api/x").bearer(&elsewhere)));
@@ -218,9 +260,14 @@ fn every_error_has_a_page() {
     let mut uris = BTreeSet::new();
     for (_, request, _, _) in all.rows() {
         let body = all.gateway.send(&request).json();
-        uris.insert((body["error_uri"].as_str().unwrap().to_owned(), body["error"].as_str().unwrap().to_owned()));
+        uris.insert((
+            body["error_uri"].as_str().unwrap().to_owned(),
+            body["error"].as_str().unwrap().to_owned(),
+        ));
     }
-    for code in ["invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope"] {
+    for code in
+        ["invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope"]
+    {
         uris.insert((format!("{PUBLIC_URL}/hub/errors/{code}"), code.to_owned()));
     }
     assert!(uris.len() >= 14, "{uris:?}");
@@ -284,7 +331,8 @@ fn sizes_have_limits() {
     let (gateway, upstream) = Gateway::standard();
     let many = (0..150).fold(Request::get("/public/x"), |r, n| r.header(&format!("X-{n}"), "1"));
     let cookies = Request::get("/public/x").header("Cookie", &"a=b; ".repeat(20_000));
-    let large_form = Request::form(TOKEN, &format!("grant_type=client_credentials&x={}", "a".repeat(1 << 20)));
+    let large_form =
+        Request::form(TOKEN, &format!("grant_type=client_credentials&x={}", "a".repeat(1 << 20)));
     for (name, request, wanted) in [
         ("150 fields", many, &[400, 431][..]),
         ("100 kB of cookies", cookies, &[400, 431]),

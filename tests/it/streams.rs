@@ -97,7 +97,14 @@ fn fields_that_would_break_http_1_are_refused() {
 #[test]
 fn folded_names_over_http_2() {
     let (gateway, upstream) = Gateway::standard();
-    for name in [&b"x-forwarded-user"[..], b"x_forwarded_user", b"x.forwarded.user", b"x_forwarded-client", b"content_length", b"transfer_encoding"] {
+    for name in [
+        &b"x-forwarded-user"[..],
+        b"x_forwarded_user",
+        b"x.forwarded.user",
+        b"x_forwarded-client",
+        b"content_length",
+        b"transfer_encoding",
+    ] {
         let outcome = exchange(&gateway, &fields(name, b"forged"));
         assert!(matches!(outcome.status, Some(200 | 400)), "{outcome:?}");
         for seen in upstream.take() {
@@ -186,8 +193,14 @@ fn a_refused_stream_leaves_the_others_alone() {
 fn a_truncated_answer_resets_the_stream() {
     let (gateway, upstream) = Gateway::standard();
     for (name, reply) in [
-        ("short of its length", Reply::ThenClose(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort".to_vec())),
-        ("no last chunk", Reply::ThenClose(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n".to_vec())),
+        (
+            "short of its length",
+            Reply::ThenClose(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort".to_vec()),
+        ),
+        (
+            "no last chunk",
+            Reply::ThenClose(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n".to_vec()),
+        ),
         ("a reset", Reply::ThenReset(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort".to_vec())),
     ] {
         upstream.reply(reply);

@@ -25,7 +25,10 @@ fn start() -> Gateway {
             .service_with("silent", "")
             .service_with("public", "public = true")
             .service_with("untrusted", "secret = \"untrusted-secret\"\ntrusted = false")
-            .service_with("browser", "secret = \"browser-secret\"\nflows = [\"authorization_code\", \"refresh_token\"]");
+            .service_with(
+                "browser",
+                "secret = \"browser-secret\"\nflows = [\"authorization_code\", \"refresh_token\"]",
+            );
     })
 }
 
@@ -98,7 +101,10 @@ fn clients_authenticate_in_every_way_that_hubs_clients_use() {
         ("in the body", post(&format!("{form}&client_id=machine&client_secret=machine-secret"))),
         ("in the body, first", post(&format!("client_id=machine&client_secret=machine-secret&{form}"))),
         ("in the body, encoded", post(&format!("{form}&client_id=%6Dachine&client_secret=machine%2dsecret"))),
-        ("Basic and the same id in the body", post(&format!("{form}&client_id=machine")).basic("machine", "machine-secret")),
+        (
+            "Basic and the same id in the body",
+            post(&format!("{form}&client_id=machine")).basic("machine", "machine-secret"),
+        ),
         ("an odd secret in Basic", basic_raw(format!("odd:{ODD_ENCODED}"))),
         ("an odd secret in the body", post(&format!("{form}&client_id=odd&client_secret={ODD_ENCODED}"))),
     ] {
@@ -145,17 +151,50 @@ fn clients_that_are_not_authenticated() {
         ("not UTF-8 when decoded", basic_raw("machine:%ff"), "invalid_client", yes),
         ("a bearer token", header("Bearer machine-secret"), "invalid_request", no),
         ("an unknown scheme", header("Digest machine-secret"), "invalid_request", no),
-        ("Basic and a secret in the body", body("machine", "machine-secret").basic("machine", "machine-secret"), "invalid_request", no),
-        ("Basic and a wrong secret in the body", body("machine", "wrong").basic("machine", "machine-secret"), "invalid_request", no),
-        ("wrong Basic and a secret in the body", body("machine", "machine-secret").basic("machine", "wrong"), "invalid_request", no),
-        ("Basic twice", post(&form).basic("machine", "machine-secret").basic("machine", "machine-secret"), "invalid_request", no),
-        ("Basic in a list", header(&format!("Basic {}, Basic eDp5", base64("machine:machine-secret"))), "invalid_request", no),
+        (
+            "Basic and a secret in the body",
+            body("machine", "machine-secret").basic("machine", "machine-secret"),
+            "invalid_request",
+            no,
+        ),
+        (
+            "Basic and a wrong secret in the body",
+            body("machine", "wrong").basic("machine", "machine-secret"),
+            "invalid_request",
+            no,
+        ),
+        (
+            "wrong Basic and a secret in the body",
+            body("machine", "machine-secret").basic("machine", "wrong"),
+            "invalid_request",
+            no,
+        ),
+        (
+            "Basic twice",
+            post(&form).basic("machine", "machine-secret").basic("machine", "machine-secret"),
+            "invalid_request",
+            no,
+        ),
+        (
+            "Basic in a list",
+            header(&format!("Basic {}, Basic eDp5", base64("machine:machine-secret"))),
+            "invalid_request",
+            no,
+        ),
     ] {
         let answer = gateway.send(&request);
         // A header that cannot be read may be called malformed in either way (hub-contract 3.1 has both).
-        let unreadable = ["no colon", "a decoded colon", "no base64", "nothing after Basic", "not UTF-8", "NUL in", "in a list"]
-            .iter()
-            .any(|n| name.contains(n));
+        let unreadable = [
+            "no colon",
+            "a decoded colon",
+            "no base64",
+            "nothing after Basic",
+            "not UTF-8",
+            "NUL in",
+            "in a list",
+        ]
+        .iter()
+        .any(|n| name.contains(n));
         if unreadable && answer.error() == "invalid_request" {
             assert_refused(&answer, "invalid_request", false, name);
         } else {
@@ -182,7 +221,13 @@ fn an_unknown_client_and_a_wrong_secret_get_the_same_answer() {
         (answer.status, headers, body.to_string(), length)
     };
     let wrong = shape(&post(&form).basic("machine", "wrong"));
-    for (id, secret) in [("nobody", "wrong"), ("silent", "wrong"), ("98071167-004c-4ddf-ba37-000000000000", "wrong"), ("public", "wrong"), ("machine", "")] {
+    for (id, secret) in [
+        ("nobody", "wrong"),
+        ("silent", "wrong"),
+        ("98071167-004c-4ddf-ba37-000000000000", "wrong"),
+        ("public", "wrong"),
+        ("machine", ""),
+    ] {
         assert_eq!(shape(&post(&form).basic(id, secret)), wrong, "{id}");
     }
     let body = |id: &str| post(&format!("{form}&client_id={id}&client_secret=wrong"));
@@ -202,7 +247,11 @@ fn scopes_are_services_by_id_or_name() {
         ("YouTrack+0-0-0-0-0", "YouTrack 0-0-0-0-0", &[youtrack, "0-0-0-0-0"]),
         ("0-0-0-0-0", "0-0-0-0-0", &["0-0-0-0-0"]),
         ("YouTrack%2520Slack%2520Integration", "YouTrack%20Slack%20Integration", &["slack"]),
-        ("alpha+YouTrack%2520Slack%2520Integration", "alpha YouTrack%20Slack%20Integration", &["alpha", "slack"]),
+        (
+            "alpha+YouTrack%2520Slack%2520Integration",
+            "alpha YouTrack%20Slack%20Integration",
+            &["alpha", "slack"],
+        ),
         ("machine", "machine", &["machine"]),
     ] {
         let answer = gateway.send(&post(&format!("{GRANT}&scope={sent}")).basic("machine", "machine-secret"));
@@ -212,14 +261,19 @@ fn scopes_are_services_by_id_or_name() {
         assert_eq!(claims["iss"], format!("{PUBLIC_URL}/hub"), "{sent}");
     }
     // The same service twice, however it is spelled, is one audience.
-    let twice = gateway.send(&post(&format!("{GRANT}&scope=YouTrack+{youtrack}+YouTrack")).basic("machine", "machine-secret"));
+    let twice = gateway.send(
+        &post(&format!("{GRANT}&scope=YouTrack+{youtrack}+YouTrack")).basic("machine", "machine-secret"),
+    );
     assert_eq!(twice.status, 200, "{}", twice.text());
     let claims = forge::decode(twice.json()["access_token"].as_str().unwrap()).1;
     assert_eq!(claims["aud"], serde_json::json!([youtrack]));
     // Without a scope a token is for the service itself, never for more.
     let none = gateway.send(&post(GRANT).basic("machine", "machine-secret"));
     assert_eq!(none.status, 200, "{}", none.text());
-    assert_eq!(forge::decode(none.json()["access_token"].as_str().unwrap()).1["aud"], serde_json::json!(["machine"]));
+    assert_eq!(
+        forge::decode(none.json()["access_token"].as_str().unwrap()).1["aud"],
+        serde_json::json!(["machine"])
+    );
     for sent in [
         "unknown",
         "alpha+unknown",
@@ -236,7 +290,11 @@ fn scopes_are_services_by_id_or_name() {
     ] {
         let answer = gateway.send(&post(&format!("{GRANT}&scope={sent}")).basic("machine", "machine-secret"));
         assert_eq!(answer.status, 400, "{sent}");
-        assert!(matches!(answer.error().as_str(), "invalid_scope" | "invalid_request"), "{sent}: {}", answer.text());
+        assert!(
+            matches!(answer.error().as_str(), "invalid_scope" | "invalid_request"),
+            "{sent}: {}",
+            answer.text()
+        );
         assert_refused(&answer, &answer.error(), false, sent);
     }
 }
@@ -251,18 +309,38 @@ fn grants_that_are_not_offered_and_services_that_may_not() {
         ("nothing at all", as_machine(""), "invalid_request"),
         ("an unknown grant", as_machine("grant_type=magic&scope=alpha"), "unsupported_grant_type"),
         ("another case", as_machine("grant_type=Client_Credentials&scope=alpha"), "unsupported_grant_type"),
-        ("password", as_machine("grant_type=password&username=u&password=p&scope=alpha"), "unsupported_grant_type"),
-        ("authorization code", as_machine("grant_type=authorization_code&code=c&redirect_uri=u"), "unsupported_grant_type"),
+        (
+            "password",
+            as_machine("grant_type=password&username=u&password=p&scope=alpha"),
+            "unsupported_grant_type",
+        ),
+        (
+            "authorization code",
+            as_machine("grant_type=authorization_code&code=c&redirect_uri=u"),
+            "unsupported_grant_type",
+        ),
         ("refresh token", as_machine("grant_type=refresh_token&refresh_token=r"), "unsupported_grant_type"),
         ("implicit", as_machine("grant_type=implicit"), "unsupported_grant_type"),
-        ("a JWT", as_machine("grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer&assertion=a"), "unsupported_grant_type"),
+        (
+            "a JWT",
+            as_machine("grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer&assertion=a"),
+            "unsupported_grant_type",
+        ),
         ("untrusted", post(GRANT).basic("untrusted", "untrusted-secret"), "unauthorized_client"),
-        ("untrusted in the body", post(&format!("{GRANT}&client_id=untrusted&client_secret=untrusted-secret")), "unauthorized_client"),
+        (
+            "untrusted in the body",
+            post(&format!("{GRANT}&client_id=untrusted&client_secret=untrusted-secret")),
+            "unauthorized_client",
+        ),
         ("a flow that is off", post(GRANT).basic("browser", "browser-secret"), "unauthorized_client"),
         ("a public service", post(&format!("{GRANT}&client_id=public")), "unauthorized_client"),
     ] {
         let answer = gateway.send(&request);
-        let error = if name == "a public service" && answer.error() == "invalid_client" { "invalid_client" } else { error };
+        let error = if name == "a public service" && answer.error() == "invalid_client" {
+            "invalid_client"
+        } else {
+            error
+        };
         assert_refused(&answer, error, false, name);
     }
 }
@@ -279,24 +357,42 @@ fn forms_that_are_ambiguous_or_no_forms() {
         ("scope twice, differing", as_machine(&format!("{form}&scope=beta"))),
         ("scope twice, encoded", as_machine(&format!("{form}&%73cope=beta"))),
         ("an unknown parameter twice", as_machine(&format!("{form}&x=1&x=2"))),
-        ("client_id twice", post(&format!("{form}&client_id=machine&client_id=alpha&client_secret=machine-secret"))),
-        ("client_secret twice", post(&format!("{form}&client_id=machine&client_secret=wrong&client_secret=machine-secret"))),
+        (
+            "client_id twice",
+            post(&format!("{form}&client_id=machine&client_id=alpha&client_secret=machine-secret")),
+        ),
+        (
+            "client_secret twice",
+            post(&format!("{form}&client_id=machine&client_secret=wrong&client_secret=machine-secret")),
+        ),
         ("not UTF-8", as_machine(&format!("{form}&x=%ff"))),
     ] {
         assert_refused(&gateway.send(&request), "invalid_request", false, name);
     }
     let typed = |content_type: &str, body: &str| {
-        Request::new("POST", TOKEN).basic("machine", "machine-secret").header("Content-Type", content_type).body(body)
+        Request::new("POST", TOKEN)
+            .basic("machine", "machine-secret")
+            .header("Content-Type", content_type)
+            .body(body)
     };
     for (name, request) in [
         ("JSON", typed("application/json", r#"{"grant_type":"client_credentials","scope":"alpha"}"#)),
         ("a form as text", typed("text/plain", &form)),
         ("a form as JSON", typed("application/json", &form)),
-        ("multipart", typed("multipart/form-data; boundary=x", "--x\r\nContent-Disposition: form-data; name=\"grant_type\"\r\n\r\nclient_credentials\r\n--x--\r\n")),
+        (
+            "multipart",
+            typed(
+                "multipart/form-data; boundary=x",
+                "--x\r\nContent-Disposition: form-data; name=\"grant_type\"\r\n\r\nclient_credentials\r\n--x--\r\n",
+            ),
+        ),
         ("an empty type", typed("", &form)),
         ("almost", typed("application/x-www-form-urlencodedx", &form)),
         ("no type", Request::new("POST", TOKEN).basic("machine", "machine-secret").body(&form)),
-        ("two types", typed("application/x-www-form-urlencoded", &form).header("Content-Type", "application/json")),
+        (
+            "two types",
+            typed("application/x-www-form-urlencoded", &form).header("Content-Type", "application/json"),
+        ),
     ] {
         assert_refused(&gateway.send(&request), "invalid_request", false, name);
     }
@@ -334,8 +430,14 @@ fn only_post_and_nothing_secret_in_the_address() {
         "grant_type=client_credentials&scope=alpha&client_id=machine&client_secret=machine-secret",
         "client_id=machine&client_secret=machine-secret",
     ] {
-        let answer = gateway.send(&Request::form(&format!("{TOKEN}?{query}"), &format!("{GRANT}&scope=alpha")));
-        assert!(matches!(answer.status, 400 | 401), "a secret in the address: {} {}", answer.status, answer.text());
+        let answer =
+            gateway.send(&Request::form(&format!("{TOKEN}?{query}"), &format!("{GRANT}&scope=alpha")));
+        assert!(
+            matches!(answer.status, 400 | 401),
+            "a secret in the address: {} {}",
+            answer.status,
+            answer.text()
+        );
         assert!(!answer.text().contains("machine-secret"));
         let get = gateway.send(&Request::get(&format!("{TOKEN}?{query}")));
         assert_eq!(get.status, 405);

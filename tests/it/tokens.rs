@@ -83,7 +83,11 @@ fn the_forger_can_make_genuine_tokens() {
     let forger = Forger::start();
     assert_eq!(forger.status(&forger.genuine), 200);
     assert_eq!(forger.status(&forger.headed(&forger.header.to_string())), 200, "the control");
-    assert_eq!(forger.status(&forger.claims_with("jti", json!("AAAAAAAAAAAAAAAAAAAAAA"))), 200, "the control");
+    assert_eq!(
+        forger.status(&forger.claims_with("jti", json!("AAAAAAAAAAAAAAAAAAAAAA"))),
+        200,
+        "the control"
+    );
     let stranger = Key::fresh();
     let stolen = stranger.sign(&forger.header.to_string(), &forger.claims.to_string());
     forger.assert_refused("a stranger's key under our kid", &stolen);
@@ -99,7 +103,10 @@ fn headers_that_try_to_choose_the_verification() {
     let jwk = keys.json()["keys"][0].clone();
     for alg in ["none", "None", "NONE", "nOnE", ""] {
         let header = forger.header_with("alg", json!(alg));
-        forger.assert_refused(&format!("alg {alg:?} without a signature"), &forge::with_signature(&header, &claims, b""));
+        forger.assert_refused(
+            &format!("alg {alg:?} without a signature"),
+            &forge::with_signature(&header, &claims, b""),
+        );
         forger.assert_refused(&format!("alg {alg:?} with a signature"), &forger.headed(&header));
     }
     let header = forger.header_with("alg", json!("HS256"));
@@ -113,22 +120,46 @@ fn headers_that_try_to_choose_the_verification() {
     ] {
         forger.assert_refused(&format!("HS256 with {name}"), &forge::hs256(&header, &claims, &secret));
         let honest = forger.header.to_string();
-        forger.assert_refused(&format!("HS256 with {name} under ES256"), &forge::hs256(&honest, &claims, &secret));
+        forger.assert_refused(
+            &format!("HS256 with {name} under ES256"),
+            &forge::hs256(&honest, &claims, &secret),
+        );
     }
     for alg in ["RS256", "ES384", "ES512", "ES256K", "PS256", "EdDSA", "es256", "ES256 ", "HS512"] {
         forger.assert_refused(&format!("alg {alg}"), &forger.headed(&forger.header_with("alg", json!(alg))));
     }
-    for (name, alg) in [("null", json!(null)), ("a number", json!(256)), ("a list", json!(["ES256"])), ("an object", json!({}))] {
+    for (name, alg) in [
+        ("null", json!(null)),
+        ("a number", json!(256)),
+        ("a list", json!(["ES256"])),
+        ("an object", json!({})),
+    ] {
         forger.assert_refused(&format!("alg is {name}"), &forger.headed(&forger.header_with("alg", alg)));
     }
     let long = "k".repeat(4000);
     for kid in [
-        "", "unknown", "../../../../dev/null", "/dev/null", "' OR '1'='1", "x' UNION SELECT 'key' --", "%00", "\u{0}", &long,
+        "",
+        "unknown",
+        "../../../../dev/null",
+        "/dev/null",
+        "' OR '1'='1",
+        "x' UNION SELECT 'key' --",
+        "%00",
+        "\u{0}",
+        &long,
         "https://evil.example/key",
     ] {
-        forger.assert_refused(&format!("kid {kid:.40}"), &forger.headed(&forger.header_with("kid", json!(kid))));
+        forger.assert_refused(
+            &format!("kid {kid:.40}"),
+            &forger.headed(&forger.header_with("kid", json!(kid))),
+        );
     }
-    for (name, kid) in [("null", json!(null)), ("a number", json!(1)), ("a list", json!([forger.header["kid"]])), ("an object", json!({}))] {
+    for (name, kid) in [
+        ("null", json!(null)),
+        ("a number", json!(1)),
+        ("a list", json!([forger.header["kid"]])),
+        ("an object", json!({})),
+    ] {
         forger.assert_refused(&format!("kid is {name}"), &forger.headed(&forger.header_with("kid", kid)));
     }
     let kid = forger.header["kid"].as_str().unwrap();
@@ -172,7 +203,17 @@ fn headers_that_try_to_choose_the_verification() {
             forger.assert_refused(&format!("{member}, signed by us"), &forger.headed(&header));
         }
     }
-    for typ in [json!("JWT"), json!("jwt"), json!("id_token"), json!("rt+jwt"), json!("logout+jwt"), json!("at"), json!(""), json!(null), json!(1)] {
+    for typ in [
+        json!("JWT"),
+        json!("jwt"),
+        json!("id_token"),
+        json!("rt+jwt"),
+        json!("logout+jwt"),
+        json!("at"),
+        json!(""),
+        json!(null),
+        json!(1),
+    ] {
         forger.assert_refused(&format!("typ {typ}"), &forger.headed(&forger.header_with("typ", typ)));
     }
     forger.gateway.assert_innocent(&forger.upstream, "all headers");
@@ -195,12 +236,15 @@ fn signatures_and_forms_that_are_not_exact() {
         ("one byte", vec![0]),
         ("zeros, long", vec![0; 1000]),
     ] {
-        forger.assert_refused(&format!("signature: {name}"), &forge::with_signature(&header, &claims, &signature));
+        forger.assert_refused(
+            &format!("signature: {name}"),
+            &forge::with_signature(&header, &claims, &signature),
+        );
     }
     // P-256's order, where r and s must be below: psychic signatures (CVE-2022-21449) had r = s = n.
     let order = [
-        0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad, 0xa7,
-        0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+        0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa,
+        0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
     ];
     forger.assert_refused("r = s = n", &forge::with_signature(&header, &claims, &[order, order].concat()));
     forger.assert_refused("DER", &forger.key.sign_der(&header, &claims));
@@ -219,8 +263,16 @@ fn signatures_and_forms_that_are_not_exact() {
         ("padded claims", format!("{h}.{c}=.{s}")),
         ("half of it", forger.genuine[..forger.genuine.len() / 2].to_owned()),
         ("twice", format!("{0}{0}", forger.genuine)),
-        ("a JWE", format!("{}.AAAA.AAAA.AAAA.AAAA", forge::base64url(r#"{"alg":"RSA-OAEP","enc":"A256GCM"}"#))),
-        ("a JSON serialization", forge::base64url(json!({"payload": c, "signatures": [{"protected": h, "signature": s}]}).to_string())),
+        (
+            "a JWE",
+            format!("{}.AAAA.AAAA.AAAA.AAAA", forge::base64url(r#"{"alg":"RSA-OAEP","enc":"A256GCM"}"#)),
+        ),
+        (
+            "a JSON serialization",
+            forge::base64url(
+                json!({"payload": c, "signatures": [{"protected": h, "signature": s}]}).to_string(),
+            ),
+        ),
         ("20 kB", format!("{h}.{}.{s}", "A".repeat(20_000))),
     ] {
         forger.assert_refused(name, &token);
@@ -266,18 +318,32 @@ fn claims_that_are_not_exact() {
     let exp = forger.claims["exp"].as_i64().unwrap();
     let text = forger.claims.to_string();
     let with_exp = |number: &str| text.replace(&format!("\"exp\":{exp}"), &format!("\"exp\":{number}"));
-    for number in ["1e400", "1e10", "1E10", "99999999999999999999", "Infinity", "NaN", "0x7fffffff", "+1", "1.0"] {
+    for number in
+        ["1e400", "1e10", "1E10", "99999999999999999999", "Infinity", "NaN", "0x7fffffff", "+1", "1.0"]
+    {
         let changed = with_exp(number);
         assert_ne!(changed, text);
         forger.assert_refused(&format!("exp is {number}"), &forger.claiming(&changed));
     }
     for name in ["nbf", "iat"] {
-        for (kind, value) in [("an hour ahead", json!(now + 3600)), ("the end of time", json!(i64::MAX)), ("a string", json!("0")), ("a fraction", json!(0.5))] {
+        for (kind, value) in [
+            ("an hour ahead", json!(now + 3600)),
+            ("the end of time", json!(i64::MAX)),
+            ("a string", json!("0")),
+            ("a fraction", json!(0.5)),
+        ] {
             forger.assert_refused(&format!("{name} is {kind}"), &forger.claims_with(name, value));
         }
     }
     let iss = forger.claims["iss"].as_str().unwrap();
-    for value in ["", "https://evil.example/hub", &format!("{iss}/"), &iss.to_uppercase(), &format!("{iss}\u{0}"), "https://gateway.example:8443"] {
+    for value in [
+        "",
+        "https://evil.example/hub",
+        &format!("{iss}/"),
+        &iss.to_uppercase(),
+        &format!("{iss}\u{0}"),
+        "https://gateway.example:8443",
+    ] {
         forger.assert_refused(&format!("iss {value:?}"), &forger.claims_with("iss", json!(value)));
     }
     forger.assert_refused("iss is a list", &forger.claims_with("iss", json!([iss])));
@@ -310,13 +376,18 @@ fn a_token_for_one_service_does_not_open_another() {
     let narrow = forger.gateway.send(&Request::get("/admin/x").bearer(&forger.genuine));
     assert_eq!((narrow.status, narrow.error().as_str()), (403, "insufficient_scope"));
     let widened = forger.claims_with("scope", json!("alpha beta"));
-    assert_eq!(forger.gateway.send(&Request::get("/admin/x").bearer(&widened)).status, 403, "scope without audience");
+    assert_eq!(
+        forger.gateway.send(&Request::get("/admin/x").bearer(&widened)).status,
+        403,
+        "scope without audience"
+    );
     let both = forger.gateway.machine_token("alpha+beta");
     for path in ["/api/x", "/admin/x"] {
         assert_eq!(forger.gateway.send(&Request::get(path).bearer(&both)).status, 200, "{path}");
     }
     // What an upstream was given for itself is worth nothing at its neighbour.
-    let scoped: Vec<String> = forger.upstream.take().iter().filter_map(|r| r.header("authorization")).collect();
+    let scoped: Vec<String> =
+        forger.upstream.take().iter().filter_map(|r| r.header("authorization")).collect();
     assert_eq!(scoped.len(), 2);
     let for_alpha = scoped[0].strip_prefix("Bearer ").unwrap();
     let replayed = forger.gateway.send(&Request::get("/admin/x").bearer(for_alpha));
@@ -393,7 +464,8 @@ fn secrets_and_keys_rotate_without_a_gap() {
     let token = gateway.token(&id, &old, "alpha");
     let new = gateway.secret_of(&["service", "rotate-secret", &id]);
     assert_ne!(old, new);
-    let form = |secret: &str| Request::form(TOKEN, "grant_type=client_credentials&scope=alpha").basic(&id, secret);
+    let form =
+        |secret: &str| Request::form(TOKEN, "grant_type=client_credentials&scope=alpha").basic(&id, secret);
     eventually("the new secret works", || gateway.send(&form(&new)).status == 200);
     assert_eq!(gateway.send(&form(&old)).status, 200, "the time of grace is a day");
     assert_eq!(gateway.send(&form("neither")).status, 401);
@@ -402,10 +474,15 @@ fn secrets_and_keys_rotate_without_a_gap() {
     let before = kid(&token);
     gateway.command(&["key", "rotate"]);
     eventually("the new key signs", || kid(&gateway.token(&id, &new, "alpha")) != before);
-    assert_eq!(gateway.send(&Request::get("/api/x").bearer(&token)).status, 200, "the old key still verifies");
+    assert_eq!(
+        gateway.send(&Request::get("/api/x").bearer(&token)).status,
+        200,
+        "the old key still verifies"
+    );
     let fresh = gateway.token(&id, &new, "alpha");
     assert_eq!(gateway.send(&Request::get("/api/x").bearer(&fresh)).status, 200);
     let published = gateway.send(&Request::get(KEYS)).json();
-    let kids: Vec<&str> = published["keys"].as_array().unwrap().iter().filter_map(|k| k["kid"].as_str()).collect();
+    let kids: Vec<&str> =
+        published["keys"].as_array().unwrap().iter().filter_map(|k| k["kid"].as_str()).collect();
     assert!(kids.contains(&before.as_str()) && kids.contains(&kid(&fresh).as_str()), "{kids:?}");
 }

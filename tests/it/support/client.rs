@@ -74,10 +74,10 @@ impl Request {
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\nHost: {}\r\n", self.method, self.target, self.host);
         for (name, value) in &self.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            head += &format!("{name}: {value}\r\n");
         }
         if let Some(body) = &self.body {
-            head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+            head += &format!("Content-Length: {}\r\n", body.len());
         }
         head.push_str("\r\n");
         let mut bytes = head.into_bytes();
@@ -115,7 +115,9 @@ impl Client {
             let connector = tokio_rustls::TlsConnector::from(Arc::clone(&tls::client("h2").0));
             let stream = connector.connect(ServerName::try_from("localhost").unwrap(), socket).await.unwrap();
             let (sender, connection) =
-                hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+                hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+                    .await
+                    .unwrap();
             tokio::spawn(connection);
             let answers = requests.iter().map(|request| {
                 let mut sender = sender.clone();
@@ -124,7 +126,9 @@ impl Client {
                     let (parts, body) = response.unwrap_or_else(|e| panic!("{request:?}: {e}")).into_parts();
                     let mut answer = Answer { status: parts.status.as_u16(), ..Answer::default() };
                     for (name, value) in &parts.headers {
-                        answer.headers.push((name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()));
+                        answer
+                            .headers
+                            .push((name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()));
                     }
                     if let Ok(collected) = body.collect().await {
                         answer.complete = true;

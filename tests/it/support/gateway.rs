@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use hubgate::crypto::seal::SealingKey;
 use hubgate::{
     app::{Running, Seams},
     base::{
@@ -16,7 +17,6 @@ use hubgate::{
     },
     config::{self, Config},
 };
-use hubgate::crypto::seal::SealingKey;
 use sqlx::Connection as _;
 use tempfile::TempDir;
 
@@ -81,7 +81,7 @@ impl Setup {
 
     /// Declares a service under this name, with these further lines.
     pub(crate) fn named_service(&mut self, id: &str, name: &str, lines: &str) -> &mut Self {
-        self.tables.push_str(&format!("\n[[service]]\nid = {id:?}\nname = {name:?}\n{lines}\n"));
+        self.tables += &format!("\n[[service]]\nid = {id:?}\nname = {name:?}\n{lines}\n");
         self
     }
 
@@ -92,9 +92,8 @@ impl Setup {
 
     /// Forwards `path` to these origins, with these further lines.
     pub(crate) fn route_to(&mut self, service: &str, path: &str, to: &[String], lines: &str) -> &mut Self {
-        self.tables.push_str(&format!(
-            "\n[[upstream]]\nservice = {service:?}\npath = {path:?}\nto = {to:?}\n{lines}\n"
-        ));
+        self.tables +=
+            &format!("\n[[upstream]]\nservice = {service:?}\npath = {path:?}\nto = {to:?}\n{lines}\n");
         self
     }
 
@@ -131,10 +130,10 @@ impl Setup {
         let mut text = String::new();
         for (section, keys) in &self.sections {
             if !section.is_empty() {
-                text.push_str(&format!("\n[{section}]\n"));
+                text += &format!("\n[{section}]\n");
             }
             for (key, value) in keys {
-                text.push_str(&format!("{key} = {value}\n"));
+                text += &format!("{key} = {value}\n");
             }
         }
         text + &self.tables
@@ -273,7 +272,11 @@ impl Gateway {
         assert_eq!(body["target"], "/public/innocent?after=attack", "after {after}");
         assert_eq!(body["headers"]["x-marker"], "innocent", "after {after}");
         let seen: Vec<String> = upstream.take().iter().map(super::Recorded::line).collect();
-        assert_eq!(seen, ["GET /public/innocent?after=attack HTTP/1.1"], "what the upstream got after {after}");
+        assert_eq!(
+            seen,
+            ["GET /public/innocent?after=attack HTTP/1.1"],
+            "what the upstream got after {after}"
+        );
     }
 
     /// The key that signs, taken out of the store with the key file beside it, as only the gateway's owner can.
@@ -289,11 +292,11 @@ impl Gateway {
                 .unwrap()
         });
         let files = std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path());
-        let opened = files.filter_map(|path| {
+        let mut opened = files.filter_map(|path| {
             let bytes: [u8; 32] = std::fs::read(path).ok()?.try_into().ok()?;
             SealingKey::new(&bytes).ok()?.open(&kid, &sealed).ok()
         });
-        forge::Key::from_pkcs8(&opened.last().expect("a key file in the data folder"))
+        forge::Key::from_pkcs8(&opened.next().expect("a key file in the data folder"))
     }
 
     /// Runs a command of the program on this gateway's configuration, while it runs.
@@ -308,7 +311,8 @@ impl Gateway {
     /// Runs a command that prints a new secret, and returns that.
     pub(crate) fn secret_of(&self, arguments: &[&str]) -> String {
         let printed = self.command(&[arguments, &["--json"]].concat());
-        let printed: serde_json::Value = serde_json::from_str(&printed).unwrap_or_else(|e| panic!("{e}: {printed}"));
+        let printed: serde_json::Value =
+            serde_json::from_str(&printed).unwrap_or_else(|e| panic!("{e}: {printed}"));
         printed["secret"].as_str().unwrap_or_else(|| panic!("no secret in {printed}")).to_owned()
     }
 

@@ -85,15 +85,9 @@ impl H2 {
         let mut outcome = Outcome::default();
         let mut replay = std::mem::take(&mut self.pending).into_iter();
         loop {
-            let (kind, flags, on, payload) = match replay.next() {
-                Some(frame) => frame,
-                None => match self.next_frame() {
-                    Some(frame) => frame,
-                    None => {
-                        outcome.closed = true;
-                        return outcome;
-                    }
-                },
+            let Some((kind, flags, on, payload)) = replay.next().or_else(|| self.next_frame()) else {
+                outcome.closed = true;
+                return outcome;
             };
             match kind {
                 GOAWAY => {

@@ -77,7 +77,10 @@ impl Serve {
 
     /// Everything that it has written so far.
     pub(crate) fn log(&self) -> String {
-        self.logs.iter().map(|path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned()).collect()
+        self.logs
+            .iter()
+            .map(|path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned())
+            .collect()
     }
 
     /// Sends it a signal by name.

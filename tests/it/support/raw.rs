@@ -199,10 +199,12 @@ impl RawClient {
         };
         let head: Vec<u8> = self.buffer.drain(..end).collect();
         let head = String::from_utf8(head).expect("a head in ASCII");
-        let (line, section) = head.trim_end_matches("\r\n").split_once("\r\n").unwrap_or((head.trim_end(), ""));
+        let (line, section) =
+            head.trim_end_matches("\r\n").split_once("\r\n").unwrap_or((head.trim_end(), ""));
         let mut parts = line.splitn(3, ' ');
         assert_eq!(parts.next(), Some("HTTP/1.1"), "status line {line:?}");
-        let status = parts.next().and_then(|s| s.parse().ok()).unwrap_or_else(|| panic!("status line {line:?}"));
+        let status =
+            parts.next().and_then(|s| s.parse().ok()).unwrap_or_else(|| panic!("status line {line:?}"));
         Some(Answer { status, headers: wire::fields(section), ..Answer::default() })
     }
 
@@ -210,7 +212,8 @@ impl RawClient {
         assert_eq!(answer.header("transfer-encoding"), Some("chunked"));
         let mut reader = ChunkReader::default();
         loop {
-            let done = reader.feed(&mut self.buffer).unwrap_or_else(|e| panic!("the gateway's chunked coding: {e}"));
+            let done =
+                reader.feed(&mut self.buffer).unwrap_or_else(|e| panic!("the gateway's chunked coding: {e}"));
             if done || self.closed {
                 answer.complete = done;
                 answer.body = reader.body;

@@ -104,7 +104,8 @@ impl Recorded {
         if count("content-length") + count("transfer-encoding") > 1 {
             return Some("more than one framing".into());
         }
-        let once = ["authorization", "x-forwarded-user", "x-forwarded-client", "x-forwarded-scope", "x-request-id"];
+        let once =
+            ["authorization", "x-forwarded-user", "x-forwarded-client", "x-forwarded-scope", "x-request-id"];
         once.into_iter().find(|n| count(n) > 1).map(|n| format!("{n} more than once"))
     }
 }
@@ -124,7 +125,6 @@ struct Shared {
     stop: AtomicBool,
     connections: AtomicUsize,
     open: AtomicUsize,
-    accepted_bytes: AtomicUsize,
     written_bytes: AtomicUsize,
     tls: Option<Arc<ServerConfig>>,
 }
@@ -157,18 +157,12 @@ impl Upstream {
             stop: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
-            accepted_bytes: AtomicUsize::new(0),
             written_bytes: AtomicUsize::new(0),
             tls,
         });
         let for_thread = Arc::clone(&shared);
         let acceptor = thread::spawn(move || accept(&listener, &for_thread));
         Self { address, shared, acceptor: Some(acceptor) }
-    }
-
-    /// Where it listens.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
     }
 
     /// Its origin as `upstream.to` wants it.
@@ -187,9 +181,11 @@ impl Upstream {
 
     /// Answers from now on with this, whatever is asked; innocent requests still get the default.
     pub(crate) fn reply(&self, reply: Reply) {
-        self.script(move |request| {
-            if request.target().contains("innocent") { Reply::Describe } else { reply.clone() }
-        });
+        self.script(
+            move |request| {
+                if request.target().contains("innocent") { Reply::Describe } else { reply.clone() }
+            },
+        );
     }
 
     /// The requests so far. A request counts from the moment that its head is complete.
@@ -210,11 +206,6 @@ impl Upstream {
     /// How many connections are open now.
     pub(crate) fn open_connections(&self) -> usize {
         self.shared.open.load(Ordering::SeqCst)
-    }
-
-    /// How many bytes were read so far, all connections together.
-    pub(crate) fn accepted_bytes(&self) -> usize {
-        self.shared.accepted_bytes.load(Ordering::SeqCst)
     }
 
     /// How many bytes of answers the gateway has taken so far.
@@ -457,7 +448,6 @@ impl Connection<'_> {
             match self.stream.read(&mut piece) {
                 Ok(0) => return None,
                 Ok(n) => {
-                    self.shared.accepted_bytes.fetch_add(n, Ordering::SeqCst);
                     self.buffer.extend_from_slice(&piece[..n]);
                     return Some(());
                 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -81,7 +82,7 @@ impl Setup {
 
     /// Declares a service under this name, with these further lines.
     pub(crate) fn named_service(&mut self, id: &str, name: &str, lines: &str) -> &mut Self {
-        self.tables += &format!("\n[[service]]\nid = {id:?}\nname = {name:?}\n{lines}\n");
+        write!(self.tables, "\n[[service]]\nid = {id:?}\nname = {name:?}\n{lines}\n").unwrap();
         self
     }
 
@@ -92,8 +93,8 @@ impl Setup {
 
     /// Forwards `path` to these origins, with these further lines.
     pub(crate) fn route_to(&mut self, service: &str, path: &str, to: &[String], lines: &str) -> &mut Self {
-        self.tables +=
-            &format!("\n[[upstream]]\nservice = {service:?}\npath = {path:?}\nto = {to:?}\n{lines}\n");
+        write!(self.tables, "\n[[upstream]]\nservice = {service:?}\npath = {path:?}\nto = {to:?}\n{lines}\n")
+            .unwrap();
         self
     }
 
@@ -130,10 +131,10 @@ impl Setup {
         let mut text = String::new();
         for (section, keys) in &self.sections {
             if !section.is_empty() {
-                text += &format!("\n[{section}]\n");
+                write!(text, "\n[{section}]\n").unwrap();
             }
             for (key, value) in keys {
-                text += &format!("{key} = {value}\n");
+                write!(text, "{key} = {value}\n").unwrap();
             }
         }
         text + &self.tables

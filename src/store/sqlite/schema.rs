@@ -21,5 +21,9 @@ pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<()> {
     let versions = VERSIONS.map(|(version, description, sql)| {
         Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
     });
-    Migrator::with_migrations(versions.into()).run(connection).await.map_err(migration_error)
+    // The future of sqlx's `run` cannot move between threads; this is the part of it that can.
+    Migrator::with_migrations(versions.into())
+        .run_direct(None, connection, false)
+        .await
+        .map_err(migration_error)
 }

@@ -175,11 +175,19 @@ async fn check(path: &Path, metadata: &fs::Metadata) -> Result<SqliteConnection>
             "the file is empty, which no database of ours ever is: restore it, or remove it to begin anew";
         return Err(StoreError::Damaged(text.into()));
     }
+    // While there is a log, a page that a full disk has cut off can still come out of it.
+    let log_is_empty = fs::metadata(beside(path, "-wal")).map_or(true, |log| log.len() == 0);
     let mut connection = options(path).connect().await.map_err(store_error)?;
     let owner: i64 =
         sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut connection).await.map_err(store_error)?;
     if owner != schema::APPLICATION_ID {
         return Err(StoreError::Damaged("this is the database of another program".into()));
+    }
+    let page: i64 =
+        sqlx::query_scalar("PRAGMA page_size").fetch_one(&mut connection).await.map_err(store_error)?;
+    if log_is_empty && u64::try_from(page).is_ok_and(|page| !metadata.len().is_multiple_of(page)) {
+        // SQLite would read zeros for what is missing.
+        return Err(StoreError::Damaged("the file is cut off in the middle of a page".into()));
     }
     if metadata.len() <= CHECKED_SIZE {
         check_pages(&mut connection).await?;

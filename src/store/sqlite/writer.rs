@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::errors::store_error;
@@ -17,8 +17,6 @@ use crate::store::{Result, StoreError};
 
 /// How long a write waits for its turn before it gives up.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
-
-use sqlx::ConnectOptions as _;
 
 /// The queue in front of the connection that writes.
 pub(super) struct Writer {

@@ -13,6 +13,7 @@ mod headers;
 mod operation;
 mod paths;
 mod refusals;
+mod store;
 mod streams;
 mod timeouts;
 mod token_endpoint;

@@ -159,7 +159,7 @@ const TARGETS: &[(&str, &[u8], Want)] = &[
     ("P15", b"/public/a%09b", Bad),
     ("P15", b"/public/a%1bb", Bad),
     ("P15", b"/public/a%7fb", Bad),
-    ("P15", b"/public/a%C2%85", Bad),
+    ("P15", b"/public/a%c2%85b", Forwarded("/public/a%C2%85b")),
     ("P15", b"/public/a\tb", Bad),
     ("P15", b"/public/a b", Bad),
     ("P15", b"/public/a\rb", Bad),

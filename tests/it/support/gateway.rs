@@ -16,7 +16,7 @@ use hubgate::{
         random::SystemRandom,
         time::{Clock, ManualClock, SystemClock},
     },
-    config::{self, Config},
+    config::{self, Config, Environment},
 };
 use sqlx::Connection as _;
 use tempfile::TempDir;
@@ -150,7 +150,7 @@ impl Setup {
 
 /// Reads a configuration as `serve` does, without an environment.
 pub(crate) fn load(path: &Path) -> Result<Config, String> {
-    config::load(path, &|_| None).map_err(|problems| problems.to_string())
+    config::load(path, &Environment::empty()).map_err(|problems| problems.to_string())
 }
 
 /// A running gateway. Dropping it stops it.

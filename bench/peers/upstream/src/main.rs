@@ -7,7 +7,7 @@
 //! `GET /requests` answers how many requests it has served, itself not counted: the benchmark compares that
 //! number with what the load generator claims, so that no proxy can answer from a cache or in its own name.
 
-use std::{cell::RefCell, collections::HashMap, net::SocketAddr, rc::Rc};
+use std::{cell::RefCell, collections::BTreeMap, net::SocketAddr, rc::Rc};
 
 use anyhow::Context as _;
 use bytes::{Buf as _, Bytes, BytesMut};
@@ -24,7 +24,7 @@ const LARGEST_BODY: usize = 64 * 1024 * 1024;
 #[derive(Default)]
 struct Shared {
     served: u64,
-    answers: HashMap<usize, Bytes>,
+    answers: BTreeMap<usize, Bytes>,
 }
 
 impl Shared {

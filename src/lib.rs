@@ -8,5 +8,7 @@ pub mod model;
 pub mod oauth;
 pub mod observe;
 pub mod proxy;
+pub mod registry;
 pub mod server;
 pub mod store;
+pub mod web;

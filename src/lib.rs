@@ -1,6 +1,7 @@
 //! hubgate: a reverse-proxy authentication gateway that speaks the OAuth 2.0 protocol of JetBrains Hub.
 
 pub mod access;
+pub mod app;
 pub mod base;
 pub mod config;
 pub mod crypto;

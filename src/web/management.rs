@@ -10,7 +10,10 @@ use axum::{
 };
 use http::{StatusCode, header::CONTENT_TYPE};
 
-use crate::observe::metrics::{Gauge, Totals, render};
+use crate::{
+    observe::metrics::{Gauge, Totals, render},
+    server::worker::TICK,
+};
 
 /// What the management endpoints ask.
 #[derive(Clone)]
@@ -21,8 +24,6 @@ pub struct Management {
     pub gauges: Arc<Vec<Gauge>>,
     /// Whether requests are served, and if not, why.
     pub ready: Arc<dyn Readiness>,
-    /// Has the workers hand over what they have counted.
-    pub collect: Arc<dyn Fn() + Send + Sync>,
 }
 
 /// Tells whether the gateway is ready.
@@ -50,8 +51,8 @@ async fn ready(State(management): State<Management>) -> Response {
 }
 
 async fn metrics(State(management): State<Management>) -> Response {
-    (management.collect)();
-    // Workers hand over at their next tick at the latest; what is asked for now may be a tick old.
+    // Workers hand over at each tick: after one more, whatever ended before this question is in the answer.
+    tokio::time::sleep(TICK + TICK / 2).await;
     match render(&management.totals, &management.gauges) {
         Ok(text) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

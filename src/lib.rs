@@ -3,5 +3,6 @@
 pub mod base;
 pub mod config;
 pub mod crypto;
+pub mod demo;
 pub mod model;
 pub mod store;

@@ -53,7 +53,7 @@ pub(super) async fn create(
     let sender = Identity::of(&headers).sender;
     let now = site.clock.now();
     let mut tracker = site.tracker();
-    let issue = tracker.create(new, sender.login(), now)?;
+    let issue = tracker.create(&new, sender.login(), now)?;
     let location = format!("{}/api/issues/{}", site.sample.prefix, issue.readable_id());
     let mut response = Reply::created(query.choose(issue.to_json())).into_response();
     if let Ok(location) = HeaderValue::from_str(&location) {

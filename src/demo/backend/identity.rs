@@ -64,8 +64,8 @@ impl Identity {
             .filter(|(name, _)| speaks_of_identity(name.as_str()))
             .map(|(name, value)| (title_case(name.as_str()), lossy(value)))
             .collect();
-        // Stable: what arrived twice stays in its order.
-        shown.sort_by(|(a, _), (b, _)| a.cmp(b));
+        // Who it is comes first. Stable: what arrived twice stays in its order.
+        shown.sort_by_key(|(name, _)| (!names_somebody(name), name.clone()));
         Self { sender, headers: shown, credential: Credential::of(headers) }
     }
 
@@ -160,12 +160,21 @@ fn speaks_of_identity(name: &str) -> bool {
     name.starts_with("x-forwarded-") || matches!(&*name, "forwarded" | "x-request-id" | "traceparent")
 }
 
+/// Among the headers shown, those that say who, not how.
+fn names_somebody(name: &str) -> bool {
+    let way = ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port"];
+    name.starts_with("X-Forwarded-") && !way.contains(&name)
+}
+
 fn lossy(value: &HeaderValue) -> String {
     String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 
-/// `x-request-id` as people write it: `X-Request-Id`.
+/// `x-request-id` as people write it: `X-Request-Id`; W3C Trace Context writes `traceparent` as it is.
 fn title_case(name: &str) -> String {
+    if name == "traceparent" {
+        return name.to_owned();
+    }
     let mut start = true;
     name.chars()
         .map(|c| {
@@ -222,6 +231,22 @@ mod tests {
         let forged = Identity::of(&headers(&[("x_forwarded_user", "root"), ("x.forwarded.client", "hub")]));
         assert_eq!(forged.sender, Sender::Guest);
         assert_eq!(forged.headers.len(), 2);
+    }
+
+    #[test]
+    fn who_it_is_is_shown_before_how_it_came() {
+        let pairs = [
+            ("traceparent", "00"),
+            ("x-forwarded-for", "192.0.2.1"),
+            ("x-forwarded-user", "jane"),
+            ("forwarded", "for=192.0.2.1"),
+            ("x-forwarded-client", "web"),
+            ("accept", "*/*"),
+        ];
+        let shown: Vec<_> =
+            Identity::of(&headers(&pairs)).headers.into_iter().map(|(name, _)| name).collect();
+        let order = ["X-Forwarded-Client", "X-Forwarded-User", "Forwarded", "X-Forwarded-For", "traceparent"];
+        assert_eq!(shown, order);
     }
 
     #[test]

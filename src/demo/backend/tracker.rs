@@ -2,6 +2,8 @@
 //!
 //! Invariant: texts, issues and comments are bounded, and an id, once given, names the same issue for ever.
 
+mod seed;
+
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -88,12 +90,12 @@ impl Tracker {
 
     /// The issue that `id` names: `DEMO-1`, in any case, or `2-1`.
     pub(super) fn read(&self, id: &str) -> Result<&Issue, Refusal> {
-        self.place(id).and_then(|place| self.0.get(place)).ok_or_else(|| unknown(id))
+        place(id).and_then(|place| self.0.get(place)).ok_or_else(|| unknown(id))
     }
 
     pub(super) fn create(
         &mut self,
-        new: NewIssue,
+        new: &NewIssue,
         reporter: &str,
         now: Timestamp,
     ) -> Result<&Issue, Refusal> {
@@ -109,8 +111,17 @@ impl Tracker {
         if self.0.len() >= MAX_ISSUES {
             return Err(full(&format!("this sample keeps {MAX_ISSUES} issues")));
         }
-        let reporter = reporter.to_owned();
-        Ok(self.add(summary, description, State::Open, "Normal", reporter, now))
+        Ok(self.add(|number| Issue {
+            number,
+            summary,
+            description,
+            state: State::Open,
+            priority: "Normal",
+            reporter: reporter.to_owned(),
+            created: now,
+            updated: now,
+            comments: Vec::new(),
+        }))
     }
 
     pub(super) fn comment(
@@ -121,7 +132,7 @@ impl Tracker {
         now: Timestamp,
     ) -> Result<Value, Refusal> {
         let text = text("text", &new.text, MAX_TEXT)?;
-        let issue = self.place(id).and_then(|place| self.0.get_mut(place)).ok_or_else(|| unknown(id))?;
+        let issue = place(id).and_then(|place| self.0.get_mut(place)).ok_or_else(|| unknown(id))?;
         if issue.comments.len() >= MAX_COMMENTS {
             return Err(full(&format!("this sample keeps {MAX_COMMENTS} comments an issue")));
         }
@@ -132,39 +143,10 @@ impl Tracker {
         Ok(answer)
     }
 
-    fn place(&self, id: &str) -> Option<usize> {
-        let (project, number) = id.split_once('-')?;
-        if !(project.eq_ignore_ascii_case(PROJECT) || project == "2")
-            || number.starts_with('0')
-            || !number.bytes().all(|b| b.is_ascii_digit())
-        {
-            return None;
-        }
-        number.parse::<usize>().ok()?.checked_sub(1)
-    }
-
-    fn add(
-        &mut self,
-        summary: String,
-        description: String,
-        state: State,
-        priority: &'static str,
-        reporter: String,
-        now: Timestamp,
-    ) -> &mut Issue {
+    /// Appends what `new` makes of the issue's number.
+    fn add(&mut self, new: impl FnOnce(usize) -> Issue) -> &mut Issue {
         let number = self.0.len() + 1;
-        let (created, updated, comments) = (now, now, Vec::new());
-        self.0.push_mut(Issue {
-            number,
-            summary,
-            description,
-            state,
-            priority,
-            reporter,
-            created,
-            updated,
-            comments,
-        })
+        self.0.push_mut(new(number))
     }
 }
 
@@ -199,6 +181,18 @@ impl Comment {
     }
 }
 
+/// Where the issue that `id` names is kept, if it exists.
+fn place(id: &str) -> Option<usize> {
+    let (project, number) = id.split_once('-')?;
+    if !(project.eq_ignore_ascii_case(PROJECT) || project == "2")
+        || number.starts_with('0')
+        || !number.bytes().all(|b| b.is_ascii_digit())
+    {
+        return None;
+    }
+    number.parse::<usize>().ok()?.checked_sub(1)
+}
+
 /// A text that says something and fits.
 fn text(name: &str, value: &str, most: usize) -> Result<String, Refusal> {
     let value = value.trim();
@@ -218,6 +212,3 @@ fn unknown(id: &str) -> Refusal {
 fn full(what: &str) -> Refusal {
     Refusal::new(StatusCode::INSUFFICIENT_STORAGE, format!("{what}; restart it to begin anew"))
 }
-
-#[path = "seed.rs"]
-mod seed;

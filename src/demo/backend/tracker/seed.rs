@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Comment, State, Tracker};
+use super::{Comment, Issue, State, Tracker};
 use crate::base::time::Timestamp;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -95,17 +95,29 @@ const SEEDS: &[Seed] = &[
 
 impl Tracker {
     /// A tracker with some history before `now`.
-    pub(in super::super) fn seeded(now: Timestamp) -> Self {
+    pub(in crate::demo::backend) fn seeded(now: Timestamp) -> Self {
         let ago = |hours: u32| now.minus(HOUR * hours);
         let mut tracker = Self(Vec::new());
         for &(hours, state, priority, reporter, summary, description, comments) in SEEDS {
-            let (summary, description) = (summary.to_owned(), description.to_owned());
-            let issue = tracker.add(summary, description, state, priority, reporter.to_owned(), ago(hours));
-            for &(hours, author, text) in comments {
-                issue.updated = ago(hours);
-                let (text, author) = (text.to_owned(), author.to_owned());
-                issue.comments.push(Comment { text, author, created: ago(hours) });
-            }
+            let comments: Vec<_> = comments
+                .iter()
+                .map(|&(hours, author, text)| Comment {
+                    text: text.to_owned(),
+                    author: author.to_owned(),
+                    created: ago(hours),
+                })
+                .collect();
+            tracker.add(|number| Issue {
+                number,
+                summary: summary.to_owned(),
+                description: description.to_owned(),
+                state,
+                priority,
+                reporter: reporter.to_owned(),
+                created: ago(hours),
+                updated: comments.last().map_or(ago(hours), |last| last.created),
+                comments,
+            });
         }
         tracker
     }

@@ -52,9 +52,13 @@ def main() -> int:
         except (OSError, RequestException) as error:
             print(f"no token: {error}", file=sys.stderr)
             return 1
-        print(f"token for {token['scope']}, good for {token['expires_in']} s")
+        print(f"token for {' '.join(token['scope'])}, good for {token['expires_in']} s")
 
-        answer = session.get(f"{chosen.gateway}{chosen.path}", verify=chosen.ca, timeout=10)
+        try:
+            answer = session.get(f"{chosen.gateway}{chosen.path}", verify=chosen.ca, timeout=10)
+        except RequestException as error:
+            print(f"no answer: {error}", file=sys.stderr)
+            return 1
         print(answer.status_code, answer.url)
         try:
             print(json.dumps(answer.json(), indent=2))

@@ -15,7 +15,7 @@
 //! | `--scope` | `youtrack` | the service to be called |
 //! | `--path` | `/youtrack/api/users/me` | what to call there |
 
-use std::{env, error::Error, fs};
+use std::{env, error::Error, fs, process::ExitCode};
 
 use oauth2::{
     ClientId, ClientSecret, HttpRequest, HttpResponse, Scope, TokenResponse as _, TokenUrl,
@@ -23,8 +23,21 @@ use oauth2::{
 };
 
 #[tokio::main(flavor = "current_thread")]
+#[expect(clippy::print_stderr, reason = "an example talks to the person who runs it")]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}{}", causes(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether the call was answered with success.
 #[expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn run() -> Result<bool, Box<dyn Error>> {
     let options = Options::read(env::args().skip(1))?;
 
     // reqwest is built here without a cryptography provider of its own choosing, so the program names one.
@@ -49,12 +62,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .add_scope(Scope::new(options.scope))
         .request_async(&|request| send(&http, request))
         .await
-        .map_err(|error| format!("no token: {error}{}", source(&error)))?;
-    println!(
-        "token for {:?}, good for {:?}",
-        token.scopes().map_or(&[][..], Vec::as_slice),
-        token.expires_in()
-    );
+        .map_err(|error| format!("no token: {error}{}", causes(&error)))?;
+    let scopes: Vec<&str> = token.scopes().into_iter().flatten().map(|scope| scope.as_str()).collect();
+    let seconds = token.expires_in().unwrap_or_default().as_secs();
+    println!("token for {}, good for {seconds} s", scopes.join(" "));
 
     let answer = http
         .get(format!("{}{}", options.gateway, options.path))
@@ -62,8 +73,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .send()
         .await?;
     println!("{} {}", answer.status(), answer.url());
-    println!("{}", answer.text().await?);
-    Ok(())
+    let success = answer.status().is_success();
+    println!("{}", answer.text().await?.trim_end());
+    Ok(success)
 }
 
 /// Carries a request of `oauth2` with a `reqwest` of our own version.
@@ -77,7 +89,7 @@ async fn send(http: &reqwest::Client, request: HttpRequest) -> Result<HttpRespon
 }
 
 /// The chain of causes: "request failed" alone helps nobody.
-fn source(error: &dyn Error) -> String {
+fn causes(error: &dyn Error) -> String {
     let mut text = String::new();
     let mut cause = error.source();
     while let Some(error) = cause {

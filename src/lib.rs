@@ -5,6 +5,7 @@ pub mod app;
 pub mod base;
 pub mod config;
 pub mod crypto;
+pub mod demo;
 pub mod model;
 pub mod oauth;
 pub mod observe;

@@ -20,7 +20,6 @@ use crate::support::{
 };
 
 const LARGE: usize = 10 * 1024 * 1024;
-const OPEN: &str = "[[upstream.rule]]\npath = \"/**\"\naccess = \"public\"";
 
 /// Bytes in which no piece can be mistaken for another.
 fn pattern(length: usize) -> Vec<u8> {
@@ -311,11 +310,10 @@ fn an_upstream_that_is_down_or_slow() {
     let upstream = Upstream::start();
     let down = format!("http://127.0.0.1:{}", free_port());
     let gateway = Gateway::start(|setup| {
-        setup.standard(&upstream).route_to("open", "/down", &[down], OPEN).route(
-            "open",
+        setup.standard(&upstream).open_to("/down", &[down], "").open(
             "/slow",
             &upstream,
-            &format!("timeout = \"400ms\"\n{OPEN}"),
+            "timeout = \"400ms\"",
         );
     });
     let started = Instant::now();
@@ -382,11 +380,11 @@ fn upstreams_behind_tls() {
         std::fs::write(setup.folder().join("ours.pem"), &ours.certificate_pem).unwrap();
         std::fs::write(setup.folder().join("elsewhere.pem"), &elsewhere.certificate_pem).unwrap();
         setup
-            .service("open", "open-secret")
-            .route("open", "/good", &good, &format!("ca = \"ours.pem\"\n{OPEN}"))
-            .route("open", "/foreign", &foreign, &format!("ca = \"ours.pem\"\n{OPEN}"))
-            .route("open", "/misnamed", &misnamed, &format!("ca = \"elsewhere.pem\"\n{OPEN}"))
-            .route("open", "/system", &good, OPEN);
+            .service("open", "open-secret-0123456789")
+            .open("/good", &good, "ca = \"ours.pem\"")
+            .open("/foreign", &foreign, "ca = \"ours.pem\"")
+            .open("/misnamed", &misnamed, "ca = \"elsewhere.pem\"")
+            .open("/system", &good, "");
     });
     for _ in 0..3 {
         let answer = gateway.send(&Request::get("/good/x"));
@@ -411,10 +409,10 @@ fn what_an_upstream_gets_as_authorization() {
     let upstream = Upstream::start();
     let gateway = Gateway::start(|setup| {
         setup
-            .service("alpha", "alpha-secret")
-            .service("beta", "beta-secret")
-            .service("machine", "machine-secret")
-            .service("robot", "robot-secret")
+            .service("alpha", "alpha-secret-0123456789")
+            .service("beta", "beta-secret-0123456789")
+            .service("machine", "machine-secret-0123456789")
+            .service("robot", "robot-secret-0123456789")
             .route("alpha", "/scoped", &upstream, "credential = \"scoped\"")
             .route("beta", "/other", &upstream, "")
             .route("alpha", "/pass", &upstream, "credential = \"pass\"")
@@ -432,8 +430,8 @@ fn what_an_upstream_gets_as_authorization() {
     assert_eq!(authorization("/scoped/y", &token).as_ref(), Some(&scoped), "it is kept for the next request");
     let other = authorization("/other/x", &token).expect("a scoped token");
     assert_ne!(other, scoped);
-    let robots =
-        authorization("/scoped/x", &gateway.token("robot", "robot-secret", "alpha")).expect("a scoped token");
+    let robots = authorization("/scoped/x", &gateway.token("robot", "robot-secret-0123456789", "alpha"))
+        .expect("a scoped token");
     assert_ne!(robots, scoped);
 
     let keys = gateway.send(&Request::get(KEYS));
@@ -467,12 +465,12 @@ fn routes() {
     let [root, a, ab, stripped, hosted] = std::array::from_fn(|_| Upstream::start());
     let gateway = Gateway::start(|setup| {
         setup
-            .service("open", "open-secret")
-            .route("open", "/", &root, OPEN)
-            .route("open", "/a", &a, OPEN)
-            .route("open", "/a/b", &ab, OPEN)
-            .route("open", "/youtrack", &stripped, &format!("strip_path = true\n{OPEN}"))
-            .route("open", "/a", &hosted, &format!("host = \"hosted.example\"\n{OPEN}"));
+            .service("open", "open-secret-0123456789")
+            .open("/", &root, "")
+            .open("/a", &a, "")
+            .open("/a/b", &ab, "")
+            .open("/youtrack", &stripped, "strip_path = true")
+            .open("/a", &hosted, "host = \"hosted.example\"");
     });
     for (host, target, upstream, forwarded) in [
         ("localhost", "/", &root, "/"),
@@ -513,9 +511,9 @@ fn rules_take_the_first_match() {
     let upstream = Upstream::start();
     let gateway = Gateway::start(|setup| {
         setup
-            .service("alpha", "alpha-secret")
-            .service("machine", "machine-secret")
-            .service("robot", "robot-secret")
+            .service("alpha", "alpha-secret-0123456789")
+            .service("machine", "machine-secret-0123456789")
+            .service("robot", "robot-secret-0123456789")
             .route(
                 "alpha",
                 "/x",
@@ -538,7 +536,7 @@ access = "public"
             );
     });
     let machine = gateway.machine_token("alpha");
-    let robot = gateway.token("robot", "robot-secret", "alpha");
+    let robot = gateway.token("robot", "robot-secret-0123456789", "alpha");
     for (method, target, nobody, as_machine, as_robot) in [
         ("GET", "/x/static/a.css", 200, 200, 200),
         ("GET", "/x/static", 200, 200, 200),
@@ -571,9 +569,9 @@ fn several_targets_share_the_work() {
     let down = format!("http://127.0.0.1:{}", free_port());
     let gateway = Gateway::start(|setup| {
         setup
-            .service("open", "open-secret")
-            .route_to("open", "/both", &[one.origin(), two.origin()], OPEN)
-            .route_to("open", "/half", &[down, two.origin()], OPEN);
+            .service("open", "open-secret-0123456789")
+            .open_to("/both", &[one.origin(), two.origin()], "")
+            .open_to("/half", &[down, two.origin()], "");
     });
     for n in 0..20 {
         assert_eq!(gateway.send(&Request::get(&format!("/both/{n}"))).status, 200);
@@ -617,8 +615,8 @@ fn bodies_over_the_limit() {
         setup
             .standard(&upstream)
             .set("limits", "max_body_size", r#""64KiB""#)
-            .route("open", "/small", &upstream, &format!("max_body_size = \"1KiB\"\n{OPEN}"))
-            .route("open", "/large", &upstream, &format!("max_body_size = \"1MiB\"\n{OPEN}"));
+            .open("/small", &upstream, "max_body_size = \"1KiB\"")
+            .open("/large", &upstream, "max_body_size = \"1MiB\"");
     });
     for (target, limit) in [("/small/x", 1 << 10), ("/public/x", 64 << 10), ("/large/x", 1 << 20)] {
         for (length, status) in [(limit - 1, 200), (limit, 200), (limit + 1, 413), (limit * 2, 413)] {

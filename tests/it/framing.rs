@@ -539,10 +539,10 @@ fn upgrades_are_not_forwarded() {
 fn alternating_clients_never_see_each_other() {
     let upstream = Upstream::start();
     let gateway = Gateway::start(|setup| {
-        setup.standard(&upstream).service("robot", "robot-secret");
+        setup.standard(&upstream).service("robot", "robot-secret-0123456789");
     });
     let machine = gateway.machine_token("alpha");
-    let robot = gateway.token("robot", "robot-secret", "alpha");
+    let robot = gateway.token("robot", "robot-secret-0123456789", "alpha");
     let mut connection = gateway.raw();
     for n in 0..500 {
         let (who, token) = if n % 2 == 0 { ("machine", &machine) } else { ("robot", &robot) };

@@ -291,7 +291,9 @@ fn links_come_from_the_configuration() {
             .header("X-Forwarded-Host", "evil.example")
             .header("X-Forwarded-Proto", "javascript"),
         Request::get("/api/x").header("Forwarded", "host=evil.example;proto=javascript"),
-        Request::form(TOKEN, "grant_type=nonsense").basic("machine", "machine-secret").host("evil.example"),
+        Request::form(TOKEN, "grant_type=nonsense")
+            .basic("machine", "machine-secret-0123456789")
+            .host("evil.example"),
         Request::get("/hub/nothing").host("evil.example"),
     ] {
         let answer = gateway.send(&request);
@@ -308,15 +310,15 @@ fn links_come_from_the_configuration() {
 fn more_than_one_credential_is_refused() {
     let (gateway, upstream) = Gateway::standard();
     let good = gateway.machine_token("alpha");
-    let other = gateway.token("alpha", "alpha-secret", "alpha");
+    let other = gateway.token("alpha", "alpha-secret-0123456789", "alpha");
     let api = || Request::get("/api/x");
     for (name, request) in [
         ("good and bad", api().bearer(&good).bearer("garbage")),
         ("bad and good", api().bearer("garbage").bearer(&good)),
         ("good and good", api().bearer(&good).bearer(&good)),
         ("two clients", api().bearer(&good).bearer(&other)),
-        ("bearer and basic", api().bearer(&good).basic("machine", "machine-secret")),
-        ("basic and bearer", api().basic("machine", "machine-secret").bearer(&good)),
+        ("bearer and basic", api().bearer(&good).basic("machine", "machine-secret-0123456789")),
+        ("basic and bearer", api().basic("machine", "machine-secret-0123456789").bearer(&good)),
         ("good and empty", api().bearer(&good).header("authorization", "")),
         ("a list", api().header("Authorization", &format!("Bearer {good}, Bearer {other}"))),
         ("a list of tokens", api().header("Authorization", &format!("Bearer {good},{other}"))),
@@ -415,7 +417,7 @@ fn the_bearer_grammar() {
         ("a permanent token, newer", b"Bearer perm-cm9vdA==.bmFtZQ==.secretsecretsecret".to_vec(), &[401]),
         ("null", b"Bearer null".to_vec(), &[401]),
         ("undefined", b"Bearer undefined".to_vec(), &[401]),
-        ("Basic", format!("Basic {}", base64("machine:machine-secret")).into(), &[400, 401]),
+        ("Basic", format!("Basic {}", base64("machine:machine-secret-0123456789")).into(), &[400, 401]),
         ("Token", format!("Token {token}").into(), &[400, 401]),
         ("DPoP", format!("DPoP {token}").into(), &[400, 401]),
         ("Negotiate", b"Negotiate YII=".to_vec(), &[400, 401]),
@@ -467,9 +469,9 @@ fn logs_hold_no_secrets_and_one_line_for_each_event() {
         let mut serve = Serve::start(&config, port);
         let client = serve.client();
         let form = "grant_type=client_credentials&scope=alpha";
-        let answer = client.send(&Request::form(TOKEN, form).basic("machine", "machine-secret"));
+        let answer = client.send(&Request::form(TOKEN, form).basic("machine", "machine-secret-0123456789"));
         let token = answer.json()["access_token"].as_str().unwrap().to_owned();
-        let in_body = format!("{form}&client_id=machine&client_secret=machine-secret");
+        let in_body = format!("{form}&client_id=machine&client_secret=machine-secret-0123456789");
         assert_eq!(client.send(&Request::form(TOKEN, &in_body)).status, 200);
         client.send(&Request::form(TOKEN, form).basic("machine", "guessed-secret-1"));
         client
@@ -493,7 +495,7 @@ fn logs_hold_no_secrets_and_one_line_for_each_event() {
         client.send(&Request::new("INJECTED", "/public/x"));
         client.send(
             &Request::form(TOKEN, "grant_type=%0aINJECTED%1b[31m&scope=%0d%0aINJECTED")
-                .basic("machine", "machine-secret"),
+                .basic("machine", "machine-secret-0123456789"),
         );
         client.send(&Request::form(TOKEN, form).basic("machine\nINJECTED", "x"));
         serve.signal("TERM");
@@ -508,9 +510,9 @@ fn logs_hold_no_secrets_and_one_line_for_each_event() {
             token.rsplit('.').next().unwrap(),
             scoped,
             scoped.rsplit('.').next().unwrap(),
-            "machine-secret",
-            "alpha-secret",
-            &base64("machine:machine-secret"),
+            "machine-secret-0123456789",
+            "alpha-secret-0123456789",
+            &base64("machine:machine-secret-0123456789"),
             "guessed-secret-1",
             &base64("machine:guessed-secret-1"),
             "a-password-2",

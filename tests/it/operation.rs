@@ -71,7 +71,7 @@ fn metrics_have_the_names_of_the_surface() {
     }
     let after = series(&gateway.management("/metrics").1);
     assert!(after < before + 60, "{before} series became {after}");
-    assert!(!text.contains(&token) && !text.contains("machine-secret"));
+    assert!(!text.contains(&token) && !text.contains("machine-secret-0123456789"));
 }
 
 /// The ports and the folder of a gateway in a process of its own.
@@ -163,8 +163,8 @@ fn restarts_keep_what_was_made() {
     let mut prepared = serve(|setup| {
         setup.standard(&upstream);
     });
-    let form =
-        Request::form(TOKEN, "grant_type=client_credentials&scope=alpha").basic("machine", "machine-secret");
+    let form = Request::form(TOKEN, "grant_type=client_credentials&scope=alpha")
+        .basic("machine", "machine-secret-0123456789");
     let token = prepared.serve.client().send(&form).json()["access_token"].as_str().unwrap().to_owned();
     let certificate = RawClient::connect(prepared.serve.address()).certificate();
     let port = prepared.serve.address().port();
@@ -208,13 +208,13 @@ fn reloading() {
     assert_eq!(kept.answer().unwrap().status, 200);
 
     let more = format!(
-        "{text}\n[[service]]\nid = \"new\"\nname = \"new\"\nsecret = \"new-secret\"\n\
+        "{text}\n[[service]]\nid = \"new\"\nname = \"new\"\nsecret = \"new-secret-0123456789\"\n\
          [[upstream]]\nservice = \"new\"\npath = \"/new\"\nto = [\"{}\"]\n",
         upstream.origin()
     );
     gateway.reload(&more).unwrap();
     eventually("the new route exists", || gateway.send(&Request::get("/new/x")).status == 401);
-    let new = gateway.token("new", "new-secret", "new");
+    let new = gateway.token("new", "new-secret-0123456789", "new");
     assert_eq!(gateway.send(&Request::get("/new/x").bearer(&new)).status, 200);
     kept.send(Request::get("/api/x").bearer(&token).bytes());
     assert_eq!(kept.answer().expect("connections live on").status, 200);

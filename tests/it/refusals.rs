@@ -7,7 +7,7 @@ use std::{
 
 use crate::support::{
     Answer, Client, Gateway, Reply, Request, Upstream,
-    gateway::{PUBLIC_URL, TOKEN},
+    gateway::{PUBLIC_URL, TOKEN, eventually},
     process::free_port,
 };
 
@@ -82,7 +82,7 @@ impl Everything {
         let gateway = Gateway::start(|setup| {
             setup
                 .standard(&upstream)
-                .service("other", "other-secret")
+                .service("other", "other-secret-0123456789")
                 .route(
                     "alpha",
                     "/ruled",
@@ -162,6 +162,24 @@ fn every_refusal_has_all_members() {
         assert!(matches!(seen.target().as_str(), "/slow/x"), "{} was forwarded", seen.target());
     }
     all.gateway.assert_innocent(&all.upstream, "all refusals");
+}
+
+/// The id that a refused client can tell leads to one decision line, which says why.
+#[test]
+fn the_request_id_finds_the_decision() {
+    let all = Everything::start();
+    for (name, request, _, error) in all.rows() {
+        let answer = all.gateway.send(&request);
+        let id = answer.header("x-request-id").expect("a request id").to_owned();
+        eventually(&format!("{name}: a line with {id}"), || all.gateway.lines().contains(&id));
+        let lines = all.gateway.lines();
+        let about: Vec<&str> = lines.lines().filter(|line| line.contains(&id)).collect();
+        assert!((1..=2).contains(&about.len()), "{name}: {about:#?}");
+        assert!(
+            about.iter().any(|line| line.contains(error) || line.contains("token")),
+            "{name}: {about:#?}"
+        );
+    }
 }
 
 #[test]

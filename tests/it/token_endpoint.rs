@@ -10,24 +10,28 @@ use crate::support::{
 
 const GRANT: &str = "grant_type=client_credentials";
 /// A secret with everything that Basic authentication and forms treat specially.
-const ODD_SECRET: &str = "p:s w+%41/=&é\"";
-const ODD_ENCODED: &str = "p%3As+w%2B%2541%2F%3D%26%C3%A9%22";
+const ODD_SECRET: &str = "p:s w+%41/=&é\" and more";
+const ODD_ENCODED: &str = "p%3As+w%2B%2541%2F%3D%26%C3%A9%22+and+more";
 
 fn start() -> Gateway {
     Gateway::start(|setup| {
         setup
-            .service("alpha", "alpha-secret")
-            .service("beta", "beta-secret")
-            .service("machine", "machine-secret")
-            .named_service("98071167-004c-4ddf-ba37-5d4599fdf319", "YouTrack", "secret = \"youtrack-secret\"")
-            .named_service("slack", "YouTrack Slack Integration", "secret = \"slack-secret\"")
+            .service("alpha", "alpha-secret-0123456789")
+            .service("beta", "beta-secret-0123456789")
+            .service("machine", "machine-secret-0123456789")
+            .named_service(
+                "98071167-004c-4ddf-ba37-5d4599fdf319",
+                "YouTrack",
+                "secret = \"youtrack-secret-0123456789\"",
+            )
+            .named_service("slack", "YouTrack Slack Integration", "secret = \"slack-secret-0123456789\"")
             .service_with("odd", &format!("secret = {ODD_SECRET:?}"))
             .service_with("silent", "")
             .service_with("public", "public = true")
-            .service_with("untrusted", "secret = \"untrusted-secret\"\ntrusted = false")
+            .service_with("untrusted", "secret = \"untrusted-secret-0123456789\"\ntrusted = false")
             .service_with(
                 "browser",
-                "secret = \"browser-secret\"\nflows = [\"authorization_code\", \"refresh_token\"]",
+                "secret = \"browser-secret-0123456789\"\nflows = [\"authorization_code\", \"refresh_token\"]",
             );
     })
 }
@@ -87,23 +91,29 @@ fn clients_authenticate_in_every_way_that_hubs_clients_use() {
     let gateway = start();
     let form = format!("{GRANT}&scope=alpha");
     let header = |value: &str| post(&form).header("Authorization", value);
-    let plain = base64("machine:machine-secret");
+    let plain = base64("machine:machine-secret-0123456789");
     for (name, request) in [
-        ("Basic", post(&form).basic("machine", "machine-secret")),
+        ("Basic", post(&form).basic("machine", "machine-secret-0123456789")),
         ("basic, lower case", header(&format!("basic {plain}"))),
         ("BASIC, upper case", header(&format!("BASIC {plain}"))),
         ("without padding", header(&format!("Basic {}", plain.trim_end_matches('=')))),
-        ("CR LF after the secret", basic_raw("machine:machine-secret\r\n")),
-        ("LF after the secret", basic_raw("machine:machine-secret\n")),
-        ("blanks after the secret", basic_raw("machine:machine-secret  ")),
-        ("an encoded id", basic_raw("%6dachine:machine-secret")),
-        ("an encoded secret", basic_raw("machine:machine%2Dsecret")),
-        ("in the body", post(&format!("{form}&client_id=machine&client_secret=machine-secret"))),
-        ("in the body, first", post(&format!("client_id=machine&client_secret=machine-secret&{form}"))),
-        ("in the body, encoded", post(&format!("{form}&client_id=%6Dachine&client_secret=machine%2dsecret"))),
+        ("CR LF after the secret", basic_raw("machine:machine-secret-0123456789\r\n")),
+        ("LF after the secret", basic_raw("machine:machine-secret-0123456789\n")),
+        ("blanks after the secret", basic_raw("machine:machine-secret-0123456789  ")),
+        ("an encoded id", basic_raw("%6dachine:machine-secret-0123456789")),
+        ("an encoded secret", basic_raw("machine:machine%2Dsecret-0123456789")),
+        ("in the body", post(&format!("{form}&client_id=machine&client_secret=machine-secret-0123456789"))),
+        (
+            "in the body, first",
+            post(&format!("client_id=machine&client_secret=machine-secret-0123456789&{form}")),
+        ),
+        (
+            "in the body, encoded",
+            post(&format!("{form}&client_id=%6Dachine&client_secret=machine%2dsecret-0123456789")),
+        ),
         (
             "Basic and the same id in the body",
-            post(&format!("{form}&client_id=machine")).basic("machine", "machine-secret"),
+            post(&format!("{form}&client_id=machine")).basic("machine", "machine-secret-0123456789"),
         ),
         ("an odd secret in Basic", basic_raw(format!("odd:{ODD_ENCODED}"))),
         ("an odd secret in the body", post(&format!("{form}&client_id=odd&client_secret={ODD_ENCODED}"))),
@@ -125,59 +135,91 @@ fn clients_that_are_not_authenticated() {
     for (name, request, error, challenged) in [
         ("nobody", post(&form), "invalid_client", no),
         ("an id alone", post(&format!("{form}&client_id=machine")), "invalid_client", no),
-        ("a secret alone", post(&format!("{form}&client_secret=machine-secret")), "invalid_client", no),
+        (
+            "a secret alone",
+            post(&format!("{form}&client_secret=machine-secret-0123456789")),
+            "invalid_client",
+            no,
+        ),
         ("a wrong secret", post(&form).basic("machine", "wrong"), "invalid_client", yes),
-        ("a secret with more", post(&form).basic("machine", "machine-secret1"), "invalid_client", yes),
-        ("a secret with less", post(&form).basic("machine", "machine-secre"), "invalid_client", yes),
+        (
+            "a secret with more",
+            post(&form).basic("machine", "machine-secret-01234567891"),
+            "invalid_client",
+            yes,
+        ),
+        (
+            "a secret with less",
+            post(&form).basic("machine", "machine-secret-012345678"),
+            "invalid_client",
+            yes,
+        ),
         ("another case", post(&form).basic("machine", "Machine-Secret"), "invalid_client", yes),
-        ("another client's secret", post(&form).basic("machine", "alpha-secret"), "invalid_client", yes),
+        (
+            "another client's secret",
+            post(&form).basic("machine", "alpha-secret-0123456789"),
+            "invalid_client",
+            yes,
+        ),
         ("an empty secret", post(&form).basic("machine", ""), "invalid_client", yes),
-        ("an unknown client", post(&form).basic("nobody", "machine-secret"), "invalid_client", yes),
-        ("an id in another case", post(&form).basic("Machine", "machine-secret"), "invalid_client", yes),
-        ("an empty id", post(&form).basic("", "machine-secret"), "invalid_client", yes),
+        (
+            "an unknown client",
+            post(&form).basic("nobody", "machine-secret-0123456789"),
+            "invalid_client",
+            yes,
+        ),
+        (
+            "an id in another case",
+            post(&form).basic("Machine", "machine-secret-0123456789"),
+            "invalid_client",
+            yes,
+        ),
+        ("an empty id", post(&form).basic("", "machine-secret-0123456789"), "invalid_client", yes),
         ("a service without a secret", post(&form).basic("silent", ""), "invalid_client", yes),
         ("a service without a secret, guessed", post(&form).basic("silent", "silent"), "invalid_client", yes),
         ("a very long secret", post(&form).basic("machine", &"s".repeat(5000)), "invalid_client", yes),
         ("a wrong secret in the body", body("machine", "wrong"), "invalid_client", no),
         ("an empty secret in the body", body("machine", ""), "invalid_client", no),
-        ("an unknown client in the body", body("nobody", "machine-secret"), "invalid_client", no),
+        ("an unknown client in the body", body("nobody", "machine-secret-0123456789"), "invalid_client", no),
         ("a service without a secret in the body", body("silent", ""), "invalid_client", no),
         ("no colon", basic_raw("machine"), "invalid_client", yes),
         ("a decoded colon", basic_raw("machine%3Amachine-secret"), "invalid_client", yes),
         ("no base64", header("Basic !!!!"), "invalid_client", yes),
         ("nothing after Basic", header("Basic"), "invalid_client", yes),
         ("not UTF-8", basic_raw(b"machine:\xff\xfe"), "invalid_client", yes),
-        ("NUL in the secret", basic_raw(b"machine:machine-secret\0"), "invalid_client", yes),
+        ("NUL in the secret", basic_raw(b"machine:machine-secret-0123456789\0"), "invalid_client", yes),
         ("not UTF-8 when decoded", basic_raw("machine:%ff"), "invalid_client", yes),
-        ("a bearer token", header("Bearer machine-secret"), "invalid_request", no),
-        ("an unknown scheme", header("Digest machine-secret"), "invalid_request", no),
+        ("a bearer token", header("Bearer machine-secret-0123456789"), "invalid_request", no),
+        ("an unknown scheme", header("Digest machine-secret-0123456789"), "invalid_request", no),
         (
             "Basic and a secret in the body",
-            body("machine", "machine-secret").basic("machine", "machine-secret"),
+            body("machine", "machine-secret-0123456789").basic("machine", "machine-secret-0123456789"),
             "invalid_request",
             no,
         ),
         (
             "Basic and a wrong secret in the body",
-            body("machine", "wrong").basic("machine", "machine-secret"),
+            body("machine", "wrong").basic("machine", "machine-secret-0123456789"),
             "invalid_request",
             no,
         ),
         (
             "wrong Basic and a secret in the body",
-            body("machine", "machine-secret").basic("machine", "wrong"),
+            body("machine", "machine-secret-0123456789").basic("machine", "wrong"),
             "invalid_request",
             no,
         ),
         (
             "Basic twice",
-            post(&form).basic("machine", "machine-secret").basic("machine", "machine-secret"),
+            post(&form)
+                .basic("machine", "machine-secret-0123456789")
+                .basic("machine", "machine-secret-0123456789"),
             "invalid_request",
             no,
         ),
         (
             "Basic in a list",
-            header(&format!("Basic {}, Basic eDp5", base64("machine:machine-secret"))),
+            header(&format!("Basic {}, Basic eDp5", base64("machine:machine-secret-0123456789"))),
             "invalid_request",
             no,
         ),
@@ -201,7 +243,7 @@ fn clients_that_are_not_authenticated() {
             assert_refused(&answer, error, challenged, name);
         }
     }
-    let another = post(&format!("{form}&client_id=alpha")).basic("machine", "machine-secret");
+    let another = post(&format!("{form}&client_id=alpha")).basic("machine", "machine-secret-0123456789");
     let answer = gateway.send(&another);
     assert!(matches!(answer.error().as_str(), "invalid_request" | "invalid_client"), "{}", answer.text());
 }
@@ -254,7 +296,8 @@ fn scopes_are_services_by_id_or_name() {
         ),
         ("machine", "machine", &["machine"]),
     ] {
-        let answer = gateway.send(&post(&format!("{GRANT}&scope={sent}")).basic("machine", "machine-secret"));
+        let answer = gateway
+            .send(&post(&format!("{GRANT}&scope={sent}")).basic("machine", "machine-secret-0123456789"));
         let claims = assert_granted(&answer, echoed, sent);
         assert_eq!(claims["aud"], serde_json::json!(audience), "{sent}");
         assert_eq!(claims["scope"], echoed, "{sent}");
@@ -262,13 +305,14 @@ fn scopes_are_services_by_id_or_name() {
     }
     // The same service twice, however it is spelled, is one audience.
     let twice = gateway.send(
-        &post(&format!("{GRANT}&scope=YouTrack+{youtrack}+YouTrack")).basic("machine", "machine-secret"),
+        &post(&format!("{GRANT}&scope=YouTrack+{youtrack}+YouTrack"))
+            .basic("machine", "machine-secret-0123456789"),
     );
     assert_eq!(twice.status, 200, "{}", twice.text());
     let claims = forge::decode(twice.json()["access_token"].as_str().unwrap()).1;
     assert_eq!(claims["aud"], serde_json::json!([youtrack]));
     // Without a scope a token is for the service itself, never for more.
-    let none = gateway.send(&post(GRANT).basic("machine", "machine-secret"));
+    let none = gateway.send(&post(GRANT).basic("machine", "machine-secret-0123456789"));
     assert_eq!(none.status, 200, "{}", none.text());
     assert_eq!(
         forge::decode(none.json()["access_token"].as_str().unwrap()).1["aud"],
@@ -288,7 +332,8 @@ fn scopes_are_services_by_id_or_name() {
         "%252e%252e",
         "alpha/../beta",
     ] {
-        let answer = gateway.send(&post(&format!("{GRANT}&scope={sent}")).basic("machine", "machine-secret"));
+        let answer = gateway
+            .send(&post(&format!("{GRANT}&scope={sent}")).basic("machine", "machine-secret-0123456789"));
         assert_eq!(answer.status, 400, "{sent}");
         assert!(
             matches!(answer.error().as_str(), "invalid_scope" | "invalid_request"),
@@ -302,7 +347,7 @@ fn scopes_are_services_by_id_or_name() {
 #[test]
 fn grants_that_are_not_offered_and_services_that_may_not() {
     let gateway = start();
-    let as_machine = |form: &str| post(form).basic("machine", "machine-secret");
+    let as_machine = |form: &str| post(form).basic("machine", "machine-secret-0123456789");
     for (name, request, error) in [
         ("no grant type", as_machine("scope=alpha"), "invalid_request"),
         ("an empty grant type", as_machine("grant_type=&scope=alpha"), "invalid_request"),
@@ -326,13 +371,17 @@ fn grants_that_are_not_offered_and_services_that_may_not() {
             as_machine("grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer&assertion=a"),
             "unsupported_grant_type",
         ),
-        ("untrusted", post(GRANT).basic("untrusted", "untrusted-secret"), "unauthorized_client"),
+        ("untrusted", post(GRANT).basic("untrusted", "untrusted-secret-0123456789"), "unauthorized_client"),
         (
             "untrusted in the body",
-            post(&format!("{GRANT}&client_id=untrusted&client_secret=untrusted-secret")),
+            post(&format!("{GRANT}&client_id=untrusted&client_secret=untrusted-secret-0123456789")),
             "unauthorized_client",
         ),
-        ("a flow that is off", post(GRANT).basic("browser", "browser-secret"), "unauthorized_client"),
+        (
+            "a flow that is off",
+            post(GRANT).basic("browser", "browser-secret-0123456789"),
+            "unauthorized_client",
+        ),
         ("a public service", post(&format!("{GRANT}&client_id=public")), "unauthorized_client"),
     ] {
         let answer = gateway.send(&request);
@@ -350,7 +399,7 @@ fn grants_that_are_not_offered_and_services_that_may_not() {
 fn forms_that_are_ambiguous_or_no_forms() {
     let gateway = start();
     let form = format!("{GRANT}&scope=alpha");
-    let as_machine = |form: &str| post(form).basic("machine", "machine-secret");
+    let as_machine = |form: &str| post(form).basic("machine", "machine-secret-0123456789");
     for (name, request) in [
         ("grant_type twice", as_machine(&format!("{form}&{GRANT}"))),
         ("scope twice", as_machine(&format!("{form}&scope=alpha"))),
@@ -359,11 +408,15 @@ fn forms_that_are_ambiguous_or_no_forms() {
         ("an unknown parameter twice", as_machine(&format!("{form}&x=1&x=2"))),
         (
             "client_id twice",
-            post(&format!("{form}&client_id=machine&client_id=alpha&client_secret=machine-secret")),
+            post(&format!(
+                "{form}&client_id=machine&client_id=alpha&client_secret=machine-secret-0123456789"
+            )),
         ),
         (
             "client_secret twice",
-            post(&format!("{form}&client_id=machine&client_secret=wrong&client_secret=machine-secret")),
+            post(&format!(
+                "{form}&client_id=machine&client_secret=wrong&client_secret=machine-secret-0123456789"
+            )),
         ),
         ("not UTF-8", as_machine(&format!("{form}&x=%ff"))),
     ] {
@@ -371,7 +424,7 @@ fn forms_that_are_ambiguous_or_no_forms() {
     }
     let typed = |content_type: &str, body: &str| {
         Request::new("POST", TOKEN)
-            .basic("machine", "machine-secret")
+            .basic("machine", "machine-secret-0123456789")
             .header("Content-Type", content_type)
             .body(body)
     };
@@ -388,7 +441,7 @@ fn forms_that_are_ambiguous_or_no_forms() {
         ),
         ("an empty type", typed("", &form)),
         ("almost", typed("application/x-www-form-urlencodedx", &form)),
-        ("no type", Request::new("POST", TOKEN).basic("machine", "machine-secret").body(&form)),
+        ("no type", Request::new("POST", TOKEN).basic("machine", "machine-secret-0123456789").body(&form)),
         (
             "two types",
             typed("application/x-www-form-urlencoded", &form).header("Content-Type", "application/json"),
@@ -412,7 +465,7 @@ fn forms_that_are_ambiguous_or_no_forms() {
     let mut client = gateway.raw();
     client.send(format!(
         "POST {TOKEN} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nAuthorization: Basic {}\r\nTransfer-Encoding: chunked\r\n\r\n",
-        base64("machine:machine-secret")
+        base64("machine:machine-secret-0123456789")
     ));
     client.send(wire::to_chunked(form.as_bytes(), 7));
     assert_granted(&client.answer().expect("an answer"), "alpha", "chunked");
@@ -423,12 +476,12 @@ fn forms_that_are_ambiguous_or_no_forms() {
 fn only_post_and_nothing_secret_in_the_address() {
     let gateway = start();
     for method in ["GET", "PUT", "DELETE", "PATCH", "HEAD", "BREW"] {
-        let answer = gateway.send(&Request::new(method, TOKEN).basic("machine", "machine-secret"));
+        let answer = gateway.send(&Request::new(method, TOKEN).basic("machine", "machine-secret-0123456789"));
         assert_eq!((answer.status, answer.header("allow")), (405, Some("POST")), "{method}");
     }
     for query in [
-        "grant_type=client_credentials&scope=alpha&client_id=machine&client_secret=machine-secret",
-        "client_id=machine&client_secret=machine-secret",
+        "grant_type=client_credentials&scope=alpha&client_id=machine&client_secret=machine-secret-0123456789",
+        "client_id=machine&client_secret=machine-secret-0123456789",
     ] {
         let answer =
             gateway.send(&Request::form(&format!("{TOKEN}?{query}"), &format!("{GRANT}&scope=alpha")));
@@ -438,7 +491,7 @@ fn only_post_and_nothing_secret_in_the_address() {
             answer.status,
             answer.text()
         );
-        assert!(!answer.text().contains("machine-secret"));
+        assert!(!answer.text().contains("machine-secret-0123456789"));
         let get = gateway.send(&Request::get(&format!("{TOKEN}?{query}")));
         assert_eq!(get.status, 405);
     }
@@ -457,7 +510,7 @@ fn tokens_verify_against_the_published_keys() {
             assert!(key.get(private).is_none(), "{private} is published");
         }
     }
-    let token = gateway.token("machine", "machine-secret", "alpha+0-0-0-0-0");
+    let token = gateway.token("machine", "machine-secret-0123456789", "alpha+0-0-0-0-0");
     let header = jsonwebtoken::decode_header(&token).unwrap();
     assert_eq!((header.typ.as_deref(), header.alg), (Some("at+jwt"), jsonwebtoken::Algorithm::ES256));
     let jwk = jwks.find(header.kid.as_deref().unwrap()).expect("the key is published");
@@ -475,7 +528,7 @@ fn tokens_verify_against_the_published_keys() {
     assert_eq!(claims["sub"], "machine");
     assert!(claims["jti"].as_str().unwrap().len() >= 22);
     // T24 in small: no two tokens are the same.
-    let other = gateway.token("machine", "machine-secret", "alpha+0-0-0-0-0");
+    let other = gateway.token("machine", "machine-secret-0123456789", "alpha+0-0-0-0-0");
     assert_ne!(forge::decode(&other).1["jti"], claims["jti"]);
     let mut wrong = validation.clone();
     wrong.set_audience(&["beta"]);

@@ -5,7 +5,7 @@ use std::{
     fmt::Write as _,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -98,6 +98,18 @@ impl Setup {
         self
     }
 
+    /// Forwards `path` to an upstream, open to all, with these further lines. The service is `open`.
+    pub(crate) fn open(&mut self, path: &str, to: &Upstream, lines: &str) -> &mut Self {
+        self.open_to(path, &[to.origin()], lines)
+    }
+
+    /// The same, to these origins.
+    pub(crate) fn open_to(&mut self, path: &str, to: &[String], lines: &str) -> &mut Self {
+        let below = format!("{}/**", path.trim_end_matches('/'));
+        let rule = format!("{lines}\n[[upstream.rule]]\npath = {below:?}\naccess = \"public\"");
+        self.route_to("open", path, to, &rule)
+    }
+
     /// A clock that the test moves, beginning at the real time.
     pub(crate) fn manual_clock(&mut self) -> Arc<ManualClock> {
         let clock = Arc::new(ManualClock::at(SystemClock.now()));
@@ -113,16 +125,11 @@ impl Setup {
     /// The routes and services that most tests share: `/public` open to all, `/api` for `alpha`, `/admin` for `beta`;
     /// `machine` is a client.
     pub(crate) fn standard(&mut self, upstream: &Upstream) -> &mut Self {
-        self.service("open", "open-secret")
-            .service("alpha", "alpha-secret")
-            .service("beta", "beta-secret")
-            .service("machine", "machine-secret")
-            .route(
-                "open",
-                "/public",
-                upstream,
-                "[[upstream.rule]]\npath = \"/public/**\"\naccess = \"public\"",
-            )
+        self.service("open", "open-secret-0123456789")
+            .service("alpha", "alpha-secret-0123456789")
+            .service("beta", "beta-secret-0123456789")
+            .service("machine", "machine-secret-0123456789")
+            .open("/public", upstream, "")
             .route("alpha", "/api", upstream, "")
             .route("beta", "/admin", upstream, "")
     }
@@ -153,6 +160,21 @@ pub(crate) fn load(path: &Path) -> Result<Config, String> {
     config::load(path, &Environment::empty()).map_err(|problems| problems.to_string())
 }
 
+/// Where access and decision lines go.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A running gateway. Dropping it stops it.
 pub(crate) struct Gateway {
     running: Option<Running>,
@@ -160,6 +182,7 @@ pub(crate) struct Gateway {
     management: SocketAddr,
     path: PathBuf,
     folder: TempDir,
+    lines: Lines,
 }
 
 impl Gateway {
@@ -170,11 +193,12 @@ impl Gateway {
         let clock = Arc::clone(&setup.clock);
         let (path, folder) = setup.write();
         let config = load(&path).unwrap_or_else(|problems| panic!("the test's configuration:\n{problems}"));
-        let seams = Seams { clock, random: Arc::new(SystemRandom) };
+        let lines = Lines::default();
+        let seams = Seams { clock, random: Arc::new(SystemRandom), lines: Box::new(lines.clone()) };
         let running = hubgate::app::start(config, seams).unwrap_or_else(|e| panic!("{e}"));
         let address = running.https()[0];
         let management = running.management().expect("a management listener");
-        Self { running: Some(running), address, management, path, folder }
+        Self { running: Some(running), address, management, path, folder, lines }
     }
 
     /// Starts one with [`Setup::standard`] routes to a new upstream.
@@ -232,7 +256,12 @@ impl Gateway {
     pub(crate) fn reload(&self, text: &str) -> Result<(), String> {
         std::fs::write(&self.path, text).unwrap();
         let config = load(&self.path)?;
-        self.running().reload(config).map_err(|e| e.to_string())
+        self.running().reload(config).map(|_| ()).map_err(|e| e.to_string())
+    }
+
+    /// The access and decision lines so far.
+    pub(crate) fn lines(&self) -> String {
+        String::from_utf8(self.lines.0.lock().unwrap().clone()).expect("lines in UTF-8")
     }
 
     /// The text of `gateway.toml`.
@@ -261,7 +290,7 @@ impl Gateway {
 
     /// A token of `machine` for these services.
     pub(crate) fn machine_token(&self, scope: &str) -> String {
-        self.token("machine", "machine-secret", scope)
+        self.token("machine", "machine-secret-0123456789", scope)
     }
 
     /// An innocent request on a connection of its own is forwarded and answered as it should be, and nothing else

@@ -4,7 +4,9 @@
 //! files are read, nothing is created.
 
 mod check;
+mod context;
 mod defaults;
+mod entry;
 mod environment;
 mod excerpt;
 mod problem;

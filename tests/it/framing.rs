@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Gateway, Request, Upstream, gateway::eventually};
+use crate::support::{Gateway, Recorded, Request, Upstream, gateway::eventually};
 
 const CANARY: &str = "GET /public/canary HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -12,6 +12,8 @@ const CANARY: &str = "GET /public/canary HTTP/1.1\r\nHost: localhost\r\n\r\n";
 enum Want {
     /// Refused and closed; the upstream gets nothing at all.
     Refused,
+    /// 400; where it ends is in no doubt, so that the connection may go on with the canary.
+    Rejected,
     /// Refused and closed; the upstream may have begun to get it, and never gets it whole.
     Cut,
     /// Forwarded once with this body, then the canary.
@@ -19,7 +21,7 @@ enum Want {
     /// Refused, or forwarded with this body in a framing of our own.
     RefusedOrForwarded(&'static str),
 }
-use Want::{Cut, Forwarded, Refused, RefusedOrForwarded};
+use Want::{Cut, Forwarded, Refused, RefusedOrForwarded, Rejected};
 
 fn head(lines: &str) -> String {
     format!("POST /public/attack HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n")
@@ -41,6 +43,12 @@ fn check(gateway: &Gateway, upstream: &Upstream, name: &str, bytes: &[u8], want:
             assert_eq!(request.target(), "/public/canary", "{name}");
         }
         assert!(seen.len() <= 2, "{name}");
+    } else if want == Rejected {
+        assert_eq!(status, Some(400), "{name}");
+        let canary = connection.answer_within("GET", Duration::from_secs(5));
+        let seen: Vec<String> = upstream.requests().iter().map(Recorded::target).collect();
+        let wanted: &[&str] = if canary.is_some() { &["/public/canary"] } else { &[] };
+        assert_eq!(seen, wanted, "{name}");
     } else {
         assert!(!matches!(want, Forwarded(_)), "{name}: wanted {want:?}, got {status:?}");
         let refused = status.is_none_or(|s| matches!(s, 400 | 413 | 414 | 417 | 431 | 501 | 502 | 505));
@@ -100,6 +108,11 @@ fn transfer_encoding_is_chunked_alone_or_refused() {
         case(
             "CL that agrees and TE",
             head("Content-Length: 15\r\nTransfer-Encoding: chunked\r\n") + body,
+            Refused,
+        ),
+        case(
+            "empty lines, then CL and TE",
+            format!("\r\n\r\n{}0\r\n\r\n", head("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n")),
             Refused,
         ),
         case(
@@ -359,15 +372,15 @@ fn field_lines_are_strict() {
             [head("Transfer-Encoding: ").trim_end().as_bytes(), b" chunked\xa0\r\n\r\n0\r\n\r\n"].concat(),
             Refused,
         ),
-        case("two Hosts", head("Host: localhost\r\n"), Refused),
-        case("two Hosts that differ", head("Host: evil.example\r\n"), Refused),
-        case("no Host", "GET /public/attack HTTP/1.1\r\nX-Other: y\r\n\r\n", Refused),
+        case("two Hosts", head("Host: localhost\r\n"), Rejected),
+        case("two Hosts that differ", head("Host: evil.example\r\n"), Rejected),
+        case("no Host", "GET /public/attack HTTP/1.1\r\nX-Other: y\r\n\r\n", Rejected),
         case(
             "Host with a blank before the colon",
             "GET /public/attack HTTP/1.1\r\nHost : localhost\r\n\r\n",
             Refused,
         ),
-        case("a list of hosts", "GET /public/attack HTTP/1.1\r\nHost: localhost, evil\r\n\r\n", Refused),
+        case("a list of hosts", "GET /public/attack HTTP/1.1\r\nHost: localhost, evil\r\n\r\n", Rejected),
     ];
     for (name, field) in [
         ("obs-fold", &b"X-A: b\r\n c"[..]),
@@ -523,6 +536,10 @@ fn upgrades_are_not_forwarded() {
         connection.send(format!("GET /public/attack HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n{CANARY}"));
         let answer = connection.answer().unwrap_or_else(|| panic!("{name}: no answer"));
         assert!(matches!(answer.status, 200 | 400 | 426 | 501), "{name}: {}", answer.status);
+        // The connection stays in HTTP, or ends.
+        if let Some(canary) = connection.answer() {
+            assert_eq!(canary.json()["target"], "/public/canary", "{name}");
+        }
         for seen in upstream.take() {
             for field in ["upgrade", "http2-settings"] {
                 assert_eq!(seen.header(field), None, "{name}");

@@ -20,10 +20,12 @@ enum Want {
     Bad,
     /// 400, or cut at the fragment and then this.
     BadOrForwarded(&'static str),
+    /// 400, or judged as the root, which has no route.
+    BadOrNoRoute,
     /// 400, or judged as a protected path.
     BadOrUnauthorized,
 }
-use Want::{Bad, BadOrForwarded, BadOrUnauthorized, Forwarded, NoRoute, Unauthorized};
+use Want::{Bad, BadOrForwarded, BadOrNoRoute, BadOrUnauthorized, Forwarded, NoRoute, Unauthorized};
 
 /// Threats by row; each with its neighbours.
 const TARGETS: &[(&str, &[u8], Want)] = &[
@@ -168,7 +170,7 @@ const TARGETS: &[(&str, &[u8], Want)] = &[
     ("P15", b"/public/a\x0bb", Bad),
     // P22
     ("P22", b"?x", Bad),
-    ("P22", b"#x", Bad),
+    ("P22", b"#x", BadOrNoRoute),
     ("P22", b"admin", Bad),
     ("P22", b"public/x", Bad),
     ("P22", b"admin:80", Bad),
@@ -223,6 +225,7 @@ fn judge(name: &str, want: Want, status: Option<u16>, refused: bool, seen: &[Rec
     assert!(targets.is_empty(), "{name}: the upstream got {targets:?}, status {status:?}");
     let right = match want {
         Bad | BadOrForwarded(_) => bad,
+        BadOrNoRoute => bad || status == Some(404),
         BadOrUnauthorized => bad || status == Some(401),
         Unauthorized => status == Some(401),
         NoRoute => status == Some(404),
@@ -394,7 +397,7 @@ fn no_mixture_of_pieces_leaves_the_open_route() {
         let canonical = seen[0].target();
         let path = canonical.split('?').next().unwrap();
         assert!(path == "/public" || path.starts_with("/public/"), "{name} arrived as {canonical}");
-        assert!(!path.contains("/.."), "{name} arrived as {canonical}");
+        assert!(!path.split('/').any(|s| matches!(s, "." | "..")), "{name} arrived as {canonical}");
         assert_eq!(get(&gateway, canonical.as_bytes()), 200, "{name}: {canonical} is not canonical");
         assert_eq!(upstream.take()[0].target(), canonical, "{name}: canonicalising again changes it");
     }
@@ -441,7 +444,6 @@ fn hosts_match_however_they_are_spelled() {
             "",
             "a b",
             "api.example.com/x",
-            "api.example.com:",
             "api.example.com:99999",
             "a@api.example.com",
             "[::1",

@@ -168,17 +168,14 @@ fn every_refusal_has_all_members() {
 #[test]
 fn the_request_id_finds_the_decision() {
     let all = Everything::start();
-    for (name, request, _, error) in all.rows() {
+    for (name, request, _, _) in all.rows() {
         let answer = all.gateway.send(&request);
         let id = answer.header("x-request-id").expect("a request id").to_owned();
         eventually(&format!("{name}: a line with {id}"), || all.gateway.lines().contains(&id));
         let lines = all.gateway.lines();
         let about: Vec<&str> = lines.lines().filter(|line| line.contains(&id)).collect();
         assert!((1..=2).contains(&about.len()), "{name}: {about:#?}");
-        assert!(
-            about.iter().any(|line| line.contains(error) || line.contains("token")),
-            "{name}: {about:#?}"
-        );
+        assert_eq!(about.iter().filter(|line| line.contains("decision=")).count(), 1, "{name}: {about:#?}");
     }
 }
 
@@ -193,7 +190,7 @@ fn problem_details_when_they_are_asked_for() {
         }
     }
     for accept in
-        ["application/json", "*/*", "text/plain", "application/json, application/problem+json;q=0.1", ""]
+        ["application/json", "*/*", "text/plain", ""]
     {
         let answer = all.gateway.send(&Request::get("/api/x").header("Accept", accept));
         assert_body(&answer, 401, "unauthorized", JSON);
@@ -348,12 +345,12 @@ fn requests_of_one_source_can_be_limited() {
 fn sizes_have_limits() {
     let (gateway, upstream) = Gateway::standard();
     let many = (0..150).fold(Request::get("/public/x"), |r, n| r.header(&format!("X-{n}"), "1"));
-    let cookies = Request::get("/public/x").header("Cookie", &"a=b; ".repeat(20_000));
+    let cookies = Request::get("/public/x").header("Cookie", &"a=b; ".repeat(40_000));
     let large_form =
         Request::form(TOKEN, &format!("grant_type=client_credentials&x={}", "a".repeat(1 << 20)));
     for (name, request, wanted) in [
         ("150 fields", many, &[400, 431][..]),
-        ("100 kB of cookies", cookies, &[400, 431]),
+        ("200 kB of cookies", cookies, &[400, 431]),
         ("a form of 1 MiB", large_form, &[400, 413]),
     ] {
         let mut client = gateway.raw();

@@ -202,7 +202,7 @@ impl RawClient {
         let (line, section) =
             head.trim_end_matches("\r\n").split_once("\r\n").unwrap_or((head.trim_end(), ""));
         let mut parts = line.splitn(3, ' ');
-        assert_eq!(parts.next(), Some("HTTP/1.1"), "status line {line:?}");
+        assert!(matches!(parts.next(), Some("HTTP/1.1" | "HTTP/1.0")), "status line {line:?}");
         let status =
             parts.next().and_then(|s| s.parse().ok()).unwrap_or_else(|| panic!("status line {line:?}"));
         Some(Answer { status, headers: wire::fields(section), ..Answer::default() })

@@ -5,10 +5,10 @@
 use std::{cell::Cell, rc::Rc};
 
 use http::{
-    HeaderMap, HeaderName, Request, Response, StatusCode,
-    header::{ALT_SVC, CONNECTION, SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE},
+    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
+    header::{ALT_SVC, CONNECTION, CONTENT_LENGTH, SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE},
 };
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
 
 use super::{
@@ -38,9 +38,14 @@ pub(super) async fn forward(
     let silence = record.worker().body_timeout();
     let body = RequestBody::new(body, route.max_body_size, silence, Rc::clone(&fault));
     let scoped = || scoped(record, route, remembered.as_deref()?);
-    let request =
+    let unframed = !body.is_end_stream() && body.size_hint().exact().is_none();
+    let mut request =
         outbound(sanitized, (&permit, remembered.as_deref()), (route, peer, &record.id), scoped, body)
             .ok_or_else(|| Refusal::unavailable("the upstream's token could not be made", super::RETRY))?;
+    if unframed {
+        // hyper's client drops the body of a GET or HEAD whose length it does not know, unless it is told to send chunks.
+        request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
     let (response, lease) =
         timeout(route.timeout, send(record, route, request, &fault)).await.unwrap_or_else(|_| {
             record.worker().journal().upstream("upstream_errors", record.route, "timeout");
@@ -51,13 +56,25 @@ pub(super) async fn forward(
         return Err(Refusal::bad_gateway("the service behind the gateway changed the protocol unasked"));
     }
     let (mut parts, body) = response.into_parts();
+    if !is_framed_once(&parts.headers) {
+        return Err(Refusal::bad_gateway("the service behind the gateway framed its answer in two ways"));
+    }
     clean(&mut parts.headers);
     parts.extensions = http::Extensions::new();
     Ok((Response::from_parts(parts, body), lease))
 }
 
+/// RFC 9112 section 6.3: an answer whose end could be read in two ways is an error, and its connection is not used again.
+fn is_framed_once(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else { return true };
+    codings.next().is_none()
+        && coding.as_bytes().eq_ignore_ascii_case(b"chunked")
+        && !headers.contains_key(CONTENT_LENGTH)
+}
+
 /// The token of ours that the upstream gets.
-fn scoped(record: &Record, route: &Route, remembered: &Remembered) -> Option<http::HeaderValue> {
+fn scoped(record: &Record, route: &Route, remembered: &Remembered) -> Option<HeaderValue> {
     let now = record.worker().gate().clock.now();
     let snapshot = &record.view.snapshot;
     remembered.scoped((record.view.generation(), route.index, now), || {
@@ -159,7 +176,7 @@ fn clean(headers: &mut HeaderMap) {
             .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
             .collect();
         for name in named {
-            if name != http::header::CONTENT_LENGTH {
+            if name != CONTENT_LENGTH {
                 headers.remove(name);
             }
         }
@@ -168,7 +185,7 @@ fn clean(headers: &mut HeaderMap) {
     for name in [KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE, ALT_SVC] {
         headers.remove(name);
     }
-    let ours = |value: &http::HeaderValue| {
+    let ours = |value: &HeaderValue| {
         value
             .as_bytes()
             .trim_ascii_start()

@@ -73,10 +73,8 @@ fn metadata(
     id: &RequestId,
 ) -> Option<()> {
     let Inherited { for_chain, proto, host, forwarded, request_id, traceparent } = inherited;
-    for value in for_chain {
-        headers.append(FOR, value);
-    }
-    headers.append(FOR, peer.forwarded_for.clone());
+    // One field: many servers read only the first, or only the last, of several.
+    headers.insert(FOR, joined(&for_chain, &peer.forwarded_for)?);
     for value in forwarded {
         headers.append(FORWARDED, value);
     }
@@ -98,6 +96,20 @@ fn metadata(
         headers.insert(TRACEPARENT, trace);
     }
     Some(())
+}
+
+/// The values of a list field and one more, as one (RFC 9110 section 5.3).
+fn joined(values: &[HeaderValue], last: &HeaderValue) -> Option<HeaderValue> {
+    if values.is_empty() {
+        return Some(last.clone());
+    }
+    let mut text = Vec::new();
+    for value in values {
+        text.extend_from_slice(value.as_bytes());
+        text.extend_from_slice(b", ");
+    }
+    text.extend_from_slice(last.as_bytes());
+    HeaderValue::from_bytes(&text).ok()
 }
 
 /// The target without the route's prefix: `/youtrack/api` becomes `/api`, `/youtrack` becomes `/`.

@@ -92,18 +92,20 @@ impl Watch {
     }
 
     fn arrived(&self, bytes: &[u8]) {
-        if self.phase.get() == Phase::Busy {
+        // Over HTTP/2 bytes may be a window or a ping: they begin no head, and a connection that only pings is idle.
+        if self.phase.get() == Phase::Busy || !self.keep_head.get() {
             return;
         }
         if self.phase.get() == Phase::Idle {
             self.phase.set(Phase::Head);
             self.since.set(Instant::now());
         }
-        if self.keep_head.get() {
-            let mut head = self.head.borrow_mut();
-            let room = MAX_KEPT_HEAD.saturating_sub(head.len());
-            head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
-        }
+        let mut head = self.head.borrow_mut();
+        // RFC 9112 section 2.2: empty lines before a request line are skipped, so they end no head.
+        let blank = if head.is_empty() { bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count() } else { 0 };
+        let bytes = bytes.get(blank..).unwrap_or_default();
+        let room = MAX_KEPT_HEAD.saturating_sub(head.len());
+        head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
     }
 
     /// A request begins to be answered.
@@ -278,6 +280,24 @@ mod tests {
         stalled.begin();
         stalled.stalled.set(Some(Instant::now()));
         assert_eq!((after(&stalled, 4), after(&stalled, 6)), (Order::None, Order::Close));
+    }
+
+    #[test]
+    fn bytes_of_http_2_begin_no_head() {
+        let watch = Watch::new(true);
+        watch.forget_heads();
+        watch.begin();
+        watch.end();
+        watch.arrived(b"a window update");
+        assert_eq!((after(&watch, 2), after(&watch, 11)), (Order::None, Order::Drain));
+    }
+
+    #[test]
+    fn empty_lines_before_a_head_do_not_end_it() {
+        let watch = Watch::new(true);
+        watch.arrived(b"\r\n");
+        watch.arrived(b"\r\n\r\nPOST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n");
+        assert_eq!(watch.head_names("content-length"), Some(true));
     }
 
     #[test]

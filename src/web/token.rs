@@ -6,7 +6,7 @@ use axum::{
     response::Response,
 };
 use http::{
-    HeaderMap, StatusCode, Uri,
+    HeaderMap, HeaderValue, StatusCode, Uri,
     header::{AUTHORIZATION, CONTENT_TYPE},
 };
 use serde::Serialize;
@@ -91,6 +91,9 @@ fn reply_to(state: &State<Control>, caller: &Caller, redeemed: &Redeemed) -> Res
             (reply::oauth_error(error, &caller.snapshot.desk), outcome)
         }
     };
+    if let Ok(id) = HeaderValue::try_from(caller.request_id.as_ref()) {
+        response.headers_mut().insert("x-request-id", id);
+    }
     response.extensions_mut().insert(outcome);
     response
 }

@@ -1,7 +1,9 @@
 //! hubgate: a reverse-proxy authentication gateway that speaks the OAuth 2.0 protocol of JetBrains Hub.
 
+pub mod access;
 pub mod base;
 pub mod config;
 pub mod crypto;
 pub mod model;
+pub mod oauth;
 pub mod store;

@@ -3,9 +3,9 @@
 //! Invariant: no part of a [`Config`] needs checking again, and building one has no effect on the world:
 //! files are read, nothing is created.
 
-use std::{net::SocketAddr, num::NonZeroU32, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, num::NonZeroUsize, path::PathBuf, time::Duration};
 
-use http::{Method, Uri};
+use http::Method;
 use ipnet::IpNet;
 
 use crate::{
@@ -15,6 +15,8 @@ use crate::{
         service::{Profile, Trust},
     },
 };
+
+pub use crate::model::upstream::{Access, Credential, PathPattern, Rule, Segment, Target, Upstream};
 
 /// Everything that an administrator decides.
 #[derive(Debug, Clone)]
@@ -193,105 +195,6 @@ pub struct DeclaredService {
     pub profile: Profile,
     /// Its secret; `None`: made by `hubgate service rotate-secret`.
     pub secret: Option<Secret>,
-}
-
-/// Where requests for a service go.
-#[derive(Debug, Clone)]
-pub struct Upstream {
-    /// Id or name of the service that a token must have in scope. Names are resolved against the registry.
-    pub service: String,
-    /// Only for this host (lower case, without port); `None`: any.
-    pub host: Option<String>,
-    /// Canonical path prefix, `/youtrack`; `/` for everything.
-    pub path: String,
-    /// Origins, at least one.
-    pub to: Vec<Target>,
-    /// Whether `path` is taken off before forwarding.
-    pub strip_path: bool,
-    /// What the upstream gets as `Authorization`.
-    pub credential: Credential,
-    /// How long until the upstream's answer begins, and between two pieces of it.
-    pub timeout: Duration,
-    /// How long until a connection stands.
-    pub connect_timeout: Duration,
-    /// Idle connections kept per worker and target.
-    pub max_idle: usize,
-    /// Bytes of a request body, if other than `limits.max_body_size`.
-    pub max_body_size: Option<u64>,
-    /// CA certificates (PEM file) for `https` targets; `None`: the system's.
-    pub ca: Option<PathBuf>,
-    /// First match wins; what matches none needs a token with the service in scope.
-    pub rules: Vec<Rule>,
-}
-
-/// One origin of an upstream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// `http` or `https`, host and port, no path.
-    pub uri: Uri,
-    /// Whether it is `https`.
-    pub tls: bool,
-    /// Host without brackets.
-    pub host: Arc<str>,
-    /// Port.
-    pub port: u16,
-}
-
-/// What an upstream gets as `Authorization` (surface: "What an upstream receives").
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Credential {
-    /// A short-lived token of ours for this service alone.
-    Scoped,
-    /// The client's own.
-    Pass,
-    /// Nothing.
-    None,
-}
-
-/// An exception to "a token with this service in scope".
-#[derive(Debug, Clone)]
-pub struct Rule {
-    /// Which paths.
-    pub path: PathPattern,
-    /// Which methods; empty: all.
-    pub methods: Vec<Method>,
-    /// Who may.
-    pub access: Access,
-    /// One of these groups, when not empty.
-    pub groups: Vec<String>,
-    /// One of these users (id or login), when not empty.
-    pub users: Vec<String>,
-    /// One of these client services (id), when not empty.
-    pub clients: Vec<ServiceId>,
-    /// These services (id or name) in scope too.
-    pub scope: Vec<String>,
-}
-
-/// Who may pass where a rule matches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Everybody.
-    Public,
-    /// A token with the service in scope.
-    Token,
-}
-
-/// A path in canonical form: segments, `*` for one segment, a final `**` for any number, none included.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PathPattern {
-    /// The segments before `**`.
-    pub segments: Vec<Segment>,
-    /// Whether it ends in `**`.
-    pub open: bool,
-}
-
-/// One segment of a pattern.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Segment {
-    /// This text.
-    Literal(String),
-    /// Any one segment.
-    Any,
 }
 
 /// A request and the decision that it must get, run by `hubgate check`.

@@ -1,5 +1,8 @@
-//! Digests, sealing, signing keys and tokens' signatures, all on aws-lc.
+//! Digests, sealing, signing keys and signatures of tokens, all on aws-lc.
 //!
-//! Invariant: a private key and a secret leave this module only sealed, digested or used.
+//! Invariant: a private key or a secret leaves this module only sealed, digested or used.
 
 pub mod digest;
+pub mod jws;
+pub mod keyring;
+pub mod seal;

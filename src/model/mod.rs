@@ -4,5 +4,7 @@
 
 pub mod flow;
 pub mod key;
+pub mod registry;
 pub mod revocation;
 pub mod service;
+pub mod upstream;

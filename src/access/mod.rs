@@ -1,0 +1,9 @@
+//! May this request reach this service?
+//!
+//! Invariant: only [`policy`] makes a [`policy::Permit`], and nothing is forwarded without one.
+
+pub mod policy;
+pub mod quota;
+pub mod revocations;
+pub mod scheme;
+pub mod verdict;

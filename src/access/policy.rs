@@ -1,0 +1,260 @@
+//! The decision: what an address needs, and whether a token meets it.
+//!
+//! Invariant: pure. What matches no rule needs a token with the service in scope; a service that is not registered
+//! is in nobody's scope. A [`Permit`] exists only where the decision was yes.
+
+use std::sync::Arc;
+
+use http::Method;
+
+use super::verdict::Verdict;
+use crate::{
+    base::id::ServiceId,
+    model::{
+        registry::Registry,
+        upstream::{Access, PathPattern, Upstream},
+    },
+    oauth::token::claims::AccessClaims,
+};
+
+/// The rules of one route, with names resolved to services.
+#[derive(Debug)]
+pub struct Policy {
+    /// The service behind the route; `None` while nobody has registered it.
+    pub service: Option<ServiceId>,
+    /// As the configuration names it, for messages.
+    pub service_name: String,
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    path: PathPattern,
+    methods: Vec<Method>,
+    access: Access,
+    groups: Vec<String>,
+    users: Vec<String>,
+    clients: Vec<ServiceId>,
+    scope: Vec<Result<ServiceId, String>>,
+}
+
+/// What an address asks of a request.
+#[derive(Debug, Clone, Copy)]
+pub enum Requirement<'a> {
+    /// Nothing.
+    Public,
+    /// A token with the service in scope and, if there is a rule, what it asks.
+    Token(Option<RuleRef<'a>>),
+}
+
+/// The rule that matched.
+#[derive(Debug, Clone, Copy)]
+pub struct RuleRef<'a>(&'a Rule);
+
+/// Why a request may not pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Denial {
+    /// The service of the route is not registered.
+    UnknownService,
+    /// This service is not in the token's scope.
+    InsufficientScope(String),
+    /// A rule names clients, users or groups, and the token is of none of them.
+    RuleNotMet(&'static str),
+}
+
+/// Proof that the decision was yes.
+#[derive(Debug)]
+pub struct Permit {
+    identity: Option<Arc<Verdict>>,
+}
+
+impl Permit {
+    /// Whom the upstream is told about; `None`: nobody.
+    #[must_use]
+    pub fn identity(&self) -> Option<&Arc<Verdict>> {
+        self.identity.as_ref()
+    }
+}
+
+impl Policy {
+    /// Resolves the names of an upstream's rules.
+    #[must_use]
+    pub fn new(upstream: &Upstream, registry: &Registry) -> Self {
+        let resolve = |name: &str| registry.resolve(name).map(|service| service.id.clone());
+        let rules = upstream.rules.iter().map(|rule| Rule {
+            path: rule.path.clone(),
+            methods: rule.methods.clone(),
+            access: rule.access,
+            groups: rule.groups.clone(),
+            users: rule.users.clone(),
+            clients: rule.clients.clone(),
+            scope: rule.scope.iter().map(|name| resolve(name).ok_or_else(|| name.clone())).collect(),
+        });
+        Self {
+            service: resolve(&upstream.service),
+            service_name: upstream.service.clone(),
+            rules: rules.collect(),
+        }
+    }
+
+    /// What `path`, in canonical form, asks of a request with this method. The first rule that matches decides.
+    #[must_use]
+    pub fn requirement(&self, method: &Method, path: &str) -> Requirement<'_> {
+        let matches = |rule: &&Rule| {
+            (rule.methods.is_empty() || rule.methods.contains(method)) && rule.path.matches(path)
+        };
+        match self.rules.iter().find(matches) {
+            Some(Rule { access: Access::Public, .. }) => Requirement::Public,
+            rule => Requirement::Token(rule.map(RuleRef)),
+        }
+    }
+
+    /// Decides on a verified token.
+    ///
+    /// # Errors
+    /// [`Denial`], why not.
+    pub fn admit(&self, requirement: Requirement<'_>, verdict: Arc<Verdict>) -> Result<Permit, Denial> {
+        self.check(requirement, &verdict.claims)?;
+        Ok(Permit { identity: Some(verdict) })
+    }
+
+    /// The permit of a public address. A token is welcome there, not needed: one that covers the service is told to
+    /// the upstream, any other counts as none.
+    #[must_use]
+    pub fn admit_anyone(&self, verdict: Option<Arc<Verdict>>) -> Permit {
+        let covers = |verdict: &Arc<Verdict>| self.service.as_ref().is_some_and(|s| verdict.covers(s));
+        Permit { identity: verdict.filter(covers) }
+    }
+
+    /// The decision itself, on claims alone.
+    ///
+    /// # Errors
+    /// [`Denial`], why not.
+    pub fn check(&self, requirement: Requirement<'_>, claims: &AccessClaims) -> Result<(), Denial> {
+        let Requirement::Token(rule) = requirement else { return Ok(()) };
+        let service = self.service.as_ref().ok_or(Denial::UnknownService)?;
+        if !claims.aud.contains(service) {
+            return Err(Denial::InsufficientScope(self.service_name.clone()));
+        }
+        let Some(RuleRef(rule)) = rule else { return Ok(()) };
+        for needed in &rule.scope {
+            match needed {
+                Ok(service) if claims.aud.contains(service) => {}
+                Ok(service) => return Err(Denial::InsufficientScope(service.as_str().to_owned())),
+                Err(_) => return Err(Denial::UnknownService),
+            }
+        }
+        if !rule.clients.is_empty() && !rule.clients.contains(&claims.client_id) {
+            return Err(Denial::RuleNotMet("this address is not for this client"));
+        }
+        // Tokens of people come with a later version; a service acting for itself is no user and in no group.
+        if !rule.users.is_empty() && (claims.is_service() || !rule.users.contains(&claims.sub)) {
+            return Err(Denial::RuleNotMet("this address is not for this user"));
+        }
+        if !rule.groups.is_empty() {
+            return Err(Denial::RuleNotMet("this address is for members of certain groups"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::upstream::{self, Credential, Segment};
+
+    fn claims(client: &str, aud: &[&str]) -> AccessClaims {
+        AccessClaims {
+            iss: String::new(),
+            sub: client.into(),
+            aud: aud.iter().map(|id| ServiceId::parse(id).unwrap()).collect(),
+            client_id: ServiceId::parse(client).unwrap(),
+            scope: String::new(),
+            iat: 0,
+            exp: i64::MAX,
+            nbf: None,
+            jti: String::new(),
+        }
+    }
+
+    fn rule(segment: &str, access: Access) -> upstream::Rule {
+        upstream::Rule {
+            path: PathPattern {
+                segments: vec![Segment::Literal("yt".into()), Segment::Literal(segment.into())],
+                open: true,
+            },
+            methods: vec![],
+            access,
+            groups: vec![],
+            users: vec![],
+            clients: vec![],
+            scope: vec![],
+        }
+    }
+
+    fn policy(service: &str) -> Policy {
+        let upstream = Upstream {
+            service: service.into(),
+            host: None,
+            path: "/yt".into(),
+            to: vec![],
+            strip_path: false,
+            credential: Credential::Scoped,
+            timeout: std::time::Duration::ZERO,
+            connect_timeout: std::time::Duration::ZERO,
+            max_idle: 0,
+            max_body_size: None,
+            ca: None,
+            rules: vec![
+                rule("static", Access::Public),
+                upstream::Rule {
+                    methods: vec![Method::POST],
+                    groups: vec!["admins".into()],
+                    ..rule("admin", Access::Token)
+                },
+                upstream::Rule {
+                    clients: vec![ServiceId::parse("robot").unwrap()],
+                    ..rule("robots", Access::Token)
+                },
+                upstream::Rule { scope: vec!["0-0-0-0-0".into()], ..rule("hub", Access::Token) },
+                upstream::Rule { scope: vec!["nobody".into()], ..rule("never", Access::Token) },
+                upstream::Rule { users: vec!["a".into()], ..rule("users", Access::Token) },
+            ],
+        };
+        Policy::new(&upstream, &Registry::new([], "u"))
+    }
+
+    #[test]
+    fn the_first_matching_rule_decides_and_without_one_scope_does() {
+        let policy = policy("Hub");
+        let hub = claims("a", &["0-0-0-0-0"]);
+        let ask = |method: Method, path: &str, claims: &AccessClaims| {
+            let requirement = policy.requirement(&method, path);
+            (matches!(requirement, Requirement::Public), policy.check(requirement, claims))
+        };
+        assert!(ask(Method::GET, "/yt/static/x", &hub).0);
+        assert_eq!(ask(Method::GET, "/yt/api", &hub), (false, Ok(())));
+        assert_eq!(ask(Method::GET, "/yt/admin/x", &hub), (false, Ok(())));
+        assert!(matches!(ask(Method::POST, "/yt/admin/x", &hub).1, Err(Denial::RuleNotMet(_))));
+        assert!(matches!(ask(Method::GET, "/yt/robots", &hub).1, Err(Denial::RuleNotMet(_))));
+        assert_eq!(ask(Method::GET, "/yt/robots", &claims("robot", &["0-0-0-0-0"])).1, Ok(()));
+        assert_eq!(ask(Method::GET, "/yt/hub", &hub).1, Ok(()));
+        assert_eq!(ask(Method::GET, "/yt/never", &hub).1, Err(Denial::UnknownService));
+        assert!(
+            matches!(ask(Method::GET, "/yt/users", &hub).1, Err(Denial::RuleNotMet(_))),
+            "a service is no user"
+        );
+        assert_eq!(
+            ask(Method::GET, "/yt/api", &claims("a", &["other"])).1,
+            Err(Denial::InsufficientScope("Hub".into()))
+        );
+    }
+
+    #[test]
+    fn an_unregistered_service_is_in_nobodys_scope() {
+        let policy = policy("ghost");
+        let requirement = policy.requirement(&Method::GET, "/yt/api");
+        assert_eq!(policy.check(requirement, &claims("a", &["ghost"])), Err(Denial::UnknownService));
+        assert!(policy.admit_anyone(None).identity().is_none());
+    }
+}

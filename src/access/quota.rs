@@ -1,0 +1,146 @@
+//! Rates by source: how many requests, and how many refused credentials.
+//!
+//! Invariant: a source that is over its rate of refused credentials is refused before anything is verified for it,
+//! so guessing costs the gateway a look-up, not a signature.
+
+use std::{
+    net::IpAddr,
+    num::NonZeroU32,
+    time::{Duration, Instant},
+};
+
+use dashmap::DashMap;
+use governor::{
+    Quota as GovernorQuota, RateLimiter,
+    clock::{Clock as _, DefaultClock},
+    state::keyed::DashMapStateStore,
+};
+
+type Limiter = RateLimiter<IpAddr, DashMapStateStore<IpAddr>, DefaultClock>;
+
+/// The most sources that may be shut out at a time; beyond, the rate itself still holds.
+const MAX_PENALTIES: usize = 100_000;
+
+/// The rates of a configuration.
+#[derive(Debug)]
+pub struct Quota {
+    requests: Option<Limiter>,
+    rejections: Option<Limiter>,
+    penalties: DashMap<IpAddr, Instant>,
+}
+
+/// How long a source has to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wait(pub Duration);
+
+/// So many within so long; the whole number may come at once.
+pub type Rate = (NonZeroU32, Duration);
+
+fn limiter((count, per): Rate) -> Option<Limiter> {
+    let quota = GovernorQuota::with_period(per / count.get())?.allow_burst(count);
+    Some(RateLimiter::dashmap(quota))
+}
+
+impl Quota {
+    /// Rates of requests and of refused credentials; `None`: unlimited.
+    #[must_use]
+    pub fn new(requests: Option<Rate>, rejections: Option<Rate>) -> Self {
+        Self {
+            requests: requests.and_then(limiter),
+            rejections: rejections.and_then(limiter),
+            penalties: DashMap::new(),
+        }
+    }
+
+    /// Counts a request.
+    ///
+    /// # Errors
+    /// [`Wait`] when the source is over its rate.
+    pub fn request(&self, source: IpAddr) -> Result<(), Wait> {
+        match &self.requests {
+            None => Ok(()),
+            Some(limiter) => Self::count(limiter, source),
+        }
+    }
+
+    /// Whether credentials of this source are looked at now.
+    ///
+    /// # Errors
+    /// [`Wait`] while the source is shut out for too many refused ones.
+    pub fn credentials(&self, source: IpAddr) -> Result<(), Wait> {
+        if self.penalties.is_empty() {
+            return Ok(());
+        }
+        let Some(until) = self.penalties.get(&source).map(|entry| *entry) else { return Ok(()) };
+        match until.checked_duration_since(Instant::now()) {
+            Some(left) if !left.is_zero() => Err(Wait(left)),
+            _ => {
+                self.penalties.remove(&source);
+                Ok(())
+            }
+        }
+    }
+
+    /// Counts a refused credential; a source that is over its rate is shut out until the rate allows the next.
+    pub fn refused(&self, source: IpAddr) {
+        let Some(limiter) = &self.rejections else { return };
+        if let Err(Wait(wait)) = Self::count(limiter, source)
+            && self.penalties.len() < MAX_PENALTIES
+        {
+            self.penalties.insert(source, Instant::now() + wait);
+        }
+    }
+
+    fn count(limiter: &Limiter, source: IpAddr) -> Result<(), Wait> {
+        limiter.check_key(&source).map_err(|not_until| Wait(not_until.wait_time_from(limiter.clock().now())))
+    }
+
+    /// Forgets sources that have been quiet. To be called now and then.
+    pub fn purge(&self) {
+        for limiter in [&self.requests, &self.rejections].into_iter().flatten() {
+            limiter.retain_recent();
+            limiter.shrink_to_fit();
+        }
+        let now = Instant::now();
+        self.penalties.retain(|_, until| now < *until);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    const A: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    const B: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
+
+    fn rate(count: u32) -> Option<Rate> {
+        Some((NonZeroU32::new(count).unwrap(), Duration::from_secs(3600)))
+    }
+
+    #[test]
+    fn requests_are_counted_by_source() {
+        let quota = Quota::new(rate(2), None);
+        assert!(quota.request(A).is_ok() && quota.request(A).is_ok());
+        let Wait(wait) = quota.request(A).unwrap_err();
+        assert!(wait > Duration::from_secs(1700) && wait <= Duration::from_secs(1800), "{wait:?}");
+        assert!(quota.request(B).is_ok());
+        quota.purge();
+        assert!(quota.request(A).is_err());
+    }
+
+    #[test]
+    fn refused_credentials_shut_a_source_out() {
+        let quota = Quota::new(None, rate(3));
+        for _ in 0..3 {
+            assert!(quota.credentials(A).is_ok());
+            quota.refused(A);
+        }
+        assert!(quota.credentials(A).is_ok());
+        quota.refused(A);
+        assert!(quota.credentials(A).is_err() && quota.credentials(B).is_ok());
+        assert!(quota.request(A).is_ok());
+        assert!(Quota::new(None, None).credentials(A).is_ok());
+    }
+}

@@ -1,0 +1,3 @@
+//! The ways in which a request presents a credential.
+
+pub mod bearer;

@@ -1,0 +1,251 @@
+//! Client authentication: who asks at the token endpoint.
+//!
+//! Invariant: exactly one method is used; an unknown client and a wrong secret take the same path and the same
+//! answer; secrets are compared as digests in constant time.
+//!
+//! RFC 6749 section 2.3.1; hub-contract section 3.
+
+use std::sync::Arc;
+
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+
+use super::{
+    error::{ErrorCode, OAuthError, invalid_request},
+    form::{Form, form_decode},
+};
+use crate::{
+    base::{id::MAX_ID_LENGTH, secret::Secret, time::Timestamp},
+    crypto::digest::SecretDigest,
+    model::{
+        registry::Registry,
+        service::{Service, StoredSecret},
+    },
+};
+
+/// Some clients leave the padding away.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// The longest secret that is looked at, in bytes.
+const MAX_SECRET_LENGTH: usize = 1024;
+
+/// What a request presents as client authentication.
+#[derive(Debug)]
+pub enum Presented {
+    /// `Authorization: Basic …`. RFC 6749 wants id and secret form-encoded before they are joined; many clients do
+    /// not. Both readings are kept.
+    Basic {
+        /// As RFC 6749 says.
+        decoded: (String, Secret),
+        /// As sent.
+        verbatim: (String, Secret),
+    },
+    /// `client_id` and `client_secret` in the form.
+    Post(String, Secret),
+    /// `client_id` alone.
+    Public(String),
+    /// Nothing.
+    Nothing,
+}
+
+/// Finds the one method that a request uses.
+///
+/// # Errors
+/// `invalid_request` for two methods, a repeated header or another scheme; `invalid_client` for credentials that
+/// cannot be read.
+pub fn presented(authorization: &[&[u8]], form: &Form) -> Result<Presented, OAuthError> {
+    let header = match authorization {
+        [] => None,
+        [one] => Some(basic(one)?),
+        _ => return Err(invalid_request("the Authorization header is repeated")),
+    };
+    let posted = form.get("client_id").map(str::to_owned);
+    let secret = form.get("client_secret").map(|secret| Secret::new(trimmed(secret).to_owned()));
+    match (header, posted, secret) {
+        (Some(_), _, Some(_)) => {
+            Err(invalid_request("the client authenticates twice, by header and by client_secret"))
+        }
+        (Some(Presented::Basic { decoded, verbatim }), Some(id), None)
+            if id != decoded.0 && id != verbatim.0 =>
+        {
+            Err(invalid_request("client_id differs from the client in the Authorization header"))
+        }
+        (Some(basic), _, None) => Ok(basic),
+        (None, Some(id), Some(secret)) => Ok(Presented::Post(id, secret)),
+        (None, Some(id), None) => Ok(Presented::Public(id)),
+        (None, None, Some(_)) => Err(invalid_request("client_secret comes without client_id")),
+        (None, None, None) => Ok(Presented::Nothing),
+    }
+}
+
+fn basic(header: &[u8]) -> Result<Presented, OAuthError> {
+    let unreadable = || {
+        OAuthError::new(ErrorCode::InvalidClient, "the Basic credentials cannot be read").with_challenge(true)
+    };
+    let text = std::str::from_utf8(header).map_err(|_| unreadable())?;
+    let (scheme, credentials) = text.split_once(' ').unwrap_or((text, ""));
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Err(invalid_request("the Authorization header is not of type Basic"));
+    }
+    let bytes = BASE64.decode(credentials.trim_matches(' ')).map_err(|_| unreadable())?;
+    let joined = String::from_utf8(bytes).map_err(|_| unreadable())?;
+    // The sample of Hub's own documentation ends in CR LF.
+    let (id, secret) = trimmed(&joined).split_once(':').ok_or_else(unreadable)?;
+    let decode = |part: &str| form_decode(part.as_bytes()).ok_or_else(unreadable);
+    Ok(Presented::Basic {
+        decoded: (decode(id)?, Secret::new(trimmed(&decode(secret)?).to_owned())),
+        verbatim: (id.to_owned(), Secret::new(secret.to_owned())),
+    })
+}
+
+fn trimmed(text: &str) -> &str {
+    text.trim_end_matches(['\r', '\n'])
+}
+
+/// Authenticates a client that must have a secret.
+///
+/// # Errors
+/// `invalid_client`, with a challenge when the header was used; the description is the same whether the client or
+/// the secret is wrong.
+pub fn confidential(
+    presented: &Presented,
+    registry: &Registry,
+    now: Timestamp,
+) -> Result<Arc<Service>, OAuthError> {
+    let challenge = matches!(presented, Presented::Basic { .. });
+    let refused = |text| OAuthError::new(ErrorCode::InvalidClient, text).with_challenge(challenge);
+    let found = match presented {
+        Presented::Basic { decoded, verbatim } => {
+            let first = matching(decoded, registry, now);
+            let second = matching(verbatim, registry, now);
+            first.or(second)
+        }
+        Presented::Post(id, secret) => matching(&(id.clone(), secret.clone()), registry, now),
+        Presented::Public(_) => return Err(refused("the client has to authenticate with its secret")),
+        Presented::Nothing => return Err(refused("the client has to authenticate")),
+    };
+    found.ok_or_else(|| refused("the client is unknown or its secret is wrong"))
+}
+
+/// The service with this id, if this is a live secret of it. An unknown id costs the same comparison.
+fn matching((id, secret): &(String, Secret), registry: &Registry, now: Timestamp) -> Option<Arc<Service>> {
+    if id.len() > MAX_ID_LENGTH || secret.expose().is_empty() || secret.expose().len() > MAX_SECRET_LENGTH {
+        return None;
+    }
+    let given = SecretDigest::of(secret.expose());
+    let service = registry.by_id(id);
+    let nobody = [StoredSecret::current(SecretDigest::from_bytes([0; 32]), now)];
+    let candidates = service.map_or(&nobody[..], |service| &service.secrets);
+    let matches =
+        candidates.iter().filter(|s| s.is_live(now)).fold(false, |hit, s| hit | (s.digest == given));
+    service.filter(|service| matches && !service.trust.public).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        base::id::ServiceId,
+        model::service::{Profile, Trust},
+    };
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
+
+    fn registry() -> Registry {
+        let service = |id: &str, secret: &str| Service {
+            id: ServiceId::parse(id).unwrap(),
+            name: id.to_uppercase(),
+            trust: Trust::default(),
+            profile: Profile::default(),
+            secrets: vec![StoredSecret::current(SecretDigest::of(secret), NOW)],
+            declared: false,
+            created: NOW,
+            updated: NOW,
+        };
+        let mut rotated = service("rotated", "old");
+        rotated.rotate_secret(SecretDigest::of("new"), NOW, Duration::from_secs(60));
+        let mut public = service("public", "x");
+        public.trust.public = true;
+        Registry::new([service("a", "s3cret"), service("b", "p%2Fw+d:é"), rotated, public], "https://a")
+    }
+
+    fn header(credentials: &str) -> Vec<u8> {
+        format!("Basic {}", BASE64.encode(credentials)).into_bytes()
+    }
+
+    fn attempt(header: Option<&[u8]>, form: &str, now: Timestamp) -> Result<String, OAuthError> {
+        let headers: Vec<&[u8]> = header.into_iter().collect();
+        let presented = presented(&headers, &Form::parse(form.as_bytes())?)?;
+        Ok(confidential(&presented, &registry(), now)?.id.as_str().to_owned())
+    }
+
+    #[test]
+    fn both_methods_work() {
+        for (credentials, client) in [
+            ("a:s3cret", "a"),
+            ("a:s3cret\r\n", "a"),
+            ("%61:s3cr%65t", "a"),
+            ("b:p%2Fw+d:é", "b"),
+            ("b:p%252Fw%2Bd%3A%C3%A9", "b"),
+            ("rotated:new", "rotated"),
+            ("rotated:old", "rotated"),
+        ] {
+            assert_eq!(attempt(Some(&header(credentials)), "", NOW).unwrap(), client, "{credentials}");
+        }
+        assert_eq!(attempt(None, "client_id=a&client_secret=s3cret", NOW).unwrap(), "a");
+        assert_eq!(attempt(Some(&header("a:s3cret")), "client_id=a", NOW).unwrap(), "a");
+        let unpadded =
+            [b"bAsIc ".as_slice(), BASE64.encode("a:s3cret").trim_end_matches('=').as_bytes()].concat();
+        assert_eq!(attempt(Some(&unpadded), "", NOW).unwrap(), "a");
+    }
+
+    #[test]
+    fn wrong_credentials_all_look_alike() {
+        let mut answers = Vec::new();
+        for credentials in [
+            "a:wrong",
+            "nobody:s3cret",
+            "a:",
+            ":s3cret",
+            "public:x",
+            "public:",
+            "0-0-0-0-0:",
+            "0-0-0-0-0:x",
+            "A:s3cret",
+        ] {
+            answers.push(attempt(Some(&header(credentials)), "", NOW).unwrap_err());
+        }
+        answers
+            .push(attempt(Some(&header("rotated:old")), "", NOW.plus(Duration::from_secs(60))).unwrap_err());
+        for answer in &answers {
+            assert_eq!((answer.code, answer.challenge), (ErrorCode::InvalidClient, true));
+            assert_eq!(answer, &answers[0]);
+        }
+        let posted = attempt(None, "client_id=a&client_secret=wrong", NOW).unwrap_err();
+        assert_eq!((posted.code, posted.challenge), (ErrorCode::InvalidClient, false));
+        assert_eq!(attempt(None, "", NOW).unwrap_err().code, ErrorCode::InvalidClient);
+        assert_eq!(attempt(None, "client_id=a", NOW).unwrap_err().code, ErrorCode::InvalidClient);
+    }
+
+    #[test]
+    fn two_methods_or_none_that_is_known_are_malformed() {
+        let good = header("a:s3cret");
+        let code = |result: Result<String, OAuthError>| result.unwrap_err().code;
+        assert_eq!(code(attempt(Some(&good), "client_secret=s3cret", NOW)), ErrorCode::InvalidRequest);
+        assert_eq!(code(attempt(Some(&good), "client_id=b", NOW)), ErrorCode::InvalidRequest);
+        assert_eq!(code(attempt(Some(b"Bearer abc"), "", NOW)), ErrorCode::InvalidRequest);
+        assert_eq!(code(attempt(None, "client_secret=s3cret", NOW)), ErrorCode::InvalidRequest);
+        assert!(presented(&[&good, &good], &Form::default()).is_err());
+        for unreadable in [&b"Basic"[..], b"Basic !!!", b"Basic \xff", &header("nocolon"), b"Basic gICA"] {
+            let error = attempt(Some(unreadable), "", NOW).unwrap_err();
+            assert_eq!((error.code, error.challenge), (ErrorCode::InvalidClient, true));
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The claims of an access token (RFC 9068 section 2.2, hub-contract section 0).
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{
+    id::{ServiceId, TokenId},
+    time::Timestamp,
+};
+
+/// The payload of an access token. Times are whole seconds, because libraries choke on fractions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessClaims {
+    /// Issuer: the address of the hub.
+    pub iss: String,
+    /// The user's id, or the client's own for client credentials.
+    pub sub: String,
+    /// The services that the token is for.
+    pub aud: Vec<ServiceId>,
+    /// Who obtained it.
+    pub client_id: ServiceId,
+    /// The scope as it was asked for.
+    pub scope: String,
+    /// When it was made, seconds since the epoch.
+    pub iat: i64,
+    /// From when on it is dead, seconds since the epoch.
+    pub exp: i64,
+    /// Before when it is not yet alive; never written, obeyed when present.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<i64>,
+    /// Its id: 22 characters of base64url.
+    pub jti: String,
+}
+
+impl AccessClaims {
+    /// When it expires.
+    #[must_use]
+    pub const fn expires(&self) -> Timestamp {
+        Timestamp::from_seconds(self.exp)
+    }
+
+    /// When it was issued.
+    #[must_use]
+    pub const fn issued(&self) -> Timestamp {
+        Timestamp::from_seconds(self.iat)
+    }
+
+    /// Its `jti`, if that has our form.
+    #[must_use]
+    pub fn token_id(&self) -> Option<TokenId> {
+        TokenId::parse(&self.jti)
+    }
+
+    /// Whether the client obtained it for itself.
+    #[must_use]
+    pub fn is_service(&self) -> bool {
+        self.sub == self.client_id.as_str()
+    }
+}

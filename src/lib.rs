@@ -6,4 +6,7 @@ pub mod config;
 pub mod crypto;
 pub mod model;
 pub mod oauth;
+pub mod observe;
+pub mod proxy;
+pub mod server;
 pub mod store;

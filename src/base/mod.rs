@@ -1,7 +1,8 @@
 //! Values and seams that every other module may use: ids, secrets, time, randomness, URLs.
 //!
-//! Invariant: nothing in here performs I/O or knows a protocol.
+//! Invariant: nothing in here knows a protocol; only `file` touches the disk.
 
+pub mod file;
 pub mod id;
 pub mod random;
 pub mod secret;

@@ -3,6 +3,20 @@
 //! Invariant: no part of a [`Config`] needs checking again, and building one has no effect on the world:
 //! files are read, nothing is created.
 
+mod check;
+mod defaults;
+mod environment;
+mod excerpt;
+mod problem;
+mod reader;
+mod schema;
+mod suggest;
+mod value;
+
+pub use check::{load, parse};
+pub use environment::Environment;
+pub use problem::{Problem, Problems, Severity};
+
 use std::{net::SocketAddr, num::NonZeroU32, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use http::Method;
@@ -47,6 +61,8 @@ pub struct Config {
     pub upstreams: Vec<Upstream>,
     /// `[[test]]`
     pub tests: Vec<DecisionTest>,
+    /// What is allowed but looks like a mistake; often empty.
+    pub warnings: Problems,
 }
 
 /// Sockets.
@@ -102,7 +118,7 @@ pub enum OAuthProfile {
 }
 
 /// The authorization server.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OAuth {
     /// The profile.
     pub profile: OAuthProfile,
@@ -130,7 +146,7 @@ pub struct Rate {
 }
 
 /// Rates, sizes, timeouts.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// From accept to the end of the TLS handshake.
     pub handshake_timeout: Duration,
@@ -172,7 +188,7 @@ pub enum LogFormat {
 }
 
 /// The log.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
     /// Text or JSON.
     pub format: LogFormat,

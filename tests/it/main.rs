@@ -1,4 +1,4 @@
-//! The gateway from outside, and the rules of the house.
-#![cfg(test)]
+//! The gateway as its users meet it, and the parts whose contract is not visible from within.
 
-mod architecture;
+#[cfg(test)]
+mod store;

@@ -1,0 +1,100 @@
+//! Numbers: token lives, timeouts, sizes, rates; and the log.
+//!
+//! The ranges leave room for tests and large sites; they refuse what would lock everybody out or protect nobody.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use tracing::Level;
+
+use crate::config::{
+    Limits, Log, LogFormat, OAuth, OAuthProfile, Rate,
+    reader::Section,
+    value::{self, choice},
+};
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+const fn seconds(least: u64, most: u64) -> RangeInclusive<Duration> {
+    Duration::from_secs(least)..=Duration::from_secs(most)
+}
+
+/// What a timeout may be: long enough for a distant client, short enough to free what a dead one holds.
+pub(super) const fn timeout() -> RangeInclusive<Duration> {
+    Duration::from_millis(100)..=Duration::from_secs(HOUR)
+}
+
+/// What a body may be; nothing above is a body that anybody meant to send.
+pub(super) const BODY: RangeInclusive<u64> = 0..=1 << 40;
+
+pub(super) fn oauth(section: &Section<'_, '_>) -> OAuth {
+    let default = OAuth::default();
+    let profiles = [("hub", OAuthProfile::Hub), ("oauth21", OAuthProfile::OAuth21)];
+    let key_rotation = section.get("key_rotation");
+    OAuth {
+        profile: section.parse("profile", |text| choice(text, &profiles)).unwrap_or(default.profile),
+        access_token_ttl: section.duration("access_token_ttl", seconds(10, DAY), default.access_token_ttl),
+        refresh_token_ttl: section.duration(
+            "refresh_token_ttl",
+            seconds(MINUTE, 3650 * DAY),
+            default.refresh_token_ttl,
+        ),
+        code_ttl: section.duration("code_ttl", seconds(5, 10 * MINUTE), default.code_ttl),
+        refresh_window: section.duration("refresh_window", seconds(0, 10 * MINUTE), default.refresh_window),
+        secret_grace: section.duration("secret_grace", seconds(0, 90 * DAY), default.secret_grace),
+        key_rotation: key_rotation
+            .and_then(|value| value.parse_or_off(|value| value.duration(&seconds(HOUR, 3650 * DAY))))
+            .unwrap_or(default.key_rotation),
+    }
+}
+
+pub(super) fn limits(section: &Section<'_, '_>) -> Limits {
+    let default = Limits::default();
+    let rate = |key, default: Option<Rate>| {
+        let value = section.get(key);
+        value.and_then(|value| value.parse_or_off(|value| value.parse(value::rate))).unwrap_or(default)
+    };
+    let count = |key, range: RangeInclusive<u64>, default: usize| {
+        usize::try_from(section.count(key, range, default as u64)).unwrap_or(default)
+    };
+    Limits {
+        handshake_timeout: section.duration("handshake_timeout", timeout(), default.handshake_timeout),
+        header_timeout: section.duration("header_timeout", timeout(), default.header_timeout),
+        body_timeout: section.duration("body_timeout", timeout(), default.body_timeout),
+        write_timeout: section.duration("write_timeout", timeout(), default.write_timeout),
+        idle_timeout: section.duration("idle_timeout", timeout(), default.idle_timeout),
+        drain_timeout: section.duration("drain_timeout", seconds(0, HOUR), default.drain_timeout),
+        max_header_size: usize::try_from(section.size(
+            "max_header_size",
+            1 << 10..=1 << 20,
+            default.max_header_size as u64,
+        ))
+        .unwrap_or(default.max_header_size),
+        max_headers: count("max_headers", 10..=10_000, default.max_headers),
+        max_body_size: section.size("max_body_size", BODY, default.max_body_size),
+        max_connections: count("max_connections", 1..=10_000_000, default.max_connections),
+        max_streams: u32::try_from(section.count("max_streams", 1..=10_000, default.max_streams.into()))
+            .unwrap_or(default.max_streams),
+        token_cache: count("token_cache", 1..=100_000_000, default.token_cache),
+        requests_per_source: rate("requests_per_source", default.requests_per_source),
+        rejections_per_source: rate("rejections_per_source", default.rejections_per_source),
+    }
+}
+
+pub(super) fn log(section: &Section<'_, '_>) -> Log {
+    let default = Log::default();
+    let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+    let levels = [
+        ("error", Level::ERROR),
+        ("warn", Level::WARN),
+        ("info", Level::INFO),
+        ("debug", Level::DEBUG),
+        ("trace", Level::TRACE),
+    ];
+    Log {
+        format: section.parse("format", |text| choice(text, &formats)).unwrap_or(default.format),
+        level: section.parse("level", |text| choice(text, &levels)).unwrap_or(default.level),
+        access: section.flag("access").unwrap_or(default.access),
+    }
+}

@@ -1,0 +1,102 @@
+//! `[[upstream.rule]]`: exceptions to "a token with this service in scope".
+
+use http::Method;
+
+use super::service::{LONGEST_NAME, expect_service, service_id};
+use crate::config::{
+    Access, DeclaredService, Rule,
+    reader::{Section, Value},
+    schema,
+    value::{self, Wrong, choice, words, wrong},
+};
+
+pub(super) fn rules(upstream: &Section<'_, '_>, prefix: &str, services: &[DeclaredService]) -> Vec<Rule> {
+    let sections = upstream.repeated(&schema::RULE);
+    sections.iter().filter_map(|section| rule(section, prefix, services)).collect()
+}
+
+fn rule(section: &Section<'_, '_>, prefix: &str, services: &[DeclaredService]) -> Option<Rule> {
+    let below = format!("{}/**", prefix.trim_end_matches('/'));
+    let help = format!("name the paths that it is about: path = \"{below}\"");
+    let path = section.required("path", &help).and_then(|value| {
+        let pattern = value.parse(value::pattern)?;
+        if !value::within(&pattern, prefix) {
+            let label = format!("the upstream's path is {prefix:?}");
+            value.refuse(
+                wrong("reaches beyond its upstream")
+                    .label(label)
+                    .help(format!("begin it with {prefix:?}, for example {below:?}")),
+            );
+        }
+        Some(pattern)
+    });
+    let name = |item: &Value<'_, '_>| item.parse(|text| words(text, LONGEST_NAME));
+    let methods = members(section, "methods", |item| item.parse(method));
+    let groups = members(section, "groups", name);
+    let users = members(section, "users", name);
+    let clients = members(section, "clients", |item| item.parse(service_id));
+    let scope = members(section, "scope", |item| {
+        let name = name(item)?;
+        expect_service(item, &name, services);
+        Some(name)
+    });
+    let access = section.parse("access", access).unwrap_or(Access::Token);
+    let conditions: Vec<_> =
+        ["groups", "users", "clients", "scope"].into_iter().filter_map(|key| section.get(key)).collect();
+    if access == Access::Public {
+        for condition in &conditions {
+            condition.refuse(
+                wrong("stands in a rule that lets everybody pass")
+                    .label("never looked at")
+                    .help("take it out, or write access = \"token\""),
+            );
+        }
+    } else {
+        for condition in conditions.iter().filter(|c| c.name.ends_with("groups") || c.name.ends_with("users"))
+        {
+            condition.doubt(
+                wrong("lets nobody pass in this version").label("tokens of users come with a later version"),
+            );
+        }
+    }
+    Some(Rule { path: path?, methods, access, groups, users, clients, scope })
+}
+
+/// A list that, once written, names somebody. Empty it would read as "nobody" and mean "everybody".
+fn members<T>(
+    section: &Section<'_, '_>,
+    key: &'static str,
+    read: impl Fn(&Value<'_, '_>) -> Option<T>,
+) -> Vec<T> {
+    let Some(value) = section.get(key) else { return Vec::new() };
+    let Some(items) = value.list() else { return Vec::new() };
+    if items.is_empty() {
+        value.refuse(
+            wrong("is an empty list")
+                .label("no condition at all")
+                .help("name at least one, or take the key out"),
+        );
+    }
+    items.iter().filter_map(read).collect()
+}
+
+fn access(text: &str) -> Result<Access, Wrong> {
+    if text == "browser" {
+        return Err(wrong("is \"browser\", which is not in this version")
+            .label("needs sign-in, which is not built yet")
+            .help(r#"write "token" or "public""#));
+    }
+    choice(text, &[("token", Access::Token), ("public", Access::Public)])
+}
+
+/// Methods are compared with their case (RFC 9110 section 9.1), so `get` would never match.
+pub(super) fn method(text: &str) -> Result<Method, Wrong> {
+    let upper = text.to_ascii_uppercase();
+    match Method::from_bytes(text.as_bytes()) {
+        Ok(method) if text == upper => Ok(method),
+        Ok(_) => Err(wrong("is not a method as clients send it")
+            .label("methods are in capital letters")
+            .help(format!("write {upper:?}"))),
+        Err(_) => Err(wrong("is not an HTTP method").help(r#"write for example "GET" or "DELETE""#)),
+    }
+}

@@ -1,0 +1,188 @@
+//! `[[service]]`: the services that the file declares.
+
+use std::collections::BTreeMap;
+
+use super::secret;
+use crate::{
+    base::{id::ServiceId, secret::Secret},
+    config::{
+        DeclaredService, OAuthProfile, allowed_flows,
+        reader::{Section, Value},
+        schema, suggest,
+        value::{self, RedirectUri, words, wrong},
+    },
+    model::{
+        flow::{Flow, Flows},
+        service::{Profile, Trust},
+    },
+};
+
+/// The longest name; REST and pages hold it too.
+pub(super) const LONGEST_NAME: usize = 100;
+const LONGEST_TEXT: usize = 1000;
+
+pub(super) fn services(root: &Section<'_, '_>, profile: OAuthProfile) -> Vec<DeclaredService> {
+    let mut seen = Seen::default();
+    let sections = root.repeated(&schema::SERVICE);
+    sections.iter().filter_map(|section| service(section, profile, &mut seen)).collect()
+}
+
+/// Ids and names so far. Both stand for the service in a scope, so one may not be another's other.
+#[derive(Default)]
+struct Seen(BTreeMap<String, (String, &'static str)>);
+
+impl Seen {
+    fn add(&mut self, value: &Value<'_, '_>, key: &str, kind: &'static str, owner: &str) {
+        let Some((other, other_kind)) = self.0.get(key) else {
+            self.0.insert(key.to_owned(), (owner.to_owned(), kind));
+            return;
+        };
+        if other == owner && kind != *other_kind {
+            return;
+        }
+        let label = format!("already the {other_kind} of service `{other}`");
+        value.refuse(wrong("is taken").label(label).help("ids and names both stand for a service in a scope, so each may exist once (capital letters do not count)"));
+    }
+}
+
+fn service(section: &Section<'_, '_>, profile: OAuthProfile, seen: &mut Seen) -> Option<DeclaredService> {
+    let id = section
+        .required("id", r#"write an id, which clients send as client_id: id = "youtrack""#)
+        .and_then(|value| {
+            let id = value.parse(service_id)?;
+            if id.as_str() == ServiceId::HUB {
+                value.refuse(
+                    wrong("is reserved").label("the gateway's own service").help("choose another id"),
+                );
+            }
+            seen.add(&value, &id.as_str().to_lowercase(), "id", id.as_str());
+            Some(id)
+        });
+    let name =
+        section.required("name", r#"write the name that people see: name = "YouTrack""#).and_then(|value| {
+            let name = value.parse(|text| words(text, LONGEST_NAME))?;
+            let owner = id.as_ref().map_or(name.as_str(), ServiceId::as_str);
+            seen.add(&value, &name.to_lowercase(), "name", owner);
+            Some(name)
+        });
+    let trust = trust(section, profile);
+    let secret = section.get("secret").and_then(|value| read_secret(&value, trust.public));
+    let profile = descriptive(section);
+    Some(DeclaredService { id: id?, name: name?, trust, profile, secret })
+}
+
+/// An id, with the reason why it is none.
+pub(super) fn service_id(text: &str) -> Result<ServiceId, value::Wrong> {
+    ServiceId::parse(text).map_err(|error| {
+        wrong("is not an id")
+            .label(error.to_string())
+            .help("letters, digits, `.`, `_` and `-`, at most 64 of them")
+    })
+}
+
+fn read_secret(value: &Value<'_, '_>, public: bool) -> Option<Secret> {
+    if public {
+        let help = "take out `secret`, or write public = false";
+        value.refuse(wrong("is given to a public service").label("public services have none").help(help));
+        return None;
+    }
+    secret::secret(value)
+}
+
+/// What it may do. `trusted` alone decides consent too: the older meaning of Hub's switch.
+fn trust(section: &Section<'_, '_>, profile: OAuthProfile) -> Trust {
+    let default = Trust::default();
+    let (trusted, consent) = (section.flag("trusted"), section.flag("consent_required"));
+    Trust {
+        trusted: trusted.unwrap_or(default.trusted),
+        consent_required: consent.or(trusted.map(|trusted| !trusted)).unwrap_or(default.consent_required),
+        public: section.flag("public").unwrap_or(default.public),
+        pkce_required: section.flag("pkce_required").unwrap_or(default.pkce_required),
+        rotate_refresh_tokens: section.flag("rotate").unwrap_or(default.rotate_refresh_tokens),
+        flows: flows(section, profile).unwrap_or_else(|| allowed_flows(profile)),
+    }
+}
+
+fn flows(section: &Section<'_, '_>, profile: OAuthProfile) -> Option<Flows> {
+    let names = Flow::ALL.map(|flow| (flow.name(), flow));
+    let allowed = allowed_flows(profile);
+    section
+        .parse_list("flows", |text| {
+            let flow = value::choice(text, &names)?;
+            if allowed.contains(flow) {
+                return Ok(flow);
+            }
+            let list: Vec<String> = allowed.iter().map(|flow| format!("{:?}", flow.name())).collect();
+            Err(wrong("names a flow that the profile \"oauth21\" forbids").label("not in OAuth 2.1").help(
+                format!(
+                    "take it out (allowed: {}), or write profile = \"hub\" in `[oauth]`",
+                    list.join(", ")
+                ),
+            ))
+        })
+        .map(|flows| flows.into_iter().collect())
+}
+
+fn descriptive(section: &Section<'_, '_>) -> Profile {
+    let text = |key, longest| section.parse(key, |text| words(text, longest));
+    let home_url = section.parse("home_url", value::web_url);
+    let base_urls = section.parse_list("base_urls", value::web_url).unwrap_or_default();
+    let resolvable = home_url.is_some() || !base_urls.is_empty();
+    Profile {
+        key: text("key", LONGEST_NAME),
+        description: text("description", LONGEST_TEXT),
+        redirect_uris: redirect_uris(section, resolvable),
+        home_url,
+        base_urls,
+        application_name: text("application_name", LONGEST_NAME),
+        vendor: text("vendor", LONGEST_NAME),
+        version: text("version", LONGEST_NAME),
+        icon_url: section.parse("icon_url", value::web_url),
+        ..Profile::default()
+    }
+}
+
+fn redirect_uris(section: &Section<'_, '_>, resolvable: bool) -> Vec<String> {
+    let items = section.get("redirect_uris").and_then(|value| value.list()).unwrap_or_default();
+    let read = |item: &Value<'_, '_>| {
+        let uri = match item.parse(value::redirect_uri)? {
+            RedirectUri::Relative(uri) if !resolvable => {
+                item.doubt(
+                    wrong("leads nowhere")
+                        .label("relative, and there is no `home_url` or `base_urls`")
+                        .help("write an absolute address"),
+                );
+                uri
+            }
+            RedirectUri::Relative(uri) | RedirectUri::Absolute(uri) => uri,
+        };
+        if uri.contains('*') {
+            item.doubt(
+                wrong("has a `*`, which stands for itself")
+                    .label("redirect URIs are compared exactly")
+                    .help("list each address"),
+            );
+        }
+        Some(uri)
+    };
+    items.iter().filter_map(read).collect()
+}
+
+/// Warns when a name in a scope is no declared service: it may be registered later, or be misspelled.
+pub(super) fn expect_service(item: &Value<'_, '_>, name: &str, services: &[DeclaredService]) {
+    let known =
+        |service: &DeclaredService| service.id.as_str() == name || service.name.eq_ignore_ascii_case(name);
+    if name == ServiceId::HUB || services.iter().any(known) {
+        return;
+    }
+    let words = services.iter().flat_map(|service| [service.id.as_str(), service.name.as_str()]);
+    let help = match suggest::nearest(name, words) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None => "nothing passes here until such a service is registered: add a `[[service]]`, or `hubgate service add`".to_owned(),
+    };
+    item.doubt(
+        wrong(format!("names {name:?}, which this file does not declare"))
+            .label("no such `[[service]]`")
+            .help(help),
+    );
+}

@@ -1,0 +1,584 @@
+//! Whole files: what passes, what is refused, where, and how it looks.
+
+use std::{path::Path, time::Duration};
+
+use proptest::prelude::*;
+
+use crate::{
+    config::{
+        Access, Config, Environment, Expectation, Limits, Log, OAuth, Problem, Problems, Severity, StoreUrl,
+        Tls, load, parse,
+        schema::{self, Shape},
+    },
+    model::flow::{Flow, Flows},
+};
+
+const SHIPPED: &str = include_str!("../../../gateway.toml");
+const HEAD: &str = "public_url = \"https://g.example\"\n";
+
+fn read_with(text: &str, env: &[(&str, &str)]) -> Result<Config, Problems> {
+    parse(text, Path::new("gateway.toml"), &env.iter().copied().collect())
+}
+
+fn read(text: &str) -> Result<Config, Problems> {
+    read_with(&format!("{HEAD}{text}"), &[])
+}
+
+/// The only problem of a file that has one mistake.
+#[track_caller]
+fn only(text: &str) -> Problem {
+    sole(read(text))
+}
+
+#[track_caller]
+fn sole(result: Result<Config, Problems>) -> Problem {
+    let problems = result.expect_err("there is a mistake in it");
+    let errors: Vec<_> = problems.iter().filter(|p| p.severity == Severity::Error).cloned().collect();
+    assert_eq!(errors.len(), 1, "{problems}");
+    errors.into_iter().next().unwrap()
+}
+
+#[track_caller]
+fn good(text: &str) -> Config {
+    read(text).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+fn service(rest: &str) -> String {
+    format!("[[service]]\nid = \"s\"\nname = \"S\"\n{rest}\n")
+}
+
+fn upstream(rest: &str) -> String {
+    format!("[[upstream]]\nservice = \"s\"\nto = [\"http://127.0.0.1:1\"]\n{rest}\n")
+}
+
+#[test]
+fn one_line_is_enough_and_gets_the_defaults() {
+    let config = good("");
+    assert_eq!(config.public_url.origin(), "https://g.example");
+    assert_eq!(config.listen.https, ["127.0.0.1:8443".parse().unwrap()]);
+    assert_eq!(config.listen.management, Some("127.0.0.1:9090".parse().unwrap()));
+    assert_eq!(config.store, StoreUrl::Sqlite("data/hubgate.db".into()));
+    assert_eq!(config.hub.path, "/hub");
+    assert_eq!(
+        (config.oauth, config.limits, config.log),
+        (OAuth::default(), Limits::default(), Log::default())
+    );
+    assert!(matches!(config.tls, Tls::SelfSigned));
+    assert!(config.warnings.is_empty());
+}
+
+#[test]
+fn the_shipped_file_runs_and_tells_the_truth_about_defaults() {
+    let config = read_with(SHIPPED, &[]).unwrap_or_else(|problems| panic!("{problems}"));
+    assert!(config.warnings.is_empty(), "{}", config.warnings);
+    let default = good("");
+    assert_eq!((config.oauth, config.limits, config.log), (default.oauth, default.limits, default.log));
+    assert_eq!(
+        format!("{:?}{:?}", config.listen, config.hub),
+        format!("{:?}{:?}", default.listen, default.hub)
+    );
+    assert_eq!((config.store, config.data_dir), (default.store, default.data_dir));
+    let plain = good(&upstream(""));
+    let (shipped, plain) = (&config.upstreams[0], &plain.upstreams[0]);
+    assert_eq!(
+        (shipped.timeout, shipped.connect_timeout, shipped.max_idle, shipped.credential, shipped.strip_path),
+        (plain.timeout, plain.connect_timeout, plain.max_idle, plain.credential, plain.strip_path)
+    );
+    assert_eq!(config.tests.len(), 3);
+    assert_eq!(SHIPPED.lines().nth(config.tests[0].line - 1), Some("[[test]]"));
+    assert!(config.services[0].secret.is_none(), "it must not need a variable");
+}
+
+#[test]
+fn the_shipped_file_mentions_every_key() {
+    for table in schema::TABLES {
+        for key in table.keys {
+            let shown = SHIPPED.lines().map(str::trim).any(|line| match table.shape {
+                Shape::Inline => line.contains(&format!("{key} = ")),
+                _ => line.trim_start_matches('#').starts_with(&format!("{key} = ")),
+            });
+            let optional = table.path == "service.secret" && *key == "file";
+            assert!(shown || optional, "{} is not in gateway.toml", table.dotted(key));
+        }
+    }
+}
+
+#[test]
+fn settings_that_the_shipped_file_has_off_work_when_switched_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+    for name in ["cert.pem", "internal-ca.pem"] {
+        std::fs::write(folder.path().join(name), made.cert.pem()).unwrap();
+    }
+    std::fs::write(folder.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    let on: String = SHIPPED
+        .lines()
+        .map(|line| match line.trim_start().strip_prefix('#') {
+            Some(rest) if rest.starts_with(char::is_alphabetic) => format!("{rest}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let env = Environment::from_iter([("YOUTRACK_SECRET", "0123456789abcdef\n")]);
+    let file = folder.path().join("gateway.toml");
+    std::fs::write(&file, on).unwrap();
+    let config = load(&file, &env).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(config.services[0].secret.as_ref().unwrap().expose(), "0123456789abcdef");
+    assert!(
+        matches!(&config.tls, Tls::Files { certificate, .. } if *certificate == folder.path().join("cert.pem"))
+    );
+    assert_eq!(config.upstreams[0].max_body_size, Some(1 << 30));
+    assert_eq!(config.listen.workers.unwrap().get(), 4);
+}
+
+#[test]
+fn every_mistake_has_its_place_and_its_help() {
+    for (text, line, column, message, help) in [
+        ("colour = 1", 2, 1, "`colour` is not a key of the top of the file", "known here"),
+        ("data_dir = 1", 2, 12, "`data_dir` must be a text in quotes", "\"1\""),
+        ("timeout = \"5s\"", 2, 1, "`timeout` is not a key", "`timeout` is a key of `[[upstream]]`"),
+        ("[listen]\nhttps = []", 3, 9, "`listen.https` has no address", "127.0.0.1:8443"),
+        ("[listen]\nhttps = \"127.0.0.1:1\"", 3, 9, "`listen.https` must be a list", "[\"127.0.0.1:1\"]"),
+        ("[listen]\nhttps = [\"127.0.0.1:9090\"]", 3, 10, "", ""),
+        ("[listen]\nworkers = 0", 3, 11, "`listen.workers` is too small", "1 to 1024"),
+        ("[listen]\nworkers = \"4\"", 3, 11, "", ""),
+        ("[listen]\nproxy_protocol = true", 3, 18, "`listen.proxy_protocol` is not in this version", "PROXY"),
+        ("[[listen]]\nhttps = []", 2, 1, "`listen` is a list where a table is expected", "`[listen]`"),
+        ("[listne]", 2, 2, "`listne` is not a key", "did you mean `listen`?"),
+        ("[tls]\ncertificate = \"x\"", 3, 15, "without its key", "private_key"),
+        ("[tls]\nprivate_key = \"x\"", 3, 15, "without its certificate", "certificate"),
+        ("[tls.acme]\ndomains = []", 2, 6, "`tls.acme` is not in this version", "ACME"),
+        ("[store]\nurl = \"postgres://db\"", 3, 7, "PostgreSQL", "sqlite:"),
+        ("[store]\nurl = \"sqlite::memory:\"", 3, 7, "names no file", "sqlite:"),
+        ("[hub]\npath = \"/\"", 3, 8, "is a single slash", "\"\""),
+        ("[hub]\npath = \"/hub/\"", 3, 8, "ends with a slash", "\"/hub\""),
+        ("[oauth]\nprofile = \"oauth2\"", 3, 11, "not known", "did you mean \"oauth21\"?"),
+        ("[oauth]\ncode_ttl = 60", 3, 12, "must be a duration in quotes", "\"60s\""),
+        ("[oauth]\ncode_ttl = \"1d\"", 3, 12, "is too large", "5s to 10m"),
+        ("[oauth]\naccess_token_ttl = \"9s\"", 3, 20, "is too small", "10s to 1d"),
+        ("[limits]\nmax_header_size = \"2MiB\"", 3, 19, "is too large", "1KiB to 1MiB"),
+        ("[limits]\nmax_header_size = 65536", 3, 19, "must be a size", "\"65536B\""),
+        ("[limits]\nmax_streams = 0", 3, 15, "is too small", "1 to 10000"),
+        ("[limits]\nmax_streams = -1", 3, 15, "is too small", "1 to 10000"),
+        (
+            "[limits]\nmax_streams = 99999999999999999999999999999999999999999",
+            3,
+            15,
+            "must be a whole number",
+            "",
+        ),
+        ("[limits]\nmax_streams = 1.5", 3, 15, "must be a whole number", "without quotes"),
+        ("[limits]\nrequests_per_source = \"0/s\"", 3, 23, "rate of nothing", "\"off\""),
+        ("[log]\naccess = \"yes\"", 3, 10, "must be true or false", "without quotes"),
+        ("[log]\nlevel = \"verbose\"", 3, 9, "not known", "\"error\", \"warn\""),
+        ("[[user]]\nlogin = \"jane\"", 2, 3, "`user` is not in this version", "no users yet"),
+        (
+            "[service]\nid = \"a\"",
+            2,
+            1,
+            "`service` is a table where a list of tables is expected",
+            "[[service]]",
+        ),
+        ("[[test]]\nexpect = \"public\"", 2, 1, "`[[test]]` has no `request`", "GET /"),
+        ("[[test]]\nrequest = \"GET /\"\nexpect = \"login\"", 4, 10, "not in this version", "unauthorized"),
+        ("[[test]]\nrequest = \"GET /\"\nexpect = \"public\"\ntoken = 1", 5, 9, "is not a table", "scope"),
+        (
+            "[[test]]\nrequest = \"GET /\"\nexpect = \"public\"\ntoken = { user = \"jane\" }",
+            5,
+            11,
+            "`test.token.user` is not in this version",
+            "client",
+        ),
+    ] {
+        if message.is_empty() {
+            continue;
+        }
+        let problem = only(text);
+        assert_eq!((problem.line, problem.column), (Some(line), Some(column)), "{text}: {problem:?}");
+        assert!(problem.message.contains(message), "{text}: {problem:?}");
+        assert!(problem.help.as_deref().unwrap_or_default().contains(help), "{text}: {problem:?}");
+    }
+}
+
+#[test]
+fn listeners_may_not_share_an_address() {
+    let problem = only(
+        "[listen]\nhttps = [\"127.0.0.1:9090\"]\nhttp = [\"127.0.0.1:0\", \"127.0.0.1:0\"]\nmanagement = \"127.0.0.1:9090\"",
+    );
+    assert_eq!(problem.line, Some(5));
+    let config = good("[listen]\nmanagement = \"off\"\nhttps = [\"[::1]:0\", \"127.0.0.1:0\"]");
+    assert_eq!((config.listen.management, config.listen.https.len()), (None, 2));
+    let everybody = good("[listen]\ntrusted_proxies = [\"0.0.0.0/0\"]");
+    assert_eq!(everybody.warnings.len(), 1);
+}
+
+#[test]
+fn public_url_is_needed_and_is_an_origin() {
+    assert_eq!(sole(read_with("", &[])).message, "the top of the file has no `public_url`");
+    for bad in ["http://a", "https://a/b", "a", ""] {
+        let problem = sole(read_with(&format!("public_url = {bad:?}"), &[]));
+        assert_eq!((problem.line, problem.column), (Some(1), Some(14)));
+    }
+}
+
+#[test]
+fn variables_override_the_file_and_are_checked_alike() {
+    let config = read_with(
+        &format!("{HEAD}[oauth]\naccess_token_ttl = \"2h\"\n"),
+        &[
+            ("HUBGATE_PUBLIC_URL", "https://other.example"),
+            ("HUBGATE_DATA_DIR", "/var/lib/hubgate"),
+            ("HUBGATE_LISTEN_HTTPS", "127.0.0.1:1, 127.0.0.1:2"),
+            ("HUBGATE_LISTEN_MANAGEMENT", "off"),
+            ("HUBGATE_OAUTH_ACCESS_TOKEN_TTL", "15m"),
+            ("HUBGATE_LIMITS_MAX_STREAMS", "7"),
+            ("HUBGATE_LOG_ACCESS", "false"),
+            ("HUBGATE_CONFIG", "gateway.toml"),
+            ("PATH", "/bin"),
+        ],
+    )
+    .unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(config.public_url.host(), "other.example");
+    assert_eq!(config.store, StoreUrl::Sqlite("/var/lib/hubgate/hubgate.db".into()));
+    assert_eq!((config.listen.https.len(), config.listen.management), (2, None));
+    assert_eq!(config.oauth.access_token_ttl, Duration::from_secs(900));
+    assert_eq!((config.limits.max_streams, config.log.access), (7, false));
+    for (name, value, message, help) in [
+        ("HUBGATE_OAUTH_ACCESS_TOKEN_TTL", "1s", "`oauth.access_token_ttl` is too small", "10s"),
+        ("HUBGATE_LOG_ACCESS", "maybe", "`log.access` must be true or false", ""),
+        ("HUBGATE_LIMITS_MAX_STREAMS", "many", "`limits.max_streams` must be a whole number", ""),
+        ("HUBGATE_LISTEN_HTTPS", "", "`listen.https` has no address", ""),
+        ("HUBGATE_OAUTH_CODE_TL", "1s", "overrides no key", "HUBGATE_OAUTH_CODE_TTL"),
+        ("HUBGATE_SERVICE_ID", "x", "overrides no key", ""),
+    ] {
+        let problem = sole(read_with(HEAD, &[(name, value)]));
+        assert_eq!((problem.variable.as_deref(), problem.line), (Some(name), None));
+        assert!(problem.message.contains(message), "{problem:?}");
+        assert!(problem.help.unwrap_or_default().contains(help));
+    }
+}
+
+#[test]
+fn secrets_come_from_three_places() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content) in [("good", "0123456789abcdef\r\n\n"), ("short", "0123\n"), ("empty", "\n")] {
+        std::fs::write(folder.path().join(name), content).unwrap();
+    }
+    let file = folder.path().join("gateway.toml");
+    let env = Environment::from_iter([
+        ("GOOD", "0123456789abcdef\n"),
+        ("EMPTY", ""),
+        ("HUBGATE_MINE", "0123456789abcdef"),
+    ]);
+    let with =
+        |secret: &str| parse(&format!("{HEAD}{}", service(&format!("secret = {secret}"))), &file, &env);
+    // HUBGATE_MINE has a meaning only where a secret names it.
+    for secret in ["{ env = \"HUBGATE_MINE\" }"] {
+        let config = with(secret).unwrap_or_else(|problems| panic!("{problems}"));
+        assert_eq!(config.services[0].secret.as_ref().unwrap().expose(), "0123456789abcdef");
+    }
+    let env = Environment::from_iter([("GOOD", "0123456789abcdef\n"), ("EMPTY", "")]);
+    let with =
+        |secret: &str| parse(&format!("{HEAD}{}", service(&format!("secret = {secret}"))), &file, &env);
+    for secret in ["\"0123456789abcdef\"", "{ env = \"GOOD\" }", "{ file = \"good\" }"] {
+        let config = with(secret).unwrap_or_else(|problems| panic!("{problems}"));
+        assert_eq!(config.services[0].secret.as_ref().unwrap().expose(), "0123456789abcdef");
+    }
+    for (secret, column, message) in [
+        ("\"hunter2\"", 10, "too short"),
+        ("\"\"", 10, "is empty"),
+        ("\"0123456789\\u0000abcdef\"", 10, "control characters"),
+        ("1", 10, "neither a text nor a reference"),
+        ("{}", 10, "not exactly one place"),
+        ("{ env = \"GOOD\", file = \"good\" }", 10, "not exactly one place"),
+        ("{ env = \"MISSING\" }", 18, "not set"),
+        ("{ env = \"EMPTY\" }", 18, "is empty"),
+        ("{ file = \"nowhere\" }", 19, "cannot be read"),
+        ("{ file = \"short\" }", 19, "too short"),
+        ("{ file = \"empty\" }", 19, "is empty"),
+    ] {
+        let problem = sole(with(secret));
+        assert_eq!((problem.line, problem.column), (Some(5), Some(column)), "{secret}");
+        assert!(problem.message.contains(message), "{secret}: {problem:?}");
+    }
+    let report = with("\"hunter2\"").unwrap_err().to_string();
+    assert!(!report.contains("hunter2"), "{report}");
+    assert!(
+        sole(read(&service("public = true\nsecret = \"0123456789abcdef\"")))
+            .message
+            .contains("public service")
+    );
+}
+
+#[test]
+fn trust_follows_hub() {
+    let trust = |text: &str| good(&service(text)).services[0].trust.clone();
+    let switches = |text: &str| (trust(text).trusted, trust(text).consent_required);
+    assert_eq!(switches(""), (true, true));
+    assert_eq!(switches("trusted = true"), (true, false));
+    assert_eq!(switches("trusted = false"), (false, true));
+    assert_eq!(switches("consent_required = false"), (true, false));
+    assert_eq!(switches("trusted = false\nconsent_required = false"), (false, false));
+    assert_eq!(trust("").flows, Flows::all());
+    assert_eq!(trust("flows = [\"password\"]").flows, [Flow::Password].into_iter().collect());
+    let strict = good(&format!("[oauth]\nprofile = \"oauth21\"\n{}", service("")));
+    assert!(!strict.services[0].trust.flows.contains(Flow::Password));
+    let forbidden = only(&format!("[oauth]\nprofile = \"oauth21\"\n{}", service("flows = [\"password\"]")));
+    assert!(forbidden.message.contains("oauth21"));
+    assert!(only(&service("flows = [\"code\"]")).help.unwrap().contains("authorization_code"));
+}
+
+#[test]
+fn services_are_told_apart() {
+    let two = |id: &str, name: &str| format!("{}[[service]]\nid = {id:?}\nname = {name:?}\n", service(""));
+    assert_eq!(good(&two("t", "T")).services.len(), 2);
+    for (id, name, line, message) in [
+        ("s", "T", 6, "`service.id` is taken"),
+        ("t", "s", 7, "`service.name` is taken"),
+        ("0-0-0-0-0", "T", 6, "reserved"),
+        ("a b", "T", 6, "is not an id"),
+        ("t", "", 7, "is empty"),
+        ("t", &"x".repeat(101), 7, "too long"),
+    ] {
+        let problem = only(&two(id, name));
+        assert_eq!(problem.line, Some(line), "{problem:?}");
+        assert!(problem.message.contains(message), "{problem:?}");
+    }
+    assert!(only("[[service]]\nname = \"x\"").message.contains("has no `id`"));
+    for key in ["home_url", "icon_url"] {
+        assert!(
+            only(&service(&format!("{key} = \"javascript:alert(1)\""))).message.contains("address of a page")
+        );
+    }
+    assert!(only(&service("redirect_uris = [\"/a\", \"data:x\"]")).message.contains("must never receive"));
+    let warned = good(&service("redirect_uris = [\"/a\", \"https://a/*\"]")).warnings;
+    assert_eq!(
+        warned.iter().map(|w| (w.line, w.column)).collect::<Vec<_>>(),
+        [(Some(5), Some(18)), (Some(5), Some(24))]
+    );
+}
+
+#[test]
+fn upstreams_are_told_apart_and_hide_nothing() {
+    let all = |text: &str| format!("{}{text}", service(""));
+    let config = good(&all(&upstream("path = \"/a\"\nmax_body_size = \"1GiB\"")));
+    assert_eq!((config.upstreams[0].path.as_str(), config.upstreams[0].to[0].port), ("/a", 1));
+    assert_eq!(good(&all(&upstream(""))).upstreams[0].path, "/");
+    good(&all(&format!("{}{}", upstream("path = \"/a\""), upstream("path = \"/a\"\nhost = \"b.example\""))));
+    assert!(
+        only(&all(&format!("{}{}", upstream("path = \"/a\""), upstream("path = \"/a\""))))
+            .message
+            .contains("two upstreams")
+    );
+    for path in ["/hub", "/hub/x"] {
+        assert!(only(&all(&upstream(&format!("path = {path:?}")))).message.contains("hide"));
+    }
+    good(&all(&upstream("path = \"/hubby\"")));
+    good(&format!("[hub]\npath = \"\"\n{}", all(&upstream("path = \"/hub\""))));
+    for (text, message) in [
+        ("path = \"/a/\"", "ends with a slash"),
+        ("path = \"\"", "is empty"),
+        ("host = \"A.example\"", "capital letters"),
+        ("host = \"a.example:1\"", "has a port"),
+        ("credential = \"scope\"", "not known"),
+        ("timeout = \"0s\"", "too small"),
+        ("ca = \"nowhere.pem\"", "cannot be read"),
+        ("health = { path = \"/\" }", "`upstream.health` is not in this version"),
+        ("servce = \"x\"", "`servce` is not a key of `[[upstream]]`"),
+    ] {
+        let problem = only(&all(&upstream(text)));
+        assert!(problem.message.contains(message), "{problem:?}");
+    }
+    for (to, message) in [
+        ("[]", "no target"),
+        ("[\"http://a/b\"]", "more than"),
+        ("\"http://a\"", "a list"),
+        ("[\"http://a\", \"http://a:80\"]", "twice"),
+    ] {
+        let problem = only(&all(&format!("[[upstream]]\nservice = \"s\"\nto = {to}")));
+        assert!(problem.message.contains(message), "{problem:?}");
+    }
+    let unknown = good(&upstream("")).warnings;
+    assert!(unknown.iter().any(|w| w.message.contains("does not declare")), "{unknown}");
+}
+
+#[test]
+fn rules_mean_what_they_say() {
+    let all = |text: &str| format!("{}{}[[upstream.rule]]\n{text}", service(""), upstream("path = \"/a\""));
+    let config = good(&all("path = \"/a/*/x/**\"\nmethods = [\"GET\"]\naccess = \"public\""));
+    let rule = &config.upstreams[0].rules[0];
+    assert_eq!(
+        (rule.path.segments.len(), rule.path.open, rule.access, rule.methods.len()),
+        (3, true, Access::Public, 1)
+    );
+    for (text, message) in [
+        ("access = \"public\"", "has no `path`"),
+        ("path = \"/b/**\"", "reaches beyond"),
+        ("path = \"/a/%20\"", "percent-encoded"),
+        ("path = \"/a/..\"", "dot segment"),
+        ("path = \"/a/x\"\nmethods = [\"get\"]", "as clients send it"),
+        ("path = \"/a/x\"\nmethods = []", "empty list"),
+        ("path = \"/a/x\"\nclients = []", "empty list"),
+        ("path = \"/a/x\"\nclients = [\"a b\"]", "not an id"),
+        ("path = \"/a/x\"\naccess = \"browser\"", "not in this version"),
+        ("path = \"/a/x\"\naccess = \"public\"\nclients = [\"s\"]", "lets everybody pass"),
+        ("path = \"/a/x\"\naccess = \"public\"\nscope = [\"s\"]", "lets everybody pass"),
+        ("path = \"/a/x\"\naccess = \"public\"\ngroups = [\"g\"]", "lets everybody pass"),
+        ("path = \"/a/x\"\naccess = \"public\"\nusers = [\"u\"]", "lets everybody pass"),
+    ] {
+        let problem = only(&all(text));
+        assert!(problem.message.contains(message), "{text}: {problem:?}");
+    }
+    assert_eq!(good(&all("path = \"/a/x\"\ngroups = [\"g\"]\nscope = [\"other\"]")).warnings.len(), 2);
+}
+
+#[test]
+fn decision_tests_are_read() {
+    let config = good(
+        "[[test]]\nrequest = \"GET https://a.example/x\"\ntoken = { scope = [\"s\"] }\nexpect = \"no_route\"",
+    );
+    let test = &config.tests[0];
+    assert_eq!((test.line, test.host.as_deref(), test.path.as_str()), (2, Some("a.example"), "/x"));
+    assert_eq!((test.expect, test.token.as_ref().unwrap().client.is_none()), (Expectation::NoRoute, true));
+}
+
+#[test]
+fn files_that_cannot_be_read_say_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.toml");
+    assert!(sole(load(&file, &Environment::empty())).message.contains("cannot be read"));
+    std::fs::write(&file, b"a = 1\nb = \"\xff\"").unwrap();
+    assert!(sole(load(&file, &Environment::empty())).message.contains("line 2"));
+    let broken = folder.path().join("cert.pem");
+    std::fs::write(&broken, "nonsense").unwrap();
+    let result = parse(
+        &format!("{HEAD}[tls]\ncertificate = \"cert.pem\"\nprivate_key = \"cert.pem\""),
+        &file,
+        &Environment::empty(),
+    );
+    let problems = result.unwrap_err();
+    assert_eq!(problems.iter().map(|p| p.line).collect::<Vec<_>>(), [Some(3), Some(4)], "{problems}");
+}
+
+#[test]
+fn problems_are_data_too() {
+    let problem = only("colour = 1");
+    insta::assert_snapshot!(serde_json::to_string(&problem).unwrap(), @"");
+}
+
+#[test]
+fn the_report_is_readable() {
+    let text = r#"public_url = "http://localhost:8443"
+
+[listen]
+https = ["localhost:8443"]
+
+[oauth]
+access_token_ttl = 3600
+profile = "oauth-21"
+
+[limits]
+max_body_size = "100MB"
+
+[[service]]
+id = "youtrack"
+name = "YouTrack"
+redirect_uri = ["https://localhost:8443/youtrack/oauth"]
+secret = "hunter2"
+
+[[upstream]]
+service = "youtrak"
+path = "/hub/youtrack"
+to = ["http://127.0.0.1:8080/youtrack"]
+
+  [[upstream.rule]]
+  path = "/hub/youtrack/static/**"
+  access = "browser"
+
+[[test]]
+request = "GET /youtrack"
+"#;
+    let problems =
+        read_with(text, &[("HUBGATE_OAUTH_CODE_TTL", "90"), ("HUBGATE_LOG_LEVL", "info")]).unwrap_err();
+    insta::assert_snapshot!(problems.to_string(), @"");
+}
+
+#[test]
+fn broken_syntax_is_reported_with_the_rest() {
+    let text = "public_url = \"https://a\"\ndata_dir = \n[listen\nhttps = []\n[log]\nlevel = \"loud\"\n[oauth]\ncode_ttl = 1\ncode_ttl = 2\n";
+    insta::assert_snapshot!(read_with(text, &[]).unwrap_err().to_string(), @"");
+}
+
+#[test]
+fn colour_only_adds_colour() {
+    let problems = read("colour = 1").unwrap_err();
+    assert!(problems.render(true).contains("\u{1b}["));
+    assert!(!problems.render(false).contains('\u{1b}'));
+    let odd = read("\"a\\u001b[31m\" = 1").unwrap_err();
+    assert!(!odd.render(false).contains('\u{1b}'));
+}
+
+/// Every place must be one that an editor can jump to.
+fn assert_places(text: &str, problems: &Problems) {
+    let lines: Vec<&str> = text.split('\n').collect();
+    for problem in problems {
+        let (Some(line), Some(column)) = (problem.line, problem.column) else { continue };
+        assert!(line >= 1 && line <= lines.len(), "line {line} of {}", lines.len());
+        assert!(
+            column >= 1 && column <= lines[line - 1].chars().count() + 1,
+            "column {column} of {:?}",
+            lines[line - 1]
+        );
+    }
+}
+
+fn survives(text: &str) {
+    match read_with(text, &[]) {
+        Ok(config) => assert_places(text, &config.warnings),
+        Err(problems) => {
+            assert!(problems.iter().any(|problem| problem.severity == Severity::Error));
+            assert_places(text, &problems);
+            assert!(!problems.render(false).is_empty());
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn any_text_is_answered(text in any::<String>()) {
+        survives(&text);
+    }
+
+    #[test]
+    fn any_toml_like_text_is_answered(text in "([a-z_]{1,8}|[\\[\\]{}=\"'#.,\n\r\t 0-9:/ä-])*") {
+        survives(&text);
+    }
+
+    #[test]
+    fn any_damage_to_the_shipped_file_is_answered(at in 0..SHIPPED.len(), cut in 0_usize..40, put in "[\\[\\]{}=\"'#.,\n\\\\a-z0-9ä]{0,6}") {
+        let end = (at + cut).min(SHIPPED.len());
+        prop_assume!(SHIPPED.is_char_boundary(at) && SHIPPED.is_char_boundary(end));
+        survives(&format!("{}{put}{}", &SHIPPED[..at], &SHIPPED[end..]));
+    }
+
+    #[test]
+    fn any_value_in_any_key_is_answered(
+        table in 0..schema::TABLES.len(),
+        key in any::<prop::sample::Index>(),
+        value in prop::sample::select(vec![
+            "1", "-1", "1.5", "true", "\"\"", "\"x\"", "[]", "[1]", "[\"\"]", "[[]]", "{}", "{ a = 1 }", "1979-05-27", "'''\na\n'''", "[{}]",
+        ]),
+    ) {
+        let table = schema::TABLES[table];
+        let words: Vec<_> = table.words().collect();
+        let key = words[key.index(words.len())];
+        let header = match table.shape {
+            Shape::Single if table.path.is_empty() => String::new(),
+            Shape::Single => format!("[{}]\n", table.path),
+            Shape::Repeated => format!("[[{}]]\n", table.path),
+            Shape::Inline => return Ok(()),
+        };
+        survives(&format!("{header}{key} = {value}\n"));
+    }
+}

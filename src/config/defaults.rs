@@ -1,0 +1,66 @@
+//! What holds where the file says nothing. The shipped `gateway.toml` shows the same values; a test compares them.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    num::NonZeroU32,
+    time::Duration,
+};
+
+use super::{Limits, Log, LogFormat, OAuth, OAuthProfile, Rate};
+
+const MINUTE: u64 = 60;
+const DAY: u64 = 24 * 60 * MINUTE;
+
+pub(super) const DATA_DIR: &str = "data";
+pub(super) const DATABASE: &str = "hubgate.db";
+pub(super) const HUB_PATH: &str = "/hub";
+
+pub(super) const HTTPS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8443);
+pub(super) const MANAGEMENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
+
+pub(super) const UPSTREAM_PATH: &str = "/";
+pub(super) const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const UPSTREAM_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const UPSTREAM_MAX_IDLE: u64 = 32;
+
+impl Default for OAuth {
+    fn default() -> Self {
+        Self {
+            profile: OAuthProfile::Hub,
+            access_token_ttl: Duration::from_secs(60 * MINUTE),
+            refresh_token_ttl: Duration::from_secs(90 * DAY),
+            code_ttl: Duration::from_secs(60),
+            refresh_window: Duration::from_secs(60),
+            secret_grace: Duration::from_secs(DAY),
+            key_rotation: None,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            handshake_timeout: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(75),
+            drain_timeout: Duration::from_secs(30),
+            max_header_size: 64 * 1024,
+            max_headers: 100,
+            max_body_size: 100 * 1024 * 1024,
+            max_connections: 20_000,
+            max_streams: 100,
+            token_cache: 100_000,
+            requests_per_source: None,
+            rejections_per_source: NonZeroU32::new(120)
+                .map(|count| Rate { count, per: Duration::from_secs(MINUTE) }),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: tracing::Level::INFO, access: true }
+    }
+}

@@ -1,0 +1,214 @@
+//! A worker's own book of lines and numbers, handed over in batches.
+//!
+//! Invariant: exactly one access line and one decision line for each request; used by one thread alone.
+
+use std::{
+    cell::{Cell, RefCell},
+    net::IpAddr,
+    sync::Arc,
+};
+
+use http::{Method, StatusCode, Version};
+
+use super::{
+    line::{Format, Line},
+    metrics::{Histogram, Totals},
+    sink::Sink,
+};
+use crate::base::{FastMap, time::Timestamp};
+
+/// Lines are handed over when this many bytes have come together, or at the next tick.
+const CHUNK: usize = 32 * 1024;
+
+/// What was decided on a request, and why.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Decision<'a> {
+    /// Request id.
+    pub id: &'a str,
+    /// Route, `hub` for our own endpoints, empty for none.
+    pub route: &'a str,
+    /// `allowed`, `public`, `unauthorized`, `forbidden`, …
+    pub decision: &'static str,
+    /// Why, where it was not allowed.
+    pub reason: &'a str,
+    /// `client_id` of the token.
+    pub client: &'a str,
+    /// `sub` of the token.
+    pub subject: &'a str,
+    /// `jti` of the token.
+    pub token: &'a str,
+}
+
+/// How a request went.
+#[derive(Debug, Clone)]
+pub struct Access<'a> {
+    /// Request id.
+    pub id: &'a str,
+    /// Who asked.
+    pub peer: IpAddr,
+    /// Method.
+    pub method: &'a Method,
+    /// Path, without query.
+    pub path: &'a str,
+    /// Version.
+    pub version: Version,
+    /// Status.
+    pub status: StatusCode,
+    /// Bytes of the answer's body.
+    pub bytes: u64,
+    /// From the head of the request to the end of the answer, microseconds.
+    pub micros: u64,
+    /// Route.
+    pub route: &'a str,
+    /// The upstream that answered.
+    pub upstream: &'a str,
+    /// Whether the answer reached its end.
+    pub complete: bool,
+}
+
+/// A route in the numbers: its index, or one of the two below.
+pub type RouteNumber = u32;
+/// No route was found.
+pub const NO_ROUTE: RouteNumber = u32::MAX;
+/// One of our own endpoints.
+pub const OWN_ROUTE: RouteNumber = u32::MAX - 1;
+
+#[derive(Default)]
+struct Counts {
+    requests: FastMap<(RouteNumber, u8, u16), u64>,
+    decisions: FastMap<(RouteNumber, &'static str), u64>,
+    upstream: FastMap<(RouteNumber, &'static str, &'static str), u64>,
+    durations: FastMap<RouteNumber, Histogram>,
+}
+
+/// One worker's book.
+pub struct Journal {
+    lines: Cell<Option<Format>>,
+    buffer: RefCell<Vec<u8>>,
+    counts: RefCell<Counts>,
+    sink: Sink,
+    totals: Arc<Totals>,
+}
+
+/// The methods that have a number of their own; others share the last.
+const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "OTHER"];
+
+fn method_number(method: &Method) -> u8 {
+    let at = METHODS.iter().position(|name| *name == method.as_str()).unwrap_or(METHODS.len() - 1);
+    u8::try_from(at).unwrap_or(8)
+}
+
+impl Journal {
+    /// An empty book. `lines`: the form of lines, `None` for numbers alone.
+    #[must_use]
+    pub fn new(lines: Option<Format>, sink: Sink, totals: Arc<Totals>) -> Self {
+        Self {
+            lines: Cell::new(lines),
+            buffer: RefCell::new(Vec::with_capacity(CHUNK + 4096)),
+            counts: RefCell::new(Counts::default()),
+            sink,
+            totals,
+        }
+    }
+
+    /// Changes the form of lines.
+    pub fn set_lines(&self, lines: Option<Format>) {
+        self.lines.set(lines);
+    }
+
+    /// Writes the decision line.
+    pub fn decision(&self, now: Timestamp, route: RouteNumber, decision: Decision<'_>) {
+        *self.counts.borrow_mut().decisions.entry((route, decision.decision)).or_default() += 1;
+        let Some(format) = self.lines.get() else { return };
+        let mut buffer = self.buffer.borrow_mut();
+        Line::begin(&mut buffer, format, now, "decision")
+            .text("id", decision.id)
+            .text("decision", decision.decision)
+            .text("route", decision.route)
+            .text("client", decision.client)
+            .text("subject", decision.subject)
+            .text("token", decision.token)
+            .text("reason", decision.reason)
+            .end();
+    }
+
+    /// Writes the access line.
+    pub fn access(&self, now: Timestamp, route: RouteNumber, access: &Access<'_>) {
+        {
+            let mut counts = self.counts.borrow_mut();
+            let key = (route, method_number(access.method), access.status.as_u16());
+            *counts.requests.entry(key).or_default() += 1;
+            counts.durations.entry(route).or_default().observe(access.micros);
+        }
+        let Some(format) = self.lines.get() else { return };
+        let mut buffer = self.buffer.borrow_mut();
+        let version = match access.version {
+            Version::HTTP_2 => "2",
+            Version::HTTP_10 => "1.0",
+            _ => "1.1",
+        };
+        let line = Line::begin(&mut buffer, format, now, "access").text("id", access.id);
+        // The usual peer is written without allocation.
+        let mut text = [0_u8; 48];
+        let peer = write_ip(&mut text, access.peer);
+        line.text("peer", peer)
+            .text("method", access.method.as_str())
+            .text("path", access.path)
+            .text("http", version)
+            .number("status", u64::from(access.status.as_u16()))
+            .number("bytes", access.bytes)
+            .millis("ms", access.micros)
+            .text("route", access.route)
+            .text("upstream", access.upstream)
+            .text("incomplete", if access.complete { "" } else { "true" })
+            .end();
+        if buffer.len() >= CHUNK {
+            let chunk = std::mem::replace(&mut *buffer, Vec::with_capacity(CHUNK + 4096));
+            self.sink.send(chunk);
+        }
+    }
+
+    /// Counts an event of an upstream. `name` is a counter of [`super::metrics`].
+    pub fn upstream(&self, name: &'static str, route: RouteNumber, kind: &'static str) {
+        *self.counts.borrow_mut().upstream.entry((route, name, kind)).or_default() += 1;
+    }
+
+    /// Hands over lines and numbers. `label` names routes.
+    pub fn hand_over(&self, label: impl Fn(RouteNumber) -> String) {
+        let mut buffer = self.buffer.borrow_mut();
+        if !buffer.is_empty() {
+            self.sink.send(buffer.clone());
+            buffer.clear();
+        }
+        drop(buffer);
+        let counts = std::mem::take(&mut *self.counts.borrow_mut());
+        for ((route, method, status), count) in counts.requests {
+            let method = METHODS.get(usize::from(method)).copied().unwrap_or("OTHER");
+            let labels =
+                vec![("route", label(route)), ("method", method.to_owned()), ("status", status.to_string())];
+            self.totals.add("requests", labels, count);
+        }
+        for ((route, decision), count) in counts.decisions {
+            let labels = vec![("route", label(route)), ("decision", decision.to_owned())];
+            self.totals.add("decisions", labels, count);
+        }
+        for ((route, name, kind), count) in counts.upstream {
+            let mut labels = vec![("route", label(route))];
+            if !kind.is_empty() {
+                labels.push(("kind", kind.to_owned()));
+            }
+            self.totals.add(name, labels, count);
+        }
+        for (route, durations) in counts.durations {
+            self.totals.add_durations(&label(route), &durations);
+        }
+    }
+}
+
+fn write_ip(target: &mut [u8; 48], ip: IpAddr) -> &str {
+    use std::io::Write as _;
+    let mut rest = target.as_mut_slice();
+    let _ = write!(rest, "{ip}");
+    let written = 48 - rest.len();
+    target.get(..written).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+}

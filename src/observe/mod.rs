@@ -1,0 +1,10 @@
+//! What the gateway says about itself: access and decision lines, metrics, the log of its own life.
+//!
+//! Invariant: nothing in here can stall or stop a request: lines go through a bounded channel and are counted when
+//! they are lost; no query, header value or body ever reaches a line.
+
+pub mod journal;
+pub mod line;
+pub mod log;
+pub mod metrics;
+pub mod sink;

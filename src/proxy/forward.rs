@@ -1,0 +1,212 @@
+//! To the upstream and back: the connection, the deadline, what is retried, and what of the answer goes on.
+//!
+//! Invariant: a request is sent a second time only when not a byte of it was sent the first time.
+
+use std::{cell::Cell, rc::Rc};
+
+use http::{
+    HeaderMap, HeaderName, Request, Response, StatusCode,
+    header::{ALT_SVC, CONNECTION, SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE},
+};
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+use super::{
+    outbound::outbound,
+    peer::{Peer, Remembered},
+    record::Record,
+    refusal::{Refusal, bad_request},
+    relay::{BodyFault, RequestBody},
+    route::Route,
+    sanitize::Sanitized,
+    upstream::{ConnectError, Lease},
+};
+use crate::access::policy::Permit;
+
+/// Forwards a permitted request.
+///
+/// # Errors
+/// 413, 502, 503, 504 as a refusal.
+pub(super) async fn forward(
+    record: &mut Record,
+    peer: &Peer,
+    route: &Route,
+    (sanitized, permit, remembered): (Sanitized, Permit, Option<Rc<Remembered>>),
+    body: Incoming,
+) -> Result<(Response<Incoming>, Lease), Refusal> {
+    let fault = Rc::new(Cell::new(BodyFault::None));
+    let silence = record.worker().body_timeout();
+    let body = RequestBody::new(body, route.max_body_size, silence, Rc::clone(&fault));
+    let scoped = || scoped(record, route, remembered.as_deref()?);
+    let request =
+        outbound(sanitized, (&permit, remembered.as_deref()), (route, peer, &record.id), scoped, body)
+            .ok_or_else(|| Refusal::unavailable("the upstream's token could not be made", super::RETRY))?;
+    let (response, lease) =
+        timeout(route.timeout, send(record, route, request, &fault)).await.unwrap_or_else(|_| {
+            record.worker().journal().upstream("upstream_errors", record.route, "timeout");
+            Err(Refusal::gateway_timeout())
+        })?;
+    // RFC 9110 section 15.2.2: nobody asked for an upgrade.
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(Refusal::bad_gateway("the service behind the gateway changed the protocol unasked"));
+    }
+    let (mut parts, body) = response.into_parts();
+    clean(&mut parts.headers);
+    parts.extensions = http::Extensions::new();
+    Ok((Response::from_parts(parts, body), lease))
+}
+
+/// The token of ours that the upstream gets.
+fn scoped(record: &Record, route: &Route, remembered: &Remembered) -> Option<http::HeaderValue> {
+    let now = record.worker().gate().clock.now();
+    let snapshot = &record.view.snapshot;
+    remembered.scoped((record.view.generation(), route.index, now), || {
+        let service = route.policy.service.as_ref()?;
+        let scoped = remembered.verdict.scoped(service, snapshot.keyring.signing(), now)?;
+        Some((scoped.authorization, scoped.renew))
+    })
+}
+
+/// Sends the request over a kept connection, else over a new one, to the target whose turn it is, else to the next.
+async fn send(
+    record: &mut Record,
+    route: &Route,
+    mut request: Request<RequestBody>,
+    fault: &Cell<BodyFault>,
+) -> Result<(Response<Incoming>, Lease), Refusal> {
+    let view = Rc::clone(&record.view);
+    let pools = view.pools(route).ok_or_else(|| Refusal::bad_gateway("the upstream has no target"))?;
+    let mut refusal = Refusal::bad_gateway("the service behind the gateway cannot be reached");
+    for pool in pools.in_turn() {
+        record.upstream = Some(Rc::clone(pool));
+        let mut kept = pool.idle();
+        loop {
+            let reused = kept.take();
+            let mut lease = match reused {
+                Some(lease) => lease,
+                None => match pool.connect().await {
+                    Ok(lease) => {
+                        record.worker().journal().upstream("upstream_connections_opened", record.route, "");
+                        lease
+                    }
+                    Err(error) => {
+                        tracing::warn!(upstream = %pool.label, %error, "no connection to the upstream");
+                        record.worker().journal().upstream("upstream_errors", record.route, "connect");
+                        if matches!(error, ConnectError::TimedOut) {
+                            refusal = Refusal::gateway_timeout();
+                        }
+                        break;
+                    }
+                },
+            };
+            match lease.sender().try_send_request(request).await {
+                Ok(response) => return Ok((response, lease)),
+                Err(mut error) => match error.take_message() {
+                    // The upstream had closed the kept connection: nothing was sent.
+                    Some(unsent) if lease.reused => {
+                        request = unsent;
+                        kept = pool.idle();
+                    }
+                    _ => return Err(failed(record, &pool.label, &error.into_error(), fault.get())),
+                },
+            }
+        }
+    }
+    Err(refusal)
+}
+
+fn failed(record: &Record, label: &str, error: &hyper::Error, fault: BodyFault) -> Refusal {
+    match fault {
+        BodyFault::TooLarge => {
+            let limit = record.view.route(record.route).map_or(0, |route| route.max_body_size);
+            return Refusal::too_large(limit);
+        }
+        BodyFault::Silent => return bad_request("the body did not arrive in time").closing(),
+        BodyFault::Broken => return bad_request("the body broke off").closing(),
+        BodyFault::None => {}
+    }
+    tracing::warn!(upstream = %label, error = %DisplayChain(error), "the upstream did not answer");
+    record.worker().journal().upstream("upstream_errors", record.route, "answer");
+    Refusal::bad_gateway("the service behind the gateway broke off or did not answer in HTTP")
+}
+
+/// An error with its causes.
+struct DisplayChain<'a>(&'a dyn std::error::Error);
+
+impl std::fmt::Display for DisplayChain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// Takes off what is for this hop only, what would set a cookie of ours, and what would lead clients past the gate.
+fn clean(headers: &mut HeaderMap) {
+    const OWN_COOKIE: &[u8] = b"__host-hubgate";
+    const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+    const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|text| text.split(','))
+            .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
+            .collect();
+        for name in named {
+            if name != http::header::CONTENT_LENGTH {
+                headers.remove(name);
+            }
+        }
+        headers.remove(CONNECTION);
+    }
+    for name in [KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE, ALT_SVC] {
+        headers.remove(name);
+    }
+    let ours = |value: &http::HeaderValue| {
+        value
+            .as_bytes()
+            .trim_ascii_start()
+            .get(..OWN_COOKIE.len())
+            .is_some_and(|n| n.eq_ignore_ascii_case(OWN_COOKIE))
+    };
+    if headers.get_all(SET_COOKIE).iter().any(ours) {
+        let others: Vec<_> = headers.get_all(SET_COOKIE).iter().filter(|v| !ours(v)).cloned().collect();
+        headers.remove(SET_COOKIE);
+        for value in others {
+            headers.append(SET_COOKIE, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_lose_what_is_for_this_hop_and_what_is_ours() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "x-hop, close"),
+            ("x-hop", "1"),
+            ("keep-alive", "5"),
+            ("alt-svc", "h3=\":443\""),
+            ("set-cookie", "a=1"),
+            ("set-cookie", "__Host-hubgate-session=evil"),
+            ("set-cookie", "b=2"),
+            ("content-type", "text/plain"),
+        ] {
+            headers.append(name, value.parse().unwrap());
+        }
+        clean(&mut headers);
+        let mut left: Vec<String> =
+            headers.iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
+        left.sort();
+        assert_eq!(left, ["content-type: text/plain", "set-cookie: a=1", "set-cookie: b=2"]);
+    }
+}

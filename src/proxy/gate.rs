@@ -1,0 +1,161 @@
+//! What all workers share: the snapshot of routes, services and keys, the verdicts, the revocations.
+//!
+//! Invariant: a snapshot is replaced whole; a request sees one snapshot from beginning to end.
+
+use std::{
+    future::Future,
+    net::IpAddr,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{Request, Response};
+use ipnet::IpNet;
+
+use super::{refusal::Desk, route::Routes};
+use crate::{
+    access::{
+        quota::Quota,
+        revocations::Revocations,
+        verdict::{Judge, Verdicts},
+    },
+    base::{
+        random::Random,
+        time::{Clock, Timestamp},
+    },
+    crypto::keyring::Keyring,
+    model::{flow::Flows, registry::Registry},
+    oauth::token::issue::Issuer,
+};
+
+/// Everything that requests are judged by at one moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The services.
+    pub registry: Arc<Registry>,
+    /// The keys.
+    pub keyring: Arc<Keyring>,
+    /// The issuer of tokens.
+    pub issuer: Issuer,
+    /// The flows that the profile allows.
+    pub flows: Flows,
+    /// The routes.
+    pub routes: Routes,
+    /// What refusals say.
+    pub desk: Desk,
+    /// Below which path our own endpoints live: empty or `/a/b`.
+    pub hub_path: Arc<str>,
+    /// Peers that may speak for a client.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Rates.
+    pub quota: Arc<Quota>,
+}
+
+impl Snapshot {
+    /// Whether a peer may speak for a client.
+    #[must_use]
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|net| net.contains(&peer))
+    }
+}
+
+/// Our own endpoints, which live in the control plane.
+pub trait OwnEndpoints: Send + Sync {
+    /// Whether a canonical path is ours.
+    fn owns(&self, hub_path: &str, path: &str) -> bool;
+
+    /// Answers a request for one of our paths. Its body has been read and is bounded.
+    fn answer(
+        &self,
+        request: Request<Bytes>,
+        caller: Caller,
+    ) -> Pin<Box<dyn Future<Output = Response<Bytes>>>>;
+}
+
+/// Who asks one of our own endpoints.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The client's address, behind trusted proxies the one that they name.
+    pub source: IpAddr,
+    /// The request's id.
+    pub request_id: Arc<str>,
+    /// The snapshot that the request is judged by.
+    pub snapshot: Arc<Snapshot>,
+}
+
+/// What one of our own endpoints decided, for the decision line. Travels as an extension of its response.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// `issued`, `public`, `refused`, …
+    pub decision: &'static str,
+    /// Why.
+    pub reason: String,
+    /// `client_id`
+    pub client: String,
+    /// `jti`
+    pub token: String,
+}
+
+/// What all workers share.
+pub struct Gate {
+    snapshot: ArcSwap<Snapshot>,
+    generation: AtomicU64,
+    /// Remembered verdicts.
+    pub verdicts: Verdicts,
+    /// Live revocations.
+    pub revocations: Revocations,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+}
+
+impl Gate {
+    /// A gate with its first snapshot and a memory for `capacity` verdicts.
+    #[must_use]
+    pub fn new(snapshot: Snapshot, capacity: usize, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
+        Self {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            generation: AtomicU64::new(1),
+            verdicts: Verdicts::new(capacity),
+            revocations: Revocations::default(),
+            clock,
+            random,
+        }
+    }
+
+    /// Replaces the snapshot. When a key has disappeared, what it signed is forgotten.
+    pub fn replace(&self, snapshot: Snapshot) {
+        let keys_are_the_same = Arc::ptr_eq(&self.snapshot.load().keyring, &snapshot.keyring);
+        self.snapshot.store(Arc::new(snapshot));
+        if !keys_are_the_same {
+            self.verdicts.forget_all(&self.revocations);
+        }
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// The number of the current snapshot. Reading it costs less than loading the snapshot.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// The current snapshot.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// What tokens are judged by.
+    pub fn judge<'a>(&'a self, snapshot: &'a Snapshot, now: Timestamp) -> Judge<'a> {
+        Judge {
+            keyring: &snapshot.keyring,
+            issuer: snapshot.issuer.name(),
+            revocations: &self.revocations,
+            now,
+        }
+    }
+}

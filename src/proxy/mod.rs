@@ -1,0 +1,264 @@
+//! The data plane: a request's way from a client to an upstream and back.
+//!
+//! Invariant: [`serve`] is the only way through, its steps stand in one order, and nothing reaches an upstream without
+//! a [`sanitize::Sanitized`] head and a [`crate::access::policy::Permit`].
+//!
+//! RFC 9110 section 7.6, RFC 9112, RFC 9113, RFC 6750.
+
+mod forward;
+pub mod gate;
+mod outbound;
+pub mod path;
+pub mod peer;
+pub mod record;
+pub mod refusal;
+pub mod relay;
+pub mod route;
+pub mod sanitize;
+pub mod upstream;
+pub mod worker;
+
+use std::{net::IpAddr, rc::Rc, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, header::AUTHORIZATION};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::{Body as _, Incoming};
+
+use self::{
+    gate::{Caller, Outcome},
+    peer::{Peer, Remembered},
+    record::{Record, RequestId},
+    refusal::{Form, Refusal},
+    relay::AnswerBody,
+    route::Route,
+    sanitize::Sanitized,
+    worker::Worker,
+};
+use crate::{
+    access::{
+        policy::{Permit, Requirement},
+        quota::Wait,
+        scheme::bearer::{self, Bearer},
+    },
+    oauth::error::ErrorCode,
+    observe::journal::{Decision, OWN_ROUTE, RouteNumber},
+};
+
+/// The largest body that one of our own endpoints reads, in bytes.
+const MAX_OWN_BODY: usize = 1024 * 1024;
+
+/// What a request is answered with.
+pub type Answer = Response<AnswerBody>;
+
+/// Answers one request of a client connection.
+pub async fn serve(worker: Rc<Worker>, peer: Rc<Peer>, request: Request<Incoming>) -> Answer {
+    let view = worker.view();
+    let (parts, body) = request.into_parts();
+    let form = Form::wanted(&parts.headers);
+    let facts = (parts.method.clone(), parts.uri.path_and_query().cloned(), parts.version);
+    let mut record = Record::new(Rc::clone(&worker), view, peer.ip(), facts);
+    // 1 one reading of the request, or none
+    let snapshot = Arc::clone(&record.view.snapshot);
+    let target = match sanitize::target(&parts.method, &parts.uri) {
+        Ok(target) => target,
+        Err(refusal) => return refuse(record, form, refusal),
+    };
+    record.set_target(target.clone());
+    let mut sanitized = match sanitize::sanitize(parts, target, snapshot.trusts(peer.ip())) {
+        Ok(sanitized) => sanitized,
+        Err(refusal) => return refuse(record, form, refusal),
+    };
+    inherit(&mut record, &mut sanitized);
+    // 2 how often this source asks
+    if let Err(Wait(wait)) = snapshot.quota.request(record.source()) {
+        return refuse(record, form, Refusal::too_many("this source sends too many requests", wait));
+    }
+    // 3 one of our own endpoints?
+    if worker.own().owns(&snapshot.hub_path, sanitized.path()) {
+        return own_endpoint(record, form, sanitized, body).await;
+    }
+    // 4 which route
+    let Some(route) = snapshot.routes.find(sanitized.host(), sanitized.path()) else {
+        return refuse(record, form, Refusal::not_found());
+    };
+    record.route = RouteNumber::try_from(route.index).unwrap_or(OWN_ROUTE);
+    if body.size_hint().lower() > route.max_body_size {
+        return refuse(record, form, Refusal::too_large(route.max_body_size));
+    }
+    // 5 may it pass?
+    let (permit, remembered) = match judge(&record, &peer, route, &sanitized) {
+        Ok(permitted) => permitted,
+        Err(refusal) => return refuse(record, form, refusal),
+    };
+    // 6 to the upstream and back
+    match forward::forward(&mut record, &peer, route, (sanitized, permit, remembered), body).await {
+        Ok((response, lease)) => {
+            record.status = response.status();
+            response.map(|body| AnswerBody::relayed(body, lease, route.timeout, record))
+        }
+        Err(refusal) => answer_with(record, form, &refusal),
+    }
+}
+
+/// What a trusted proxy says of the client is taken up.
+fn inherit(record: &mut Record, sanitized: &mut Sanitized) {
+    if let Some(id) = sanitized.forwarded.request_id.as_ref().and_then(|id| id.to_str().ok()) {
+        record.id = RequestId::Inherited(Rc::from(id));
+    }
+    // From the right: the nearest address that is no proxy of ours is the client's.
+    let chain = sanitized.forwarded.for_chain.iter().filter_map(|value| value.to_str().ok());
+    let addresses: Vec<&str> = chain.flat_map(|value| value.split(',')).map(str::trim).collect();
+    for address in addresses.iter().rev() {
+        let Ok(ip) = address.parse::<IpAddr>() else { break };
+        record.set_source(ip.to_canonical());
+        if !record.view.snapshot.trusts(ip) {
+            break;
+        }
+    }
+}
+
+/// Decides on a request for a route, and writes the decision line when it may pass.
+fn judge(
+    record: &Record,
+    peer: &Peer,
+    route: &Route,
+    sanitized: &Sanitized,
+) -> Result<(Permit, Option<Rc<Remembered>>), Refusal> {
+    let requirement = route.policy.requirement(&sanitized.parts.method, sanitized.path());
+    let values = sanitized.parts.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+    let token = match bearer::read(values) {
+        Bearer::Malformed(why) => return Err(Refusal::malformed_credential(why)),
+        Bearer::Token(token) => Some(token),
+        Bearer::Absent => None,
+    };
+    let remembered = token.map(|token| known(record, peer, token));
+    let (permit, decision) = match (requirement, &remembered) {
+        (Requirement::Public, _) => {
+            let verdict = remembered.as_ref().and_then(|r| r.as_ref().ok());
+            (route.policy.admit_anyone(verdict.map(|r| Arc::clone(&r.verdict))), "public")
+        }
+        (Requirement::Token(_), None) => return Err(Refusal::token_needed()),
+        (Requirement::Token(_), Some(Err(refusal))) => return Err(refusal.clone()),
+        (Requirement::Token(_), Some(Ok(remembered))) => {
+            let verdict = Arc::clone(&remembered.verdict);
+            (route.policy.admit(requirement, verdict).map_err(Refusal::denied)?, "allowed")
+        }
+    };
+    let claims = permit.identity().map(|verdict| &verdict.claims);
+    let line = Decision {
+        id: record.id.as_str(),
+        route: &route.label,
+        decision,
+        reason: "",
+        client: claims.map_or("", |c| c.client_id.as_str()),
+        subject: claims.map_or("", |c| &c.sub),
+        token: claims.map_or("", |c| &c.jti),
+    };
+    let gate = record.worker().gate();
+    record.worker().journal().decision(gate.clock.now(), record.route, line);
+    let remembered = remembered.and_then(Result::ok).filter(|_| permit.identity().is_some());
+    Ok((permit, remembered))
+}
+
+/// What is known of a token: by this connection, by the process, or by verifying it.
+fn known(record: &Record, peer: &Peer, token: &[u8]) -> Result<Rc<Remembered>, Refusal> {
+    let gate = record.worker().gate();
+    let judge = gate.judge(&record.view.snapshot, gate.clock.now());
+    if let Some(remembered) = peer.remembered(token)
+        && remembered.verdict.still_good(&gate.verdicts, judge).is_ok()
+    {
+        return Ok(remembered);
+    }
+    peer.forget();
+    let quota = &record.view.snapshot.quota;
+    if let Err(Wait(wait)) = quota.credentials(record.source()) {
+        return Err(Refusal::too_many("this source sends too many refused credentials", wait));
+    }
+    match gate.verdicts.judge(token, judge) {
+        Ok(verdict) => {
+            let remembered = Remembered::new(token, verdict);
+            peer.remember(&remembered);
+            Ok(remembered)
+        }
+        Err(reason) => {
+            quota.refused(record.source());
+            Err(Refusal::invalid_token(reason))
+        }
+    }
+}
+
+/// Refuses: the decision line, then the answer.
+fn refuse(record: Record, form: Form, refusal: Refusal) -> Answer {
+    let decision = match refusal.code {
+        ErrorCode::Unauthorized | ErrorCode::InvalidToken => "unauthorized",
+        ErrorCode::InsufficientScope | ErrorCode::AccessDenied => "forbidden",
+        ErrorCode::NotFound => "no_route",
+        ErrorCode::TooManyRequests => "throttled",
+        ErrorCode::TemporarilyUnavailable | ErrorCode::ServerError => "unavailable",
+        _ => "bad_request",
+    };
+    let line = Decision {
+        id: record.id.as_str(),
+        route: record.route_label(),
+        decision,
+        reason: &refusal.description,
+        ..Decision::default()
+    };
+    let now = record.worker().gate().clock.now();
+    record.worker().journal().decision(now, record.route, line);
+    answer_with(record, form, &refusal)
+}
+
+/// The answer that a refusal is.
+fn answer_with(mut record: Record, form: Form, refusal: &Refusal) -> Answer {
+    let response = refusal.render(&record.view.snapshot.desk, form, record.id.as_str());
+    record.status = response.status();
+    response.map(|body| AnswerBody::own(body, record))
+}
+
+/// Hands a request for one of our own endpoints to the control plane, its body read and bounded.
+async fn own_endpoint(mut record: Record, form: Form, sanitized: Sanitized, body: Incoming) -> Answer {
+    record.route = OWN_ROUTE;
+    let patience = record.worker().body_timeout();
+    let read = tokio::time::timeout(patience, Limited::new(body, MAX_OWN_BODY).collect());
+    let bytes: Bytes = match read.await {
+        Ok(Ok(collected)) => collected.to_bytes(),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            return refuse(record, form, Refusal::too_large(MAX_OWN_BODY as u64));
+        }
+        Ok(Err(_)) => return refuse(record, form, refusal::bad_request("the body broke off").closing()),
+        Err(_) => {
+            let refusal = refusal::bad_request("the body did not arrive in time").closing();
+            return refuse(record, form, refusal);
+        }
+    };
+    let Sanitized { mut parts, target, .. } = sanitized;
+    parts.uri = http::Uri::from(target);
+    parts.extensions = http::Extensions::new();
+    let caller = Caller {
+        source: record.source(),
+        request_id: Arc::from(record.id.as_str()),
+        snapshot: Arc::clone(&record.view.snapshot),
+    };
+    let answer = record.worker().own().answer(Request::from_parts(parts, bytes), caller);
+    let response = answer.await;
+    let none = Outcome { decision: "public", ..Outcome::default() };
+    let outcome = response.extensions().get::<Outcome>().unwrap_or(&none);
+    let line = Decision {
+        id: record.id.as_str(),
+        route: "hub",
+        decision: outcome.decision,
+        reason: &outcome.reason,
+        client: &outcome.client,
+        subject: "",
+        token: &outcome.token,
+    };
+    let now = record.worker().gate().clock.now();
+    record.worker().journal().decision(now, OWN_ROUTE, line);
+    record.status = response.status();
+    response.map(|body| AnswerBody::own(body, record))
+}
+
+/// How long a client should wait before it tries an upstream again that has no room or no connection.
+const RETRY: Duration = Duration::from_secs(5);

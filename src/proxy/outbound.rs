@@ -1,0 +1,128 @@
+//! The request as the upstream gets it.
+//!
+//! Invariant: made from a [`Sanitized`] head and a [`Permit`], so that each identity header is either ours or absent;
+//! there is no third case.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, Uri, Version,
+    header::{AUTHORIZATION, FORWARDED, HOST},
+    uri::PathAndQuery,
+};
+
+use super::{
+    peer::{Peer, Remembered},
+    record::RequestId,
+    route::Route,
+    sanitize::{Inherited, Sanitized},
+};
+use crate::{access::policy::Permit, model::upstream::Credential};
+
+const CLIENT: HeaderName = HeaderName::from_static("x-forwarded-client");
+const SCOPE: HeaderName = HeaderName::from_static("x-forwarded-scope");
+const USER: HeaderName = HeaderName::from_static("x-forwarded-user");
+const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const XHOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// Makes the request. `scoped` gives the `Authorization` of ours for this route; `remembered` the identity's headers.
+pub fn outbound<B>(
+    sanitized: Sanitized,
+    (permit, remembered): (&Permit, Option<&Remembered>),
+    (route, peer, id): (&Route, &Peer, &RequestId),
+    scoped: impl FnOnce() -> Option<HeaderValue>,
+    body: B,
+) -> Option<Request<B>> {
+    let Sanitized { mut parts, target, authority, forwarded } = sanitized;
+    parts.uri = Uri::from(if route.strip_path { stripped(&target, &route.path)? } else { target });
+    parts.version = Version::HTTP_11;
+    // Extensions hold hyper's own state of the client's connection.
+    parts.extensions = http::Extensions::new();
+    let headers = &mut parts.headers;
+    match route.credential {
+        Credential::Pass => {}
+        Credential::None => {
+            headers.remove(AUTHORIZATION);
+        }
+        Credential::Scoped => {
+            headers.remove(AUTHORIZATION);
+            if permit.identity().is_some() {
+                headers.insert(AUTHORIZATION, scoped()?);
+            }
+        }
+    }
+    if let (Some(verdict), Some(remembered)) = (permit.identity(), remembered) {
+        headers.insert(CLIENT, remembered.client.clone());
+        headers.insert(SCOPE, remembered.scope.clone());
+        if !verdict.claims.is_service() {
+            headers.insert(USER, HeaderValue::from_str(&verdict.claims.sub).ok()?);
+        }
+    }
+    metadata(headers, forwarded, &authority, peer, id)?;
+    headers.insert(HOST, authority);
+    Some(Request::from_parts(parts, body))
+}
+
+/// Who asked, by which host and scheme, under which id. What a trusted proxy said is kept and added to.
+fn metadata(
+    headers: &mut HeaderMap,
+    inherited: Inherited,
+    authority: &HeaderValue,
+    peer: &Peer,
+    id: &RequestId,
+) -> Option<()> {
+    let Inherited { for_chain, proto, host, forwarded, request_id, traceparent } = inherited;
+    for value in for_chain {
+        headers.append(FOR, value);
+    }
+    headers.append(FOR, peer.forwarded_for.clone());
+    for value in forwarded {
+        headers.append(FORWARDED, value);
+    }
+    headers.append(FORWARDED, peer.forwarded(authority)?);
+    headers.insert(PROTO, proto.unwrap_or(HeaderValue::from_static("https")));
+    headers.insert(XHOST, host.unwrap_or_else(|| authority.clone()));
+    let id_text = id.as_str();
+    headers.insert(REQUEST_ID, request_id.or_else(|| HeaderValue::from_str(id_text).ok())?);
+    let trace = traceparent.or_else(|| {
+        let mut text = [0_u8; 55];
+        let (trace, parent) = (id_text.get(..32)?, id_text.get(16..32)?);
+        let parts: [&[u8]; 6] = [b"00-", trace.as_bytes(), b"-", parent.as_bytes(), b"-0", b"0"];
+        for (slot, byte) in text.iter_mut().zip(parts.into_iter().flatten()) {
+            *slot = *byte;
+        }
+        HeaderValue::from_bytes(&text).ok()
+    });
+    if let Some(trace) = trace {
+        headers.insert(TRACEPARENT, trace);
+    }
+    Some(())
+}
+
+/// The target without the route's prefix: `/youtrack/api` becomes `/api`, `/youtrack` becomes `/`.
+fn stripped(target: &PathAndQuery, prefix: &str) -> Option<PathAndQuery> {
+    let rest = target.as_str().strip_prefix(prefix.trim_end_matches('/'))?;
+    if rest.starts_with('/') {
+        return PathAndQuery::try_from(rest).ok();
+    }
+    PathAndQuery::try_from(format!("/{rest}")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stripped_target_keeps_its_query_and_begins_with_a_slash() {
+        for (target, prefix, expected) in [
+            ("/yt/api?x=1", "/yt", "/api?x=1"),
+            ("/yt", "/yt", "/"),
+            ("/yt?x", "/yt", "/?x"),
+            ("/yt/", "/yt", "/"),
+            ("/api", "/", "/api"),
+        ] {
+            assert_eq!(stripped(&PathAndQuery::from_static(target), prefix).unwrap(), expected);
+        }
+    }
+}

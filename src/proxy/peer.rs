@@ -1,0 +1,125 @@
+//! What is known of one client connection: who is at its other end, and the last token that it sent.
+//!
+//! Invariant: used by one thread alone; what is remembered is only ever compared with, never taken instead of, what a
+//! request sends.
+
+use std::{
+    cell::RefCell,
+    net::{IpAddr, SocketAddr},
+    rc::Rc,
+    sync::Arc,
+};
+
+use http::HeaderValue;
+
+use crate::{access::verdict::Verdict, base::time::Timestamp};
+
+/// One client connection.
+pub struct Peer {
+    ip: IpAddr,
+    /// `X-Forwarded-For` of a request that comes without one.
+    pub forwarded_for: HeaderValue,
+    /// `Forwarded` for the last host that was asked for.
+    forwarded: RefCell<Option<(HeaderValue, HeaderValue)>>,
+    /// The last token and what is known of it. A connection mostly repeats it.
+    last_token: RefCell<Option<Rc<Remembered>>>,
+}
+
+/// A token that this connection has sent before.
+pub struct Remembered {
+    token: Box<[u8]>,
+    /// The verdict on it.
+    pub verdict: Arc<Verdict>,
+    /// `X-Forwarded-Client`, a copy of this connection alone, so that no other thread counts its references.
+    pub client: HeaderValue,
+    /// `X-Forwarded-Scope`
+    pub scope: HeaderValue,
+    scoped: RefCell<Option<(u64, usize, HeaderValue, Timestamp)>>,
+}
+
+impl Remembered {
+    /// What is known of a token.
+    #[must_use]
+    pub fn new(token: &[u8], verdict: Arc<Verdict>) -> Rc<Self> {
+        let value = |text: &str| HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""));
+        let client = value(verdict.claims.client_id.as_str());
+        let scope = value(&verdict.claims.scope);
+        Rc::new(Self { token: token.into(), verdict, client, scope, scoped: RefCell::new(None) })
+    }
+
+    /// The `Authorization` for a route, made once for this connection: by `make`, with the moment to renew it.
+    pub fn scoped(
+        &self,
+        (generation, route, now): (u64, usize, Timestamp),
+        make: impl FnOnce() -> Option<(HeaderValue, Timestamp)>,
+    ) -> Option<HeaderValue> {
+        if let Some((known_generation, known_route, value, renew)) = &*self.scoped.borrow()
+            && (*known_generation, *known_route) == (generation, route)
+            && now < *renew
+        {
+            return Some(value.clone());
+        }
+        let (value, renew) = make()?;
+        let mut own = HeaderValue::from_bytes(value.as_bytes()).ok()?;
+        own.set_sensitive(true);
+        *self.scoped.borrow_mut() = Some((generation, route, own.clone(), renew));
+        Some(own)
+    }
+}
+
+impl Peer {
+    /// A connection from this address.
+    #[must_use]
+    pub fn new(address: SocketAddr) -> Self {
+        // An IPv4 client of a dual-stack socket is an IPv4 client.
+        let ip = address.ip().to_canonical();
+        let forwarded_for = HeaderValue::try_from(ip.to_string());
+        Self {
+            ip,
+            forwarded_for: forwarded_for.unwrap_or_else(|_| HeaderValue::from_static("unknown")),
+            forwarded: RefCell::new(None),
+            last_token: RefCell::new(None),
+        }
+    }
+
+    /// The address at the other end.
+    #[must_use]
+    pub const fn ip(&self) -> IpAddr {
+        self.ip
+    }
+
+    /// What is known of `token`, if this connection has just sent it.
+    #[must_use]
+    pub fn remembered(&self, token: &[u8]) -> Option<Rc<Remembered>> {
+        self.last_token.borrow().as_ref().filter(|known| *known.token == *token).map(Rc::clone)
+    }
+
+    /// Remembers a token.
+    pub fn remember(&self, remembered: &Rc<Remembered>) {
+        *self.last_token.borrow_mut() = Some(Rc::clone(remembered));
+    }
+
+    /// Forgets the token.
+    pub fn forget(&self) {
+        *self.last_token.borrow_mut() = None;
+    }
+
+    /// `Forwarded` (RFC 7239 section 4) for a request to `host`.
+    #[must_use]
+    pub fn forwarded(&self, host: &HeaderValue) -> Option<HeaderValue> {
+        if let Some((known, value)) = &*self.forwarded.borrow()
+            && known == host
+        {
+            return Some(value.clone());
+        }
+        let node = match self.ip {
+            IpAddr::V4(ip) => ip.to_string(),
+            // RFC 7239 section 6: an IPv6 address stands in brackets and quotes.
+            IpAddr::V6(ip) => format!("\"[{ip}]\""),
+        };
+        let text = format!("for={node};host=\"{}\";proto=https", host.to_str().ok()?);
+        let value = HeaderValue::try_from(text).ok()?;
+        *self.forwarded.borrow_mut() = Some((host.clone(), value.clone()));
+        Some(value)
+    }
+}

@@ -1,0 +1,153 @@
+//! What is remembered of a request until its access line is written.
+//!
+//! Invariant: the line is written once, when the record is dropped: after the last byte, after a break, after a panic.
+
+use std::{net::IpAddr, rc::Rc, time::Instant};
+
+use http::{Method, StatusCode, Version, uri::PathAndQuery};
+
+use super::worker::{View, Worker};
+use crate::observe::journal::{Access, NO_ROUTE, OWN_ROUTE, RouteNumber};
+
+/// A request's id: 32 hexadecimal digits, or what a trusted proxy sent.
+#[derive(Clone)]
+pub enum RequestId {
+    /// Ours.
+    Own([u8; 32]),
+    /// A trusted proxy's.
+    Inherited(Rc<str>),
+}
+
+impl RequestId {
+    /// As text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Own(digits) => std::str::from_utf8(digits).unwrap_or_default(),
+            Self::Inherited(text) => text,
+        }
+    }
+}
+
+/// One request.
+pub struct Record {
+    worker: Rc<Worker>,
+    /// The snapshot that it is judged by.
+    pub view: Rc<View>,
+    /// Its id.
+    pub id: RequestId,
+    source: IpAddr,
+    method: Method,
+    target: Option<PathAndQuery>,
+    version: Version,
+    started: Instant,
+    /// The route, once it is found.
+    pub route: RouteNumber,
+    /// Which of the route's targets answered.
+    pub upstream: Option<Rc<super::upstream::TargetPool>>,
+    /// The status, once it is known.
+    pub status: StatusCode,
+    bytes: u64,
+    complete: bool,
+}
+
+impl Record {
+    /// Of a request that has just arrived.
+    #[must_use]
+    pub fn new(
+        worker: Rc<Worker>,
+        view: Rc<View>,
+        source: IpAddr,
+        (method, target, version): (Method, Option<PathAndQuery>, Version),
+    ) -> Self {
+        let id = RequestId::Own(worker.next_id());
+        Self {
+            worker,
+            view,
+            id,
+            source,
+            method,
+            target,
+            version,
+            started: Instant::now(),
+            route: NO_ROUTE,
+            upstream: None,
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            bytes: 0,
+            complete: false,
+        }
+    }
+
+    /// The worker that answers it.
+    #[must_use]
+    pub const fn worker(&self) -> &Rc<Worker> {
+        &self.worker
+    }
+
+    /// Who asks, as far as we know.
+    #[must_use]
+    pub const fn source(&self) -> IpAddr {
+        self.source
+    }
+
+    /// A trusted proxy names the client.
+    pub fn set_source(&mut self, source: IpAddr) {
+        self.source = source;
+    }
+
+    /// The path in canonical form is known.
+    pub fn set_target(&mut self, target: PathAndQuery) {
+        self.target = Some(target);
+    }
+
+    /// Bytes of the answer's body were handed on.
+    pub fn count(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+    }
+
+    /// The answer has reached its end.
+    pub const fn complete(&mut self) {
+        self.complete = true;
+    }
+
+    /// The name of its route.
+    #[must_use]
+    pub fn route_label(&self) -> &str {
+        self.view.label(self.route)
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let now = self.worker.gate().clock.now();
+        let bodiless = self.method == Method::HEAD
+            || self.status == StatusCode::NO_CONTENT
+            || self.status == StatusCode::NOT_MODIFIED;
+        let access = Access {
+            id: self.id.as_str(),
+            peer: self.source,
+            method: &self.method,
+            path: self.target.as_ref().map_or("", PathAndQuery::path),
+            version: self.version,
+            status: self.status,
+            bytes: self.bytes,
+            micros: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            route: self.view.label(self.route),
+            upstream: self.upstream.as_ref().map_or("", |pool| &pool.label),
+            complete: self.complete || bodiless,
+        };
+        self.worker.journal().access(now, self.route, &access);
+    }
+}
+
+impl View {
+    /// The name of a route in lines and numbers.
+    #[must_use]
+    pub fn label(&self, route: RouteNumber) -> &str {
+        match route {
+            NO_ROUTE => "",
+            OWN_ROUTE => "hub",
+            number => self.route(number).map_or("", |route| &route.label),
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Bodies on their way: a request's to the upstream, an answer's to the client. Streamed, bounded in size and in
+//! silence, never gathered.
+//!
+//! Invariants: a body that breaks off is an error on the other side, never a shorter body; the access line is written
+//! when the answer ends, however it ends.
+
+use std::{
+    cell::Cell,
+    future::Future as _,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
+
+use super::{record::Record, upstream::Lease};
+
+/// What went wrong with a request's body while the upstream was reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BodyFault {
+    /// Nothing.
+    #[default]
+    None,
+    /// It is larger than allowed.
+    TooLarge,
+    /// The client fell silent.
+    Silent,
+    /// The client broke off.
+    Broken,
+}
+
+/// Why a body ends early.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The other side's error.
+    #[error(transparent)]
+    Transport(#[from] hyper::Error),
+    /// Larger than allowed.
+    #[error("the body is larger than allowed")]
+    TooLarge,
+    /// No byte for too long.
+    #[error("the body has stalled")]
+    Silent,
+}
+
+/// Ends a wait that takes too long. Costs nothing while there is no wait.
+struct Patience {
+    limit: Duration,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patience {
+    const fn new(limit: Duration) -> Self {
+        Self { limit, sleep: None }
+    }
+
+    /// There was progress.
+    fn rest(&mut self) {
+        self.sleep = None;
+    }
+
+    /// There is none; whether the limit is reached.
+    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        let limit = self.limit;
+        let sleep =
+            self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + limit)));
+        sleep.as_mut().poll(cx).is_ready()
+    }
+}
+
+/// A request's body on its way to the upstream.
+pub struct RequestBody {
+    inner: Option<Incoming>,
+    left: u64,
+    patience: Patience,
+    fault: Rc<Cell<BodyFault>>,
+}
+
+impl RequestBody {
+    /// At most `limit` bytes, silent for at most `silence`. `fault` tells what went wrong.
+    #[must_use]
+    pub fn new(inner: Incoming, limit: u64, silence: Duration, fault: Rc<Cell<BodyFault>>) -> Self {
+        let inner = Some(inner).filter(|body| !body.is_end_stream());
+        Self { inner, left: limit, patience: Patience::new(silence), fault }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
+        let fail = |fault, error| {
+            this.fault.set(fault);
+            Poll::Ready(Some(Err(error)))
+        };
+        match Pin::new(inner).poll_frame(cx) {
+            Poll::Pending if this.patience.is_over(cx) => fail(BodyFault::Silent, BodyError::Silent),
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Ready(Some(Err(error))) => fail(BodyFault::Broken, error.into()),
+            Poll::Ready(Some(Ok(frame))) => {
+                this.patience.rest();
+                let size = frame.data_ref().map_or(0, |data| data.len() as u64);
+                match this.left.checked_sub(size) {
+                    Some(left) => {
+                        this.left = left;
+                        Poll::Ready(Some(Ok(frame)))
+                    }
+                    None => fail(BodyFault::TooLarge, BodyError::TooLarge),
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+/// The body of an answer to a client.
+pub enum AnswerBody {
+    /// Ours.
+    Own {
+        /// What is left of it.
+        bytes: Option<Bytes>,
+        /// Written when it ends.
+        record: Record,
+    },
+    /// An upstream's.
+    Relayed(Relayed),
+}
+
+/// An upstream's answer on its way to the client.
+pub struct Relayed {
+    inner: Incoming,
+    lease: Option<Lease>,
+    patience: Patience,
+    record: Record,
+}
+
+impl AnswerBody {
+    /// A body of ours.
+    #[must_use]
+    pub fn own(bytes: Bytes, record: Record) -> Self {
+        Self::Own { bytes: Some(bytes).filter(|b| !b.is_empty()), record }
+    }
+
+    /// An upstream's; its connection goes back to the pool when it ends.
+    #[must_use]
+    pub fn relayed(inner: Incoming, lease: Lease, silence: Duration, mut record: Record) -> Self {
+        let mut lease = Some(lease);
+        if inner.is_end_stream() {
+            if let Some(lease) = lease.take() {
+                lease.give_back();
+            }
+            record.complete();
+        }
+        Self::Relayed(Relayed { inner, lease, patience: Patience::new(silence), record })
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Own { bytes, record } => {
+                let frame = bytes.take().map(|bytes| {
+                    record.count(bytes.len());
+                    Ok(Frame::data(bytes))
+                });
+                record.complete();
+                Poll::Ready(frame)
+            }
+            Self::Relayed(relayed) => relayed.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own { bytes, .. } => bytes.is_none(),
+            Self::Relayed(relayed) => relayed.inner.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own { bytes, .. } => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
+            Self::Relayed(relayed) => relayed.inner.size_hint(),
+        }
+    }
+}
+
+impl Relayed {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match Pin::new(&mut self.inner).poll_frame(cx) {
+            Poll::Pending if self.patience.is_over(cx) => Poll::Ready(Some(Err(BodyError::Silent))),
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Some(Ok(frame))) => {
+                self.patience.rest();
+                self.record.count(frame.data_ref().map_or(0, Bytes::len));
+                if self.inner.is_end_stream() {
+                    self.end();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error.into()))),
+            Poll::Ready(None) => {
+                self.end();
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.give_back();
+        }
+        self.record.complete();
+    }
+}

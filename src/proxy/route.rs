@@ -1,0 +1,211 @@
+//! Which route a request takes: by host, then by the longest path prefix at a segment boundary.
+//!
+//! Invariant: the cost of a look-up depends on the depth of the deepest prefix, not on how many routes there are or
+//! how long the path is.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    access::policy::Policy,
+    base::FastMap,
+    model::{
+        registry::Registry,
+        upstream::{Credential, Target, Upstream},
+    },
+};
+
+/// One `[[upstream]]`, ready for requests.
+#[derive(Debug)]
+pub struct Route {
+    /// Its place among the routes of this snapshot.
+    pub index: usize,
+    /// Host and path, for log and metrics.
+    pub label: Arc<str>,
+    /// The prefix, canonical; `/` for everything.
+    pub path: String,
+    /// Who may pass.
+    pub policy: Policy,
+    /// Where to.
+    pub targets: Vec<Target>,
+    /// Names these targets and how they are spoken to: pools with the same key are kept over a reload.
+    pub pool_key: Arc<str>,
+    /// How TLS targets are checked.
+    pub tls: Option<Arc<rustls::ClientConfig>>,
+    /// Whether the prefix is taken off.
+    pub strip_path: bool,
+    /// What goes on as `Authorization`.
+    pub credential: Credential,
+    /// Until the answer begins, and between two pieces of it.
+    pub timeout: Duration,
+    /// Until a connection stands.
+    pub connect_timeout: Duration,
+    /// Idle connections kept per worker and target.
+    pub max_idle: usize,
+    /// Bytes of a request body.
+    pub max_body_size: u64,
+}
+
+/// How an upstream's certificate is checked; `None` where no target has one.
+pub type UpstreamTls = Option<Arc<rustls::ClientConfig>>;
+
+/// All routes of a snapshot.
+#[derive(Debug, Default)]
+pub struct Routes {
+    routes: Vec<Route>,
+    any_host: Prefixes,
+    by_host: FastMap<String, Prefixes>,
+}
+
+#[derive(Debug, Default)]
+struct Prefixes {
+    by_path: FastMap<String, usize>,
+    /// Segments of the deepest prefix.
+    depth: usize,
+}
+
+impl Prefixes {
+    fn add(&mut self, path: &str, index: usize) {
+        self.depth = self.depth.max(path.trim_end_matches('/').matches('/').count());
+        self.by_path.insert(path.to_owned(), index);
+    }
+
+    fn find(&self, path: &str) -> Option<usize> {
+        // The ends of the first `depth` segments, the deepest first.
+        let boundaries = path.bytes().enumerate().skip(1).filter(|(_, b)| *b == b'/').map(|(at, _)| at);
+        let ends: Vec<usize> = if self.depth == 0 {
+            Vec::new()
+        } else {
+            boundaries.chain([path.len()]).take(self.depth).collect()
+        };
+        let deepest = ends.iter().rev().find_map(|end| self.by_path.get(path.get(..*end)?));
+        deepest.or_else(|| self.by_path.get("/")).copied()
+    }
+}
+
+impl Routes {
+    /// Prepares the upstreams of a configuration.
+    #[must_use]
+    pub fn new(upstreams: &[(Upstream, UpstreamTls)], registry: &Registry, max_body_size: u64) -> Self {
+        let mut routes = Self::default();
+        for (index, (upstream, tls)) in upstreams.iter().enumerate() {
+            let prefixes = match &upstream.host {
+                None => &mut routes.any_host,
+                Some(host) => routes.by_host.entry(host.clone()).or_default(),
+            };
+            prefixes.add(&upstream.path, index);
+            let targets: Vec<String> = upstream.to.iter().map(|target| target.uri.to_string()).collect();
+            let trust = tls.as_ref().map_or(std::ptr::null(), Arc::as_ptr);
+            let waits = (upstream.connect_timeout, upstream.max_idle);
+            let pool_key = format!("{} {trust:p} {waits:?}", targets.join(" "));
+            routes.routes.push(Route {
+                index,
+                label: Arc::from(format!(
+                    "{}{}",
+                    upstream.host.as_deref().unwrap_or_default(),
+                    upstream.path
+                )),
+                path: upstream.path.clone(),
+                policy: Policy::new(upstream, registry),
+                targets: upstream.to.clone(),
+                pool_key: Arc::from(pool_key),
+                tls: tls.clone(),
+                strip_path: upstream.strip_path,
+                credential: upstream.credential,
+                timeout: upstream.timeout,
+                connect_timeout: upstream.connect_timeout,
+                max_idle: upstream.max_idle,
+                max_body_size: upstream.max_body_size.unwrap_or(max_body_size),
+            });
+        }
+        routes
+    }
+
+    /// The route of a request. `path` is canonical; `host` is lower case, without port and trailing dot.
+    #[must_use]
+    pub fn find(&self, host: &str, path: &str) -> Option<&Route> {
+        let by_host = if self.by_host.is_empty() { None } else { self.by_host.get(host) };
+        let index = by_host.and_then(|prefixes| prefixes.find(path)).or_else(|| self.any_host.find(path))?;
+        self.routes.get(index)
+    }
+
+    /// A route by its place.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<&Route> {
+        self.routes.get(index)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Route> {
+        self.routes.iter()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.routes.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.routes.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routes(prefixes: &[(Option<&str>, &str)]) -> Routes {
+        let upstream = |(host, path): &(Option<&str>, &str)| Upstream {
+            service: "Hub".into(),
+            host: host.map(str::to_owned),
+            path: (*path).to_owned(),
+            to: vec![],
+            strip_path: false,
+            credential: Credential::Scoped,
+            timeout: Duration::ZERO,
+            connect_timeout: Duration::ZERO,
+            max_idle: 0,
+            max_body_size: None,
+            ca: None,
+            rules: vec![],
+        };
+        let upstreams: Vec<_> = prefixes.iter().map(|prefix| (upstream(prefix), None)).collect();
+        Routes::new(&upstreams, &Registry::new([], "u"), 1)
+    }
+
+    #[test]
+    fn the_longest_prefix_at_a_boundary_wins() {
+        let routes =
+            routes(&[(None, "/a"), (None, "/a/b"), (None, "/c/d/e"), (Some("h"), "/a"), (Some("h"), "/x")]);
+        let find = |host: &str, path: &str| routes.find(host, path).map(|r| r.label.to_string());
+        for (host, path, label) in [
+            ("o", "/a", Some("/a")),
+            ("o", "/a/", Some("/a")),
+            ("o", "/a/c", Some("/a")),
+            ("o", "/a/b", Some("/a/b")),
+            ("o", "/a/b/c/d/e/f", Some("/a/b")),
+            ("o", "/a/bc", Some("/a")),
+            ("o", "/ab", None),
+            ("o", "/A", None),
+            ("o", "/", None),
+            ("o", "/c/d", None),
+            ("o", "/c/d/e/f", Some("/c/d/e")),
+            ("h", "/a/b", Some("h/a")),
+            ("h", "/x/y", Some("h/x")),
+            ("o", "/x/y", None),
+            ("h", "/c/d/e", Some("/c/d/e")),
+        ] {
+            assert_eq!(find(host, path).as_deref(), label, "{host}{path}");
+        }
+    }
+
+    #[test]
+    fn a_slash_takes_everything_else() {
+        let routes = routes(&[(None, "/"), (None, "/a")]);
+        assert_eq!(routes.find("o", "/zzz/y").unwrap().path, "/");
+        assert_eq!(routes.find("o", "/").unwrap().path, "/");
+        assert_eq!(routes.find("o", "/a/z").unwrap().path, "/a");
+    }
+}

@@ -1,0 +1,503 @@
+//! The first step: what may go on of a request, and what must not.
+//!
+//! Invariant: a [`Sanitized`] head has one reading (one host, one framing, a canonical path) and none of the headers
+//! by which an upstream is told who asks, in any spelling; those can only be set after this step.
+//!
+//! RFC 9112 sections 3.2, 6.1, 6.3; RFC 9113 section 8; RFC 9110 section 7.6.1.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Uri, Version,
+    header::{self, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TRANSFER_ENCODING},
+    request::Parts,
+    uri::{Authority, PathAndQuery},
+};
+
+use super::{
+    path::canonicalise,
+    refusal::{Refusal, bad_request},
+};
+use crate::{access::scheme::bearer, oauth::error::ErrorCode};
+
+/// The names of our own cookies begin like this; they never go on.
+const OWN_COOKIE: &str = "__Host-hubgate";
+
+/// A request head that may be judged.
+pub struct Sanitized {
+    /// Method, version and the headers that may go on, with `Authorization` as it came.
+    pub parts: Parts,
+    /// What is matched and forwarded: canonical path, query as it came.
+    pub target: PathAndQuery,
+    /// Host and port as the client named them, lower case.
+    pub authority: HeaderValue,
+    /// Metadata that a trusted proxy sent; empty for everybody else.
+    pub forwarded: Inherited,
+}
+
+/// What a trusted proxy says about the client.
+#[derive(Default)]
+pub struct Inherited {
+    /// `X-Forwarded-For`, in the order of arrival.
+    pub for_chain: Vec<HeaderValue>,
+    /// `X-Forwarded-Proto`
+    pub proto: Option<HeaderValue>,
+    /// `X-Forwarded-Host`
+    pub host: Option<HeaderValue>,
+    /// `Forwarded`
+    pub forwarded: Vec<HeaderValue>,
+    /// `X-Request-Id`
+    pub request_id: Option<HeaderValue>,
+    /// `traceparent`
+    pub traceparent: Option<HeaderValue>,
+}
+
+impl Sanitized {
+    /// The path that routes and rules are matched on.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.target.path()
+    }
+
+    /// The host without port, as routes name it.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        let text = self.authority.to_str().unwrap_or_default();
+        let end = match text.rfind(':') {
+            // A colon within brackets belongs to an IPv6 address.
+            Some(colon) if !text.get(colon..).unwrap_or_default().contains(']') => colon,
+            _ => text.len(),
+        };
+        text.get(..end).unwrap_or_default().trim_end_matches('.')
+    }
+}
+
+/// Reads the target of a request: the canonical path with the query as it came.
+///
+/// # Errors
+/// A refusal with 400, 405 for CONNECT.
+pub fn target(method: &Method, uri: &Uri) -> Result<PathAndQuery, Refusal> {
+    if method == Method::CONNECT {
+        return Err(Refusal::method_not_allowed("CONNECT is not offered", None));
+    }
+    let given = uri.path_and_query().ok_or_else(|| bad_request("the request has no path"))?;
+    // http::Uri reads "?x" as "/?x": what was sent is judged.
+    if !given.as_str().starts_with('/') {
+        return Err(bad_request("the path does not begin with /"));
+    }
+    if let Some(query) = given.query() {
+        if !query.bytes().all(|b| (0x21..0x7f).contains(&b)) {
+            return Err(bad_request("the query has a character that must be percent-encoded"));
+        }
+        // RFC 9700 section 4.3.2: a token in a query ends up in logs and histories.
+        if bearer::in_query(query) {
+            return Err(bad_request(
+                "a token in the query is not accepted; send it in the Authorization header",
+            ));
+        }
+    }
+    let canonical =
+        canonicalise(given.path().as_bytes()).map_err(|reason| bad_request(reason.to_string()))?;
+    if canonical.len() == given.path().len() && canonical == given.path() {
+        return Ok(given.clone());
+    }
+    let text = match given.query() {
+        Some(query) => format!("{canonical}?{query}"),
+        None => canonical.into_owned(),
+    };
+    PathAndQuery::try_from(text).map_err(|_| bad_request("the path cannot be forwarded"))
+}
+
+/// Takes a request head apart. `trusted` says whether the peer may speak for a client.
+///
+/// # Errors
+/// A refusal with 400, 405 or 417.
+pub fn sanitize(mut parts: Parts, target: PathAndQuery, trusted: bool) -> Result<Sanitized, Refusal> {
+    let authority = authority(&parts)?;
+    framing(&parts)?;
+    expectation(&mut parts.headers)?;
+    let mut inherited = Inherited::default();
+    strip(&mut parts.headers, trusted.then_some(&mut inherited))?;
+    cookies(&mut parts.headers, parts.version);
+    Ok(Sanitized { parts, target, authority, forwarded: inherited })
+}
+
+/// RFC 9112 section 3.2: exactly one Host, and a target's authority agrees with it.
+fn authority(parts: &Parts) -> Result<HeaderValue, Refusal> {
+    let mut hosts = parts.headers.get_all(HOST).iter();
+    let header = hosts.next();
+    if hosts.next().is_some() {
+        return Err(bad_request("the Host header is repeated"));
+    }
+    let named = parts.uri.authority();
+    if let Some(scheme) = parts.uri.scheme_str()
+        && !matches!(scheme, "https" | "http")
+    {
+        return Err(bad_request("the scheme is neither https nor http"));
+    }
+    let given = match (header, named) {
+        (None, None) => return Err(bad_request("the request names no host")),
+        (Some(header), Some(named)) if !header.as_bytes().eq_ignore_ascii_case(named.as_str().as_bytes()) => {
+            return Err(bad_request("the Host header differs from the host of the request's target"));
+        }
+        (None, Some(_)) if parts.version < Version::HTTP_2 => {
+            return Err(bad_request("the request has no Host header"));
+        }
+        (Some(header), _) => header.clone(),
+        (None, Some(named)) => {
+            HeaderValue::from_str(named.as_str()).map_err(|_| bad_request("the host is malformed"))?
+        }
+    };
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b':');
+    if !given.is_empty() && given.as_bytes().iter().copied().all(plain) && well_formed(given.as_bytes()) {
+        return Ok(given);
+    }
+    let text = given.to_str().map_err(|_| bad_request("the host is malformed"))?;
+    let parsed: Authority = text.parse().map_err(|_| bad_request("the host is malformed"))?;
+    if parsed.as_str().contains('@') || parsed.host().is_empty() {
+        return Err(bad_request("the host is malformed"));
+    }
+    HeaderValue::from_str(&text.to_ascii_lowercase()).map_err(|_| bad_request("the host is malformed"))
+}
+
+/// `name` or `name:port`, for the fast path.
+fn well_formed(host: &[u8]) -> bool {
+    let mut halves = host.splitn(2, |b| *b == b':');
+    let name = halves.next().unwrap_or_default();
+    let port = halves.next();
+    !name.is_empty() && port.is_none_or(|p| (1..=5).contains(&p.len()) && p.iter().all(u8::is_ascii_digit))
+}
+
+/// RFC 9112 section 6: one framing. hyper takes away a Content-Length that stands beside a Transfer-Encoding; that
+/// pair is refused where the bytes are still there (`server::connection`).
+fn framing(parts: &Parts) -> Result<(), Refusal> {
+    let mut codings = parts.headers.get_all(TRANSFER_ENCODING).iter();
+    if let Some(coding) = codings.next() {
+        let single = codings.next().is_none() && coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+        if !single || parts.version != Version::HTTP_11 {
+            return Err(bad_request("the Transfer-Encoding is not chunked alone").closing());
+        }
+        if parts.headers.contains_key(CONTENT_LENGTH) {
+            return Err(bad_request("the request has both Content-Length and Transfer-Encoding").closing());
+        }
+    }
+    let mut lengths = parts.headers.get_all(CONTENT_LENGTH).iter();
+    if let Some(length) = lengths.next() {
+        let digits = !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit);
+        if !digits || lengths.next().is_some() {
+            return Err(bad_request("the Content-Length is malformed or repeated").closing());
+        }
+    }
+    Ok(())
+}
+
+/// RFC 9110 section 10.1.1. The server has answered 100 by the time the body is read, so it does not go on.
+fn expectation(headers: &mut HeaderMap) -> Result<(), Refusal> {
+    match headers.remove(EXPECT) {
+        Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => Err(Refusal::new(
+            http::StatusCode::EXPECTATION_FAILED,
+            ErrorCode::ExpectationFailed,
+            "the Expect header asks for something other than 100-continue",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// What becomes of a header.
+#[derive(PartialEq, Eq)]
+enum Fate {
+    Pass,
+    Drop,
+    Refuse,
+}
+
+/// Removes what is for this hop only, what names an identity, and what `Connection` names.
+fn strip(headers: &mut HeaderMap, inherited: Option<&mut Inherited>) -> Result<(), Refusal> {
+    let mut named: Vec<HeaderName> = Vec::new();
+    for value in headers.get_all(CONNECTION) {
+        let text = value.to_str().map_err(|_| bad_request("the Connection header is malformed"))?;
+        for name in text.split(',').map(|name| name.trim_matches([' ', '\t'])) {
+            // What is judged or frames the message cannot be made to disappear.
+            if let Ok(name) = HeaderName::from_bytes(name.as_bytes())
+                && !matches!(name, AUTHORIZATION | HOST | CONTENT_LENGTH | header::CONTENT_TYPE | COOKIE)
+            {
+                named.push(name);
+            }
+        }
+    }
+    for name in headers.keys() {
+        match fate(name.as_str()) {
+            Fate::Pass => {}
+            Fate::Drop => named.push(name.clone()),
+            Fate::Refuse => {
+                return Err(bad_request("a header name imitates one that frames the message").closing());
+            }
+        }
+    }
+    if let Some(inherited) = inherited {
+        inherit(headers, inherited);
+    }
+    for name in named {
+        headers.remove(name);
+    }
+    Ok(())
+}
+
+fn fate(name: &str) -> Fate {
+    match name.as_bytes().first() {
+        Some(b'x' | b'f' | b'r' | b't' | b'c' | b'p' | b'k' | b'u') => {}
+        _ => return Fate::Pass,
+    }
+    if matches!(name, "content-length" | "content-type" | "cookie" | "cache-control" | "referer" | "range") {
+        return Fate::Pass;
+    }
+    let like = |other: &str| same_folded(name, other);
+    if matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authorization"
+            | "proxy-authenticate"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    ) {
+        return Fate::Drop;
+    }
+    if like("content-length") || like("transfer-encoding") {
+        return Fate::Refuse;
+    }
+    let prefixed = ["x-forwarded-", "x-envoy-", "x-auth-request-", "x-hubgate-"]
+        .iter()
+        .any(|prefix| name.get(..prefix.len()).is_some_and(|start| same_folded(start, prefix)));
+    let identity = prefixed
+        || ["x-forwarded", "forwarded", "forwarded-for", "x-request-id", "traceparent", "tracestate"]
+            .into_iter()
+            .chain(["x-real-ip", "x-client-ip", "x-original-url", "x-original-uri", "x-original-host"])
+            .chain([
+                "x-original-method",
+                "x-rewrite-url",
+                "x-http-method-override",
+                "x-remote-user",
+                "remote-user",
+            ])
+            .any(like);
+    if identity { Fate::Drop } else { Fate::Pass }
+}
+
+/// Whether two names are the same once `_` and `.` are read as `-`, as CGI-like servers do. Both are lower case.
+fn same_folded(name: &str, other: &str) -> bool {
+    let fold = |b: u8| if matches!(b, b'_' | b'.') { b'-' } else { b };
+    name.len() == other.len() && name.bytes().zip(other.bytes()).all(|(a, b)| fold(a) == b)
+}
+
+fn inherit(headers: &HeaderMap, inherited: &mut Inherited) {
+    let one = |name: &'static str| headers.get(name).cloned();
+    inherited.for_chain = headers.get_all("x-forwarded-for").iter().cloned().collect();
+    inherited.forwarded = headers.get_all("forwarded").iter().cloned().collect();
+    inherited.proto = one("x-forwarded-proto").filter(|v| matches!(v.as_bytes(), b"http" | b"https"));
+    inherited.host = one("x-forwarded-host");
+    inherited.request_id = one("x-request-id").filter(|id| {
+        let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        (1..=128).contains(&id.len()) && id.as_bytes().iter().all(plain)
+    });
+    inherited.traceparent = one("traceparent").filter(|v| is_traceparent(v.as_bytes()));
+}
+
+/// W3C Trace Context section 3.2: version 00, two identifiers that are not all zero, flags.
+fn is_traceparent(value: &[u8]) -> bool {
+    let hex = |part: &[u8]| part.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b));
+    let mut parts = value.split(|b| *b == b'-');
+    let (Some(version), Some(trace), Some(parent), Some(flags), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return false;
+    };
+    let set = |id: &[u8]| id.iter().any(|b| *b != b'0');
+    version == b"00"
+        && (trace.len(), parent.len(), flags.len()) == (32, 16, 2)
+        && [trace, parent, flags].into_iter().all(hex)
+        && set(trace)
+        && set(parent)
+}
+
+/// Joins the cookie crumbs of HTTP/2 (RFC 9113 section 8.2.3) and takes our own cookies out.
+fn cookies(headers: &mut HeaderMap, version: Version) {
+    let mut values = headers.get_all(COOKIE).iter();
+    let Some(first) = values.next() else { return };
+    let several = values.next().is_some();
+    let own = |value: &HeaderValue| {
+        value.as_bytes().windows(OWN_COOKIE.len()).any(|w| w.eq_ignore_ascii_case(OWN_COOKIE.as_bytes()))
+    };
+    if !(several && version >= Version::HTTP_2) && !headers.get_all(COOKIE).iter().any(own) {
+        let _ = first;
+        return;
+    }
+    let mut joined: Vec<u8> = Vec::new();
+    for pair in headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|b| *b == b';')) {
+        let pair = pair.trim_ascii();
+        let ours =
+            pair.get(..OWN_COOKIE.len()).is_some_and(|name| name.eq_ignore_ascii_case(OWN_COOKIE.as_bytes()));
+        if !pair.is_empty() && !ours {
+            if !joined.is_empty() {
+                joined.extend_from_slice(b"; ");
+            }
+            joined.extend_from_slice(pair);
+        }
+    }
+    headers.remove(COOKIE);
+    if let Ok(value) = HeaderValue::from_bytes(&joined)
+        && !value.is_empty()
+    {
+        headers.insert(COOKIE, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clean(version: Version, headers: &[(&str, &str)]) -> Result<Sanitized, Refusal> {
+        let mut request = http::Request::builder().version(version).uri("/a");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let target = target(&parts.method, &parts.uri)?;
+        sanitize(parts, target, false)
+    }
+
+    fn names(headers: &[(&str, &str)]) -> Vec<String> {
+        let mut all = vec![("host", "a.example")];
+        all.extend(headers);
+        let sanitized = clean(Version::HTTP_11, &all).unwrap_or_else(|r| panic!("{}", r.description));
+        let mut names: Vec<String> = sanitized.parts.headers.keys().map(ToString::to_string).collect();
+        names.retain(|name| name != "host");
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn identity_headers_are_taken_off_in_every_spelling() {
+        for name in [
+            "x-forwarded-user",
+            "X-Forwarded-User",
+            "x_forwarded_user",
+            "x.forwarded.user",
+            "x-forwarded_groups",
+            "X_Forwarded-For",
+            "forwarded",
+            "x-request-id",
+            "x_request_id",
+            "traceparent",
+            "tracestate",
+            "x-real-ip",
+            "x-original-url",
+            "x_rewrite_url",
+            "x-envoy-original-path",
+            "remote-user",
+            "remote_user",
+            "x-auth-request-email",
+            "x-forwarded",
+        ] {
+            assert!(names(&[(name, "evil")]).is_empty(), "{name}");
+        }
+        assert_eq!(
+            names(&[("x-forward", "1"), ("x-custom", "1"), ("remote", "1")]),
+            ["remote", "x-custom", "x-forward"]
+        );
+    }
+
+    #[test]
+    fn hop_by_hop_headers_and_what_connection_names_are_taken_off() {
+        let headers = [
+            ("connection", "close, X-Custom"),
+            ("connection", "authorization, host,content-length"),
+            ("x-custom", "1"),
+            ("keep-alive", "5"),
+            ("te", "trailers"),
+            ("upgrade", "foo"),
+            ("proxy-authorization", "x"),
+            ("authorization", "Bearer a"),
+            ("content-length", "3"),
+            ("accept", "*/*"),
+        ];
+        assert_eq!(names(&headers), ["accept", "authorization", "content-length"]);
+    }
+
+    #[test]
+    fn a_request_has_one_host() {
+        let host = |headers: &[(&str, &str)]| clean(Version::HTTP_11, headers).map(|s| s.host().to_owned());
+        for (value, expected) in [
+            ("a.example", "a.example"),
+            ("A.Example:443", "a.example"),
+            ("a.example.", "a.example"),
+            ("[::1]:8443", "[::1]"),
+            ("127.0.0.1:1", "127.0.0.1"),
+            ("localhost", "localhost"),
+        ] {
+            assert_eq!(host(&[("host", value)]).ok().as_deref(), Some(expected), "{value}");
+        }
+        for bad in ["", "a b", "u@a", "a:b", "a/b", "a:1:2", ":80", "a\u{e4}", "a:999999"] {
+            assert!(host(&[("host", bad)]).is_err(), "{bad:?}");
+        }
+        assert!(host(&[]).is_err() && host(&[("host", "a"), ("host", "a")]).is_err());
+    }
+
+    #[test]
+    fn a_request_has_one_framing() {
+        for (name, value) in [
+            ("transfer-encoding", "gzip, chunked"),
+            ("transfer-encoding", "chunked, chunked"),
+            ("transfer-encoding", "identity"),
+            ("transfer-encoding", "chunked,"),
+            ("content-length", "+5"),
+            ("content-length", "5, 5"),
+            ("content-length", ""),
+            ("content_length", "5"),
+            ("transfer_encoding", "chunked"),
+            ("expect", "tea"),
+        ] {
+            assert!(clean(Version::HTTP_11, &[("host", "a"), (name, value)]).is_err(), "{name}: {value}");
+        }
+        assert!(clean(Version::HTTP_11, &[("host", "a"), ("transfer-encoding", "Chunked")]).is_ok());
+        assert!(clean(Version::HTTP_11, &[("host", "a"), ("expect", "100-Continue")]).is_ok());
+        let two = [("host", "a"), ("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")];
+        assert!(clean(Version::HTTP_11, &two).is_err());
+    }
+
+    #[test]
+    fn cookies_are_joined_and_ours_stay_here() {
+        let cookie = |version, values: &[&str]| {
+            let mut headers = vec![("host", "a")];
+            headers.extend(values.iter().map(|v| ("cookie", *v)));
+            let sanitized = clean(version, &headers).ok().unwrap();
+            sanitized.parts.headers.get(COOKIE).map(|v| v.to_str().unwrap().to_owned())
+        };
+        assert_eq!(cookie(Version::HTTP_2, &["a=1", "b=2; c=3"]).as_deref(), Some("a=1; b=2; c=3"));
+        assert_eq!(
+            cookie(Version::HTTP_11, &["a=1; __Host-hubgate-session=x; b=2"]).as_deref(),
+            Some("a=1; b=2")
+        );
+        assert_eq!(cookie(Version::HTTP_11, &["__host-HUBGATE=x"]), None);
+        assert_eq!(cookie(Version::HTTP_11, &["a=1"]).as_deref(), Some("a=1"));
+    }
+
+    #[test]
+    fn targets_are_judged_as_sent() {
+        let get = |text: &str| target(&Method::GET, &text.parse::<Uri>().unwrap()).map(|t| t.to_string());
+        assert_eq!(get("/adm%69n?x=%61").ok().as_deref(), Some("/admin?x=%61"));
+        assert_eq!(get("/a").ok().as_deref(), Some("/a"));
+        for bad in ["/a?access_token=x", "/a/../b", "*"] {
+            assert!(get(bad).is_err(), "{bad}");
+        }
+        assert!(target(&Method::CONNECT, &"a:80".parse().unwrap()).is_err());
+    }
+
+    #[test]
+    fn traceparents_are_checked() {
+        assert!(is_traceparent(b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
+        assert!(!is_traceparent(b"00-00000000000000000000000000000000-00f067aa0ba902b7-01"));
+        assert!(!is_traceparent(b"01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
+        assert!(!is_traceparent(b"00-4BF92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\n"));
+    }
+}

@@ -1,0 +1,183 @@
+//! One worker's own things: its view of the snapshot with its upstream connections, its journal, its request ids.
+//!
+//! Invariant: used by one thread alone, so nothing in here is locked or counted atomically.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    gate::{Gate, OwnEndpoints, Snapshot},
+    route::Route,
+    upstream::{RoutePools, TargetPool},
+};
+use crate::{
+    base::FastMap,
+    observe::journal::{Journal, RouteNumber},
+};
+
+/// A snapshot as one worker uses it.
+pub struct View {
+    generation: u64,
+    /// The snapshot.
+    pub snapshot: Arc<Snapshot>,
+    pools: Vec<RoutePools>,
+}
+
+impl View {
+    /// A route by its number.
+    #[must_use]
+    pub fn route(&self, number: RouteNumber) -> Option<&Route> {
+        self.snapshot.routes.get(usize::try_from(number).ok()?)
+    }
+
+    /// The connections of a route.
+    #[must_use]
+    pub fn pools(&self, route: &Route) -> Option<&RoutePools> {
+        self.pools.get(route.index)
+    }
+
+    /// The number of the snapshot.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+}
+
+/// What a worker needs besides the gate.
+pub struct WorkerParts {
+    /// What all workers share.
+    pub gate: Arc<Gate>,
+    /// Our own endpoints.
+    pub own: Arc<dyn OwnEndpoints>,
+    /// Its book.
+    pub journal: Journal,
+    /// How long a request's body may be silent.
+    pub body_timeout: Duration,
+}
+
+/// One worker.
+pub struct Worker {
+    parts: WorkerParts,
+    view: RefCell<Rc<View>>,
+    ids: Cell<u64>,
+    seed: u64,
+}
+
+impl Worker {
+    /// A worker with the current snapshot and no connections.
+    #[must_use]
+    pub fn new(parts: WorkerParts) -> Self {
+        let seed = u64::from_ne_bytes(parts.gate.random.bytes());
+        let view = RefCell::new(Rc::new(view(&parts.gate, None)));
+        Self { parts, view, ids: Cell::new(u64::from_ne_bytes([0; 8])), seed }
+    }
+
+    /// What all workers share.
+    #[must_use]
+    pub fn gate(&self) -> &Arc<Gate> {
+        &self.parts.gate
+    }
+
+    /// Our own endpoints.
+    #[must_use]
+    pub fn own(&self) -> &Arc<dyn OwnEndpoints> {
+        &self.parts.own
+    }
+
+    /// Its book.
+    #[must_use]
+    pub const fn journal(&self) -> &Journal {
+        &self.parts.journal
+    }
+
+    /// How long a request's body may be silent.
+    #[must_use]
+    pub const fn body_timeout(&self) -> Duration {
+        self.parts.body_timeout
+    }
+
+    /// The current view. A new snapshot is taken up here, with the connections whose targets are still the same.
+    #[must_use]
+    pub fn view(&self) -> Rc<View> {
+        let current = self.view.borrow();
+        if current.generation == self.parts.gate.generation() {
+            return Rc::clone(&current);
+        }
+        drop(current);
+        // What was counted under the old numbers of routes is handed over under their names.
+        self.hand_over();
+        let before = Rc::clone(&self.view.borrow());
+        let next = Rc::new(view(&self.parts.gate, Some(&before)));
+        *self.view.borrow_mut() = Rc::clone(&next);
+        next
+    }
+
+    /// Hands lines and numbers over.
+    pub fn hand_over(&self) {
+        let view = Rc::clone(&self.view.borrow());
+        self.parts.journal.hand_over(|route| view.label(route).to_owned());
+    }
+
+    /// To be called now and then: hands over, closes what has been idle for too long.
+    pub fn tick(&self, now: Instant) {
+        self.hand_over();
+        for pool in self.view.borrow().pools.iter().flat_map(RoutePools::iter) {
+            pool.tidy(now);
+        }
+    }
+
+    /// A new request id: 32 hexadecimal digits, not all zero. Unique, not secret: SplitMix64 over a counter, from a
+    /// random start of its own for each worker.
+    pub fn next_id(&self) -> [u8; 32] {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let count = self.ids.get();
+        self.ids.set(count.wrapping_add(1));
+        let mix = |input: u64| {
+            let mut z = input.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            z ^ (z >> 31)
+        };
+        let halves = [self.seed | 1, mix(self.seed.wrapping_add(count).wrapping_add(1))];
+        let mut digits = [b'0'; 32];
+        for (slot, at) in digits.iter_mut().zip(0_u32..) {
+            let half = if at < 16 { halves[0] } else { halves[1] };
+            let nibble = usize::try_from(half >> (60 - 4 * (at % 16)) & 15).unwrap_or(0);
+            *slot = HEX[nibble];
+        }
+        digits
+    }
+}
+
+fn view(gate: &Gate, before: Option<&View>) -> View {
+    // The number is read first: a snapshot that is replaced in between is taken up at the next request.
+    let generation = gate.generation();
+    let snapshot = gate.snapshot();
+    let mut known: FastMap<(Arc<str>, usize), Rc<TargetPool>> = FastMap::default();
+    if let Some(before) = before {
+        for (route, pools) in before.snapshot.routes.iter().zip(&before.pools) {
+            for (at, pool) in pools.iter().enumerate() {
+                known.insert((Arc::clone(&route.pool_key), at), Rc::clone(pool));
+            }
+        }
+    }
+    let pools = snapshot.routes.iter().map(|route| {
+        let targets = route.targets.iter().enumerate().filter_map(|(at, target)| {
+            let pool = known.get(&(Arc::clone(&route.pool_key), at)).cloned();
+            pool.or_else(|| {
+                TargetPool::new(target.clone(), route.tls.as_ref(), route.connect_timeout, route.max_idle)
+                    .inspect_err(
+                        |error| tracing::error!(upstream = %target.uri, %error, "the target cannot be used"),
+                    )
+                    .ok()
+                    .map(Rc::new)
+            })
+        });
+        RoutePools::new(targets.collect())
+    });
+    View { generation, pools: pools.collect(), snapshot }
+}

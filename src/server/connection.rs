@@ -1,0 +1,186 @@
+//! One client connection, from its TLS handshake to its end.
+//!
+//! Invariants: a connection whose next request could begin in two places is closed (RFC 9112 section 6.3); a panic in
+//! the handler ends its connection and nothing else.
+
+use std::{future::Future, net::SocketAddr, pin::pin, rc::Rc, sync::Arc, task::Poll, time::Duration};
+
+use http::{
+    Request, Response,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+};
+use http_body::Body;
+use hyper::{
+    body::{Bytes, Incoming},
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::TlsAcceptor;
+
+use super::io::{Order, Watch, Watched};
+
+/// What answers requests. One for each worker.
+pub trait Handler: 'static {
+    /// What the handler knows of a connection.
+    type Peer: 'static;
+    /// The body of answers.
+    type Body: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static;
+
+    /// A connection begins.
+    fn connected(&self, address: SocketAddr) -> Rc<Self::Peer>;
+
+    /// Answers a request.
+    fn handle(
+        self: Rc<Self>,
+        peer: Rc<Self::Peer>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Self::Body>> + 'static;
+}
+
+/// Limits of a connection's protocol.
+#[derive(Debug, Clone)]
+pub struct ProtocolLimits {
+    /// For the TLS handshake.
+    pub handshake: Duration,
+    /// Bytes of a request's head.
+    pub max_header_size: usize,
+    /// Number of header fields.
+    pub max_headers: usize,
+    /// Concurrent HTTP/2 streams.
+    pub max_streams: u32,
+}
+
+/// Runs tasks of HTTP/2 streams on the worker's own thread.
+#[derive(Debug, Clone, Copy)]
+struct LocalExecutor;
+
+impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for LocalExecutor {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(future);
+    }
+}
+
+/// Serves one connection to its end.
+pub async fn serve<H: Handler>(
+    handler: Rc<H>,
+    (tcp, address): (TcpStream, SocketAddr),
+    tls: Arc<ServerConfig>,
+    limits: Rc<ProtocolLimits>,
+    watch: Rc<Watch>,
+) {
+    let _ = tcp.set_nodelay(true);
+    let Ok(Ok(stream)) = timeout(limits.handshake, TlsAcceptor::from(tls).accept(tcp)).await else {
+        return;
+    };
+    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    if http2 {
+        watch.forget_heads();
+    }
+    let peer = handler.connected(address);
+    let io = TokioIo::new(Watched::new(stream, Rc::clone(&watch)));
+    let service = {
+        let watch = Rc::clone(&watch);
+        service_fn(move |mut request: Request<Incoming>| {
+            let (handler, peer) = (Rc::clone(&handler), Rc::clone(&peer));
+            watch.restore_framing(&mut request);
+            // From here on the request counts as being answered, until its answer's body is dropped.
+            watch.begin();
+            let ending = Ending(Rc::clone(&watch));
+            async move {
+                let response = handler.handle(peer, request).await;
+                Ok::<_, std::convert::Infallible>(response.map(|body| Counted { body, _ending: ending }))
+            }
+        })
+    };
+    if http2 {
+        let mut builder = http2::Builder::new(LocalExecutor);
+        builder
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(limits.max_streams)
+            .max_header_list_size(u32::try_from(limits.max_header_size.min(16 * 1024)).unwrap_or(16 * 1024))
+            .max_send_buf_size(64 * 1024)
+            .initial_stream_window_size(256 * 1024)
+            .initial_connection_window_size(1024 * 1024)
+            .keep_alive_interval(Duration::from_secs(20))
+            .keep_alive_timeout(Duration::from_secs(20));
+        drive(builder.serve_connection(io, service), &watch, |c| c.graceful_shutdown()).await;
+    } else {
+        let mut builder = http1::Builder::new();
+        builder
+            .max_buf_size(limits.max_header_size.max(8192))
+            .max_headers(limits.max_headers)
+            .half_close(false);
+        drive(builder.serve_connection(io, service), &watch, |c| c.graceful_shutdown()).await;
+    }
+}
+
+/// Polls a connection and obeys the orders of the tick.
+async fn drive<C: Future>(connection: C, watch: &Watch, drain: impl Fn(std::pin::Pin<&mut C>)) {
+    let mut connection = pin!(connection);
+    let mut draining = false;
+    std::future::poll_fn(|cx| {
+        match watch.order(cx) {
+            Order::None => {}
+            Order::Close => return Poll::Ready(()),
+            Order::Drain => {
+                if !draining {
+                    draining = true;
+                    drain(connection.as_mut());
+                }
+            }
+        }
+        connection.as_mut().poll(cx).map(|_| ())
+    })
+    .await;
+}
+
+impl Watch {
+    /// hyper takes a Content-Length away when there is a Transfer-Encoding, and the handler could not refuse the pair.
+    /// Whether there was one is seen in the raw head; when that was not seen whole, it counts as if there had been.
+    fn restore_framing(&self, request: &mut Request<Incoming>) {
+        if request.headers().contains_key(TRANSFER_ENCODING)
+            && request.version() == http::Version::HTTP_11
+            && self.head_names("content-length") != Some(false)
+        {
+            request.headers_mut().insert(CONTENT_LENGTH, http::HeaderValue::from_static("0"));
+        }
+    }
+}
+
+/// Notes the end of a request when its answer is dropped.
+struct Ending(Rc<Watch>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// An answer's body that notes the end of its request.
+struct Counted<B> {
+    body: B,
+    _ending: Ending,
+}
+
+impl<B: Body + Unpin> Body for Counted<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<B::Data>, B::Error>>> {
+        std::pin::Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,297 @@
+//! A client's bytes, watched: when something came, when writing stalled, and what the head of the request was.
+//!
+//! Invariant: watching costs no system call and no timer; the worker's tick looks at what was noted.
+
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+use tokio_rustls::server::TlsStream;
+
+/// How long a client may take for each thing.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadlines {
+    /// For the head of a request.
+    pub header: Duration,
+    /// To read what was sent to it.
+    pub write: Duration,
+    /// Without a request.
+    pub idle: Duration,
+}
+
+/// What a connection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Nothing.
+    Idle,
+    /// The head of a request is arriving.
+    Head,
+    /// Requests are being answered.
+    Busy,
+}
+
+/// What the tick wants of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Go on.
+    None,
+    /// Finish what is being answered, then close.
+    Drain,
+    /// Close now.
+    Close,
+}
+
+/// What is noted of one connection.
+pub struct Watch {
+    phase: Cell<Phase>,
+    since: Cell<Instant>,
+    /// Requests being answered: one over HTTP/1.1, many over HTTP/2.
+    requests: Cell<usize>,
+    served: Cell<bool>,
+    stalled: Cell<Option<Instant>>,
+    order: Cell<Order>,
+    waker: RefCell<Option<Waker>>,
+    /// The raw head of the next HTTP/1.1 request, as far as it has come.
+    head: RefCell<Vec<u8>>,
+    keep_head: Cell<bool>,
+}
+
+/// More of a head is not kept: hyper refuses it anyway.
+const MAX_KEPT_HEAD: usize = 64 * 1024;
+
+impl Watch {
+    /// Of a connection that was just accepted. `keep_head`: whether heads are kept, for HTTP/1.1.
+    #[must_use]
+    pub fn new(keep_head: bool) -> Self {
+        Self {
+            phase: Cell::new(Phase::Idle),
+            since: Cell::new(Instant::now()),
+            requests: Cell::new(0),
+            served: Cell::new(false),
+            stalled: Cell::new(None),
+            order: Cell::new(Order::None),
+            waker: RefCell::new(None),
+            head: RefCell::new(Vec::new()),
+            keep_head: Cell::new(keep_head),
+        }
+    }
+
+    /// The connection turned out to speak HTTP/2.
+    pub fn forget_heads(&self) {
+        self.keep_head.set(false);
+        self.head.replace(Vec::new());
+    }
+
+    fn arrived(&self, bytes: &[u8]) {
+        if self.phase.get() == Phase::Busy {
+            return;
+        }
+        if self.phase.get() == Phase::Idle {
+            self.phase.set(Phase::Head);
+            self.since.set(Instant::now());
+        }
+        if self.keep_head.get() {
+            let mut head = self.head.borrow_mut();
+            let room = MAX_KEPT_HEAD.saturating_sub(head.len());
+            head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        }
+    }
+
+    /// A request begins to be answered.
+    pub fn begin(&self) {
+        self.phase.set(Phase::Busy);
+        self.requests.set(self.requests.get() + 1);
+        self.served.set(true);
+    }
+
+    /// A request has been answered.
+    pub fn end(&self) {
+        let left = self.requests.get().saturating_sub(1);
+        self.requests.set(left);
+        if left == 0 {
+            self.phase.set(Phase::Idle);
+            self.since.set(Instant::now());
+            let mut head = self.head.borrow_mut();
+            head.clear();
+            head.shrink_to(2048);
+        }
+    }
+
+    /// Whether the raw head of the request that is beginning names a header. `None` when the head was not seen whole,
+    /// which pipelining can bring about.
+    #[must_use]
+    pub fn head_names(&self, name: &str) -> Option<bool> {
+        let head = self.head.borrow();
+        let end = head.windows(4).position(|w| w == b"\r\n\r\n")?;
+        let lines = head.get(..end)?.split(|b| *b == b'\n').skip(1);
+        let wanted = name.as_bytes();
+        Some(lines.into_iter().any(|line| {
+            line.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted))
+                && matches!(line.get(wanted.len()), Some(b':' | b' ' | b'\t'))
+        }))
+    }
+
+    /// What the connection's task has to do; it is woken when that changes.
+    pub fn order(&self, cx: &Context<'_>) -> Order {
+        let mut waker = self.waker.borrow_mut();
+        if waker.as_ref().is_none_or(|known| !known.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+        self.order.get()
+    }
+
+    /// Gives an order. A stronger one stays.
+    pub fn command(&self, order: Order) {
+        if order == Order::None || self.order.get() == Order::Close || self.order.get() == order {
+            return;
+        }
+        self.order.set(order);
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+
+    /// Holds the connection against its deadlines.
+    pub fn inspect(&self, now: Instant, deadlines: &Deadlines) {
+        let waited = now.saturating_duration_since(self.since.get());
+        if self.stalled.get().is_some_and(|since| now.saturating_duration_since(since) >= deadlines.write) {
+            self.command(Order::Close);
+            return;
+        }
+        match self.phase.get() {
+            // A connection that has never sent a request is given as long as a head.
+            Phase::Idle if !self.served.get() && waited >= deadlines.header => self.command(Order::Close),
+            Phase::Idle if waited >= deadlines.idle => self.command(Order::Drain),
+            Phase::Head if waited >= deadlines.header => self.command(Order::Close),
+            _ => {}
+        }
+    }
+}
+
+/// A TLS connection whose bytes are watched.
+pub struct Watched {
+    inner: TlsStream<TcpStream>,
+    watch: Rc<Watch>,
+}
+
+impl Watched {
+    /// Watches a connection.
+    #[must_use]
+    pub const fn new(stream: TlsStream<TcpStream>, watch: Rc<Watch>) -> Self {
+        Self { inner: stream, watch }
+    }
+
+    fn noted<T>(&self, written: Poll<T>) -> Poll<T> {
+        match &written {
+            Poll::Ready(_) => self.watch.stalled.set(None),
+            Poll::Pending if self.watch.stalled.get().is_none() => {
+                self.watch.stalled.set(Some(Instant::now()));
+            }
+            Poll::Pending => {}
+        }
+        written
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.inner).poll_read(cx, buf);
+        if let Some(arrived) = buf.filled().get(before..).filter(|bytes| !bytes.is_empty()) {
+            self.watch.arrived(arrived);
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.noted(written)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.inner).poll_flush(cx);
+        self.noted(flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let closed = Pin::new(&mut self.inner).poll_shutdown(cx);
+        self.noted(closed)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.noted(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEADLINES: Deadlines = Deadlines {
+        header: Duration::from_secs(1),
+        write: Duration::from_secs(5),
+        idle: Duration::from_secs(10),
+    };
+
+    fn after(watch: &Watch, seconds: u64) -> Order {
+        watch.inspect(Instant::now() + Duration::from_secs(seconds), &DEADLINES);
+        watch.order.get()
+    }
+
+    #[test]
+    fn silence_is_limited_before_during_and_between_requests() {
+        let fresh = Watch::new(true);
+        assert_eq!((after(&fresh, 0), after(&fresh, 2)), (Order::None, Order::Close));
+        let reading = Watch::new(true);
+        reading.arrived(b"GET / HT");
+        assert_eq!(after(&reading, 2), Order::Close);
+        let busy = Watch::new(true);
+        busy.begin();
+        assert_eq!(after(&busy, 1000), Order::None);
+        busy.end();
+        assert_eq!((after(&busy, 2), after(&busy, 11)), (Order::None, Order::Drain));
+        let stalled = Watch::new(true);
+        stalled.begin();
+        stalled.stalled.set(Some(Instant::now()));
+        assert_eq!((after(&stalled, 4), after(&stalled, 6)), (Order::None, Order::Close));
+    }
+
+    #[test]
+    fn a_head_is_looked_at_as_it_was_sent() {
+        let watch = Watch::new(true);
+        assert_eq!(watch.head_names("content-length"), None);
+        watch.arrived(b"POST / HTTP/1.1\r\nHost: a\r\nCONTENT-LENGTH: 1\r\nX: y\r\n");
+        assert_eq!(watch.head_names("content-length"), None);
+        watch.arrived(b"\r\nContent-Type: in the body");
+        assert_eq!(watch.head_names("content-length"), Some(true));
+        assert_eq!(watch.head_names("content-type"), Some(false));
+        assert_eq!(watch.head_names("content"), Some(false));
+        watch.begin();
+        watch.end();
+        assert_eq!(watch.head_names("content-length"), None);
+    }
+}

@@ -1,0 +1,10 @@
+//! From sockets to a handler: listeners, TLS, connections with deadlines, draining.
+//!
+//! Invariant: every wait on a client has a limit; nothing in here knows what the handler does.
+
+pub mod admission;
+pub mod connection;
+pub mod io;
+pub mod listener;
+pub mod tls;
+pub mod worker;

@@ -1,0 +1,283 @@
+//! The gateway's certificate: made on first start, or files that are read again when they change.
+//!
+//! Invariant: a certificate that cannot be used never replaces one that can; the key file is the owner's alone.
+//!
+//! TLS 1.2 and 1.3 (RFC 8446, RFC 5246) with ALPN (RFC 7301); early data is off (RFC 8470).
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use arc_swap::ArcSwap;
+use rustls::{
+    ServerConfig,
+    crypto::{CryptoProvider, aws_lc_rs},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+};
+
+/// Where certificate and key are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// PEM, leaf first.
+    pub certificate: PathBuf,
+    /// PEM: PKCS #8, PKCS #1 or SEC 1.
+    pub private_key: PathBuf,
+}
+
+/// Why a certificate cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// A file cannot be read.
+    #[error("cannot read {path}: {error}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {path}: {error}")]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file holds nothing usable.
+    #[error("{path}: {why}")]
+    Content {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+}
+
+/// The cryptography that all TLS here uses.
+#[must_use]
+pub fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+/// Reads a certificate and its key, and checks that they belong together.
+///
+/// # Errors
+/// [`CertificateError`] naming the file.
+pub fn load(files: &CertificateFiles) -> Result<CertifiedKey, CertificateError> {
+    let read =
+        |path: &Path| fs::read(path).map_err(|error| CertificateError::Read { path: path.to_owned(), error });
+    let content = |path: &Path, why: String| CertificateError::Content { path: path.to_owned(), why };
+    let pem = read(&files.certificate)?;
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| content(&files.certificate, format!("not a PEM certificate: {error}")))?;
+    if chain.is_empty() {
+        return Err(content(&files.certificate, "there is no certificate in it".to_owned()));
+    }
+    let key = PrivateKeyDer::from_pem_slice(&zeroize::Zeroizing::new(read(&files.private_key)?))
+        .map_err(|error| content(&files.private_key, format!("not a PEM private key: {error}")))?;
+    CertifiedKey::from_der(chain, key, &provider()).map_err(|error| {
+        content(&files.private_key, format!("the key does not fit the certificate: {error}"))
+    })
+}
+
+/// Makes a self-signed certificate for development, unless there is one. Valid for `host`, `localhost` and the
+/// loopback addresses.
+///
+/// # Errors
+/// [`CertificateError::Write`] when the folder cannot be written.
+pub fn self_signed(files: &CertificateFiles, host: &str) -> Result<(), CertificateError> {
+    let there = files.certificate.exists() && files.private_key.exists();
+    if there {
+        return Ok(());
+    }
+    let names: Vec<String> = [host, "localhost", "127.0.0.1", "::1"]
+        .into_iter()
+        .map(|name| name.trim_matches(['[', ']']).to_owned())
+        .collect();
+    let content = |error: rcgen::Error| CertificateError::Content {
+        path: files.certificate.clone(),
+        why: format!("a certificate cannot be made: {error}"),
+    };
+    let key = rcgen::KeyPair::generate().map_err(content)?;
+    let mut parameters = rcgen::CertificateParams::new(dedup(names)).map_err(content)?;
+    parameters.distinguished_name.push(rcgen::DnType::CommonName, "hubgate development certificate");
+    parameters.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+    let certificate = parameters.self_signed(&key).map_err(content)?;
+    crate::base::file::write_private(&files.private_key, key.serialize_pem().as_bytes())
+        .map_err(|error| CertificateError::Write { path: files.private_key.clone(), error })?;
+    crate::base::file::write_private(&files.certificate, certificate.pem().as_bytes())
+        .map_err(|error| CertificateError::Write { path: files.certificate.clone(), error })
+}
+
+fn dedup(mut names: Vec<String>) -> Vec<String> {
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// The certificate in use.
+#[derive(Debug)]
+pub struct Certificate {
+    files: CertificateFiles,
+    current: ArcSwap<CertifiedKey>,
+    /// Of the files at the last look: a broken file is reported once, not at every look.
+    seen: Mutex<Option<[SystemTime; 2]>>,
+}
+
+impl Certificate {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// [`CertificateError`]
+    pub fn open(files: CertificateFiles) -> Result<Arc<Self>, CertificateError> {
+        let seen = modified(&files);
+        let current = ArcSwap::from_pointee(load(&files)?);
+        Ok(Arc::new(Self { files, current, seen: Mutex::new(seen) }))
+    }
+
+    /// Reads the files again when they have changed. Returns whether a new certificate is in use.
+    ///
+    /// # Errors
+    /// [`CertificateError`] when the changed files cannot be used; the certificate before stays in use.
+    pub fn refresh(&self) -> Result<bool, CertificateError> {
+        let now = modified(&self.files);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if *seen == now {
+            return Ok(false);
+        }
+        *seen = now;
+        self.current.store(Arc::new(load(&self.files)?));
+        Ok(true)
+    }
+
+    /// The files.
+    #[must_use]
+    pub const fn files(&self) -> &CertificateFiles {
+        &self.files
+    }
+}
+
+fn modified(files: &CertificateFiles) -> Option<[SystemTime; 2]> {
+    let of = |path: &Path| fs::metadata(path).and_then(|data| data.modified()).ok();
+    Some([of(&files.certificate)?, of(&files.private_key)?])
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current.load_full())
+    }
+}
+
+/// The TLS settings of the listeners.
+///
+/// # Errors
+/// When rustls refuses the protocol versions or the ticket key cannot be made.
+pub fn server_config(certificate: Arc<Certificate>) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_no_client_auth()
+        .with_cert_resolver(certificate);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.ticketer = aws_lc_rs::Ticketer::new()?;
+    config.send_tls13_tickets = 1;
+    config.max_early_data_size = 0;
+    Ok(Arc::new(config))
+}
+
+/// How upstreams' certificates are checked: by this CA file, or by the system's authorities.
+///
+/// # Errors
+/// [`CertificateError`] when the file holds no certificate.
+pub fn client_config(ca: Option<&Path>) -> Result<Arc<rustls::ClientConfig>, CertificateError> {
+    let path = ca.unwrap_or(Path::new("the system's certificates")).to_owned();
+    let content = |why: String| CertificateError::Content { path: path.clone(), why };
+    let mut roots = rustls::RootCertStore::empty();
+    match ca {
+        Some(file) => {
+            let pem =
+                fs::read(file).map_err(|error| CertificateError::Read { path: file.to_owned(), error })?;
+            for certificate in CertificateDer::pem_slice_iter(&pem) {
+                let certificate = certificate.map_err(|error| content(error.to_string()))?;
+                roots.add(certificate).map_err(|error| content(error.to_string()))?;
+            }
+        }
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    if roots.is_empty() {
+        return Err(content("there is no certificate authority in it".to_owned()));
+    }
+    let mut config = rustls::ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(|error| content(error.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(folder: &Path) -> CertificateFiles {
+        CertificateFiles { certificate: folder.join("c.pem"), private_key: folder.join("k.pem") }
+    }
+
+    #[test]
+    fn a_development_certificate_is_made_once_for_its_owner() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let files = files(folder.path());
+        self_signed(&files, "gate.example").unwrap();
+        let first = fs::read(&files.certificate).unwrap();
+        self_signed(&files, "gate.example").unwrap();
+        assert_eq!(fs::read(&files.certificate).unwrap(), first);
+        assert_eq!(fs::metadata(&files.private_key).unwrap().permissions().mode() & 0o777, 0o600);
+        load(&files).unwrap();
+    }
+
+    #[test]
+    fn a_broken_certificate_does_not_replace_a_good_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = files(folder.path());
+        self_signed(&files, "a").unwrap();
+        let certificate = Certificate::open(files.clone()).unwrap();
+        let before = certificate.current.load_full();
+        assert!(!certificate.refresh().unwrap());
+        let touch = |seconds| {
+            let file = fs::File::options().append(true).open(&files.certificate).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds)).unwrap();
+        };
+        fs::write(&files.certificate, "garbage").unwrap();
+        touch(1);
+        assert!(certificate.refresh().is_err());
+        assert!(Arc::ptr_eq(&before, &certificate.current.load_full()));
+        assert!(!certificate.refresh().unwrap(), "the same broken file was reported twice");
+        fs::remove_file(&files.certificate).unwrap();
+        fs::remove_file(&files.private_key).unwrap();
+        self_signed(&files, "b").unwrap();
+        touch(2);
+        assert!(certificate.refresh().unwrap());
+        assert!(!Arc::ptr_eq(&before, &certificate.current.load_full()));
+    }
+
+    #[test]
+    fn a_key_of_another_certificate_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let one = files(folder.path());
+        let other =
+            CertificateFiles { certificate: folder.path().join("c2"), private_key: folder.path().join("k2") };
+        self_signed(&one, "a").unwrap();
+        self_signed(&other, "a").unwrap();
+        let mixed = CertificateFiles { certificate: one.certificate, private_key: other.private_key };
+        assert!(matches!(load(&mixed), Err(CertificateError::Content { .. })));
+    }
+}

@@ -1,0 +1,188 @@
+//! One worker: a thread with its own runtime, its own listening sockets and its own connections.
+//!
+//! Invariant: a connection lives and dies on the worker that accepted it; when the worker is told to stop, it accepts
+//! nothing more, finishes what it has begun, and is gone at the deadline at the latest.
+
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rustls::ServerConfig;
+use tokio::{net::TcpListener, sync::watch, time::MissedTickBehavior};
+
+use super::{
+    admission::{Admission, Ticket},
+    connection::{self, Handler, ProtocolLimits},
+    io::{Deadlines, Order, Watch},
+};
+use crate::base::FastMap;
+
+/// How often connections are held against their deadlines, and lines and numbers are handed over.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What the workers are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Serve.
+    Serve,
+    /// Accept nothing more, finish, be gone by then.
+    Drain(Instant),
+}
+
+/// What a worker needs besides its handler.
+pub struct Setup {
+    /// Its sockets.
+    pub listeners: Vec<std::net::TcpListener>,
+    /// TLS.
+    pub tls: Arc<ServerConfig>,
+    /// Limits of the protocols.
+    pub limits: ProtocolLimits,
+    /// Limits of waiting.
+    pub deadlines: Deadlines,
+    /// How many connections.
+    pub admission: Arc<Admission>,
+    /// What it is told.
+    pub stage: watch::Receiver<Stage>,
+}
+
+type Connections = Rc<RefCell<FastMap<u64, Rc<Watch>>>>;
+
+/// Serves until told to stop. `tick` is called about ten times a second, and once at the end.
+///
+/// # Errors
+/// When a socket cannot be registered with the runtime.
+pub async fn run<H: Handler>(handler: Rc<H>, setup: Setup, tick: impl Fn(Instant)) -> io::Result<()> {
+    let Setup { listeners, tls, limits, deadlines, admission, mut stage } = setup;
+    let connections: Connections = Rc::default();
+    let accept = Rc::new(Accept {
+        handler,
+        tls,
+        limits: Rc::new(limits),
+        admission,
+        connections: Rc::clone(&connections),
+        next: Cell::new(0),
+    });
+    let mut accepting = Vec::new();
+    for listener in listeners {
+        let listener = TcpListener::from_std(listener)?;
+        accepting.push(tokio::task::spawn_local(Rc::clone(&accept).run(listener)));
+    }
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let deadline = loop {
+        tokio::select! {
+            _ = interval.tick() => {
+                let now = Instant::now();
+                inspect(&connections, now, &deadlines);
+                tick(now);
+            }
+            changed = stage.changed() => {
+                if changed.is_err() {
+                    break Instant::now();
+                }
+                if let Stage::Drain(deadline) = *stage.borrow_and_update() {
+                    break deadline;
+                }
+            }
+        }
+    };
+    for task in accepting {
+        task.abort();
+    }
+    command(&connections, Order::Drain);
+    while !connections.borrow().is_empty() && Instant::now() < deadline {
+        interval.tick().await;
+        let now = Instant::now();
+        inspect(&connections, now, &deadlines);
+        // A request that arrived just before the order is followed by it again.
+        command(&connections, Order::Drain);
+        tick(now);
+    }
+    command(&connections, Order::Close);
+    // The closing itself is done by the connections' tasks.
+    for _ in 0..10 {
+        if connections.borrow().is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    tick(Instant::now());
+    Ok(())
+}
+
+fn inspect(connections: &Connections, now: Instant, deadlines: &Deadlines) {
+    for watch in connections.borrow().values() {
+        watch.inspect(now, deadlines);
+    }
+}
+
+fn command(connections: &Connections, order: Order) {
+    for watch in connections.borrow().values() {
+        watch.command(order);
+    }
+}
+
+struct Accept<H> {
+    handler: Rc<H>,
+    tls: Arc<ServerConfig>,
+    limits: Rc<ProtocolLimits>,
+    admission: Arc<Admission>,
+    connections: Connections,
+    next: Cell<u64>,
+}
+
+impl<H: Handler> Accept<H> {
+    async fn run(self: Rc<Self>, listener: TcpListener) {
+        let mut complained: Option<Instant> = None;
+        loop {
+            match listener.accept().await {
+                Ok((tcp, address)) => {
+                    if let Some(ticket) = self.admission.admit(address.ip().to_canonical()) {
+                        self.serve((tcp, address), ticket);
+                    }
+                }
+                // The client is gone already; the next one may not be.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    // Out of file descriptors or memory: others must get time to give some back.
+                    if complained.is_none_or(|at| at.elapsed() >= Duration::from_secs(1)) {
+                        tracing::error!(%error, "connections cannot be accepted");
+                        complained = Some(Instant::now());
+                    }
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+    }
+
+    fn serve(self: &Rc<Self>, tcp: (tokio::net::TcpStream, std::net::SocketAddr), ticket: Ticket) {
+        let number = self.next.get();
+        self.next.set(number + 1);
+        let watch = Rc::new(Watch::new(true));
+        self.connections.borrow_mut().insert(number, Rc::clone(&watch));
+        let leaving = Leaving { connections: Rc::clone(&self.connections), number, _ticket: ticket };
+        let (handler, tls) = (Rc::clone(&self.handler), Arc::clone(&self.tls));
+        let limits = Rc::clone(&self.limits);
+        tokio::task::spawn_local(async move {
+            let _leaving = leaving;
+            connection::serve(handler, tcp, tls, limits, watch).await;
+        });
+    }
+}
+
+/// Takes a connection off the list however its task ends.
+struct Leaving {
+    connections: Connections,
+    number: u64,
+    _ticket: Ticket,
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.connections.borrow_mut().remove(&self.number);
+    }
+}

@@ -1,0 +1,88 @@
+//! The store in one SQLite file, for a gateway that runs alone.
+//!
+//! Readers have a few connections of their own and are never held up by a write (WAL); every write is one transaction
+//! that is on the disk (`synchronous = FULL`) before it is acknowledged.
+//!
+//! Invariant: several processes (the gateway, a command) may have the file open at once, but only one changes its schema.
+
+mod changes;
+mod errors;
+mod keys;
+mod record;
+mod revocations;
+mod schema;
+mod services;
+mod setup;
+mod writer;
+
+use std::{path::Path, time::Duration};
+
+use sqlx::{
+    ConnectOptions as _, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::Result;
+use writer::Writer;
+
+/// How long a statement waits for another process to release its lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a read waits for a connection.
+const READER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Reads are short and rare (the data plane has its own copy); more connections would only cost memory.
+const READERS: u32 = 4;
+
+/// The size down to which SQLite cuts its log after having emptied it, so that one burst does not occupy the disk for ever.
+const LOG_LIMIT: &str = "16777216";
+
+/// The store in one SQLite file.
+pub struct SqliteStore {
+    readers: SqlitePool,
+    writer: Writer,
+}
+
+impl SqliteStore {
+    /// Opens the database at `path`, after having made it, its folder and its schema where they are missing.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`](super::StoreError::Unavailable) when the folder or file cannot be written to or
+    /// another process keeps it locked; [`StoreError::Damaged`](super::StoreError::Damaged) when the file is corrupt,
+    /// no database, another program's or a newer hubgate's. The message names the path.
+    pub async fn open(path: &Path) -> Result<Self> {
+        let ready = setup::prepare(path).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(READER_TIMEOUT)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+            .connect_lazy_with(options(&ready.path).pragma("query_only", "ON"));
+        Ok(Self { readers, writer: Writer::new(ready.connection, options(&ready.path)) })
+    }
+
+    /// Lets what runs end, then closes the file. Every later use is refused.
+    pub async fn close(&self) -> Result<()> {
+        self.readers.close().await;
+        self.writer.close().await
+    }
+}
+
+/// How every connection is made. The file must exist: [`setup`] alone makes it.
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("journal_size_limit", LOG_LIMIT)
+        // A file that somebody has tampered with must not run functions or crash the reader.
+        .pragma("trusted_schema", "OFF")
+        .pragma("cell_size_check", "ON")
+        .thread_name(|n| format!("hubgate-sqlite-{n}"))
+        .disable_statement_logging()
+}
+
+#[cfg(test)]
+mod tests;

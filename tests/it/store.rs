@@ -1,0 +1,8 @@
+//! The stores: one suite for all of them, and what only a file can suffer.
+
+mod child;
+mod conformance;
+mod crash;
+mod damage;
+mod refusal;
+mod sqlite;

@@ -1,0 +1,45 @@
+//! What every store must do. A store's tests name a [`Backend`] and let [`conformance!`] write one test for each rule.
+
+pub(crate) mod changes;
+pub(crate) mod keys;
+pub(crate) mod revocations;
+pub(crate) mod samples;
+pub(crate) mod services;
+
+use async_trait::async_trait;
+use hubgate::store::SharedStore;
+
+/// One database, empty at first.
+#[async_trait]
+pub(crate) trait Backend: Send + Sync {
+    /// Opens it as another process would, sharing nothing in memory with the handles that are open already.
+    async fn open(&self) -> SharedStore;
+}
+
+/// One test for each rule, each on a fresh backend.
+macro_rules! conformance {
+    ($fresh:expr) => {
+        $crate::store::conformance::conformance! { @rules $fresh;
+            services: comes_back_as_it_was, is_listed_by_name, conflict_changes_nothing, update_replaces_all,
+                update_of_nothing_is_refused, removal_revokes, removal_of_nothing_revokes_nothing,
+                secrets_in_grace_survive, a_name_goes_to_one_of_many, register_and_remove_race;
+            keys: come_back_newest_first, only_the_first_is_first, first_keys_race, rotation_retires,
+                refused_rotation_changes_nothing, rotations_race, resealing_replaces_the_bytes,
+                purge_takes_what_is_over;
+            revocations: come_back, merge_keeps_the_later, kinds_are_apart, end_when_they_expire, writers_race;
+            changes: grow_with_each_write, stay_without_a_change, are_seen_with_the_change;
+        }
+    };
+    (@rules $fresh:expr; $($topic:ident: $($rule:ident),+;)+) => {
+        $(mod $topic {
+            use super::*;
+
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $rule() {
+                let backend = $fresh;
+                $crate::store::conformance::$topic::$rule(&backend).await;
+            })+
+        })+
+    };
+}
+pub(crate) use conformance;

@@ -50,6 +50,7 @@ impl Default for Limits {
             max_headers: 100,
             max_body_size: 100 * 1024 * 1024,
             max_connections: 20_000,
+            max_connections_per_source: 10_000,
             max_streams: 100,
             token_cache: 100_000,
             requests_per_source: None,

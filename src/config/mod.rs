@@ -168,6 +168,8 @@ pub struct Limits {
     pub max_body_size: u64,
     /// Open client connections, all workers together.
     pub max_connections: usize,
+    /// Open client connections of one source.
+    pub max_connections_per_source: usize,
     /// Concurrent HTTP/2 streams of a connection.
     pub max_streams: u32,
     /// Remembered verdicts on tokens.

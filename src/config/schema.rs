@@ -137,6 +137,7 @@ pub(super) static LIMITS: Table = Table {
         "max_headers",
         "max_body_size",
         "max_connections",
+        "max_connections_per_source",
         "max_streams",
         "token_cache",
         "requests_per_source",

@@ -27,7 +27,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Makes the request. `scoped` gives the `Authorization` of ours for this route; `remembered` the identity's headers.
-pub fn outbound<B>(
+pub(super) fn outbound<B>(
     sanitized: Sanitized,
     (permit, remembered): (&Permit, Option<&Remembered>),
     (route, peer, id): (&Route, &Peer, &RequestId),

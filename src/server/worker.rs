@@ -22,7 +22,7 @@ use super::{
 use crate::base::FastMap;
 
 /// How often connections are held against their deadlines, and lines and numbers are handed over.
-const TICK: Duration = Duration::from_millis(100);
+pub const TICK: Duration = Duration::from_millis(100);
 
 /// What the workers are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

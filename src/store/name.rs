@@ -4,11 +4,13 @@
 
 /// The form of `name` under which it is unique and sorted.
 ///
-/// By way of capitals, because several small letters can share one capital (`σ` and `ς`), and letter by letter,
-/// because lowering a whole text looks at the neighbours. Composed and decomposed accents stay different.
+/// By way of capitals, because several small letters can share one capital (`σ` and `ς`); from small letters, because
+/// a capital can have a small letter that has another capital (`ẞ`, `ß`, `SS`); and letter by letter, because lowering
+/// a whole text looks at the neighbours. Composed and decomposed accents stay different.
 #[must_use]
 pub fn folded(name: &str) -> String {
-    name.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
+    let small = name.chars().flat_map(char::to_lowercase);
+    small.flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]
@@ -23,6 +25,7 @@ mod tests {
             ("ΟΔΟΣ", "οδος"),
             ("οδοσ", "οδος"),
             ("Straße", "STRASSE"),
+            ("Straße", "STRAẞE"),
             ("ЖУРНАЛ", "журнал"),
             ("\u{212a}", "k"),
         ] {

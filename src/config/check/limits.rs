@@ -74,6 +74,11 @@ pub(super) fn limits(section: &Section<'_, '_>) -> Limits {
         max_headers: count("max_headers", 10..=10_000, default.max_headers),
         max_body_size: section.size("max_body_size", BODY, default.max_body_size),
         max_connections: count("max_connections", 1..=10_000_000, default.max_connections),
+        max_connections_per_source: count(
+            "max_connections_per_source",
+            1..=10_000_000,
+            default.max_connections_per_source,
+        ),
         max_streams: u32::try_from(section.count("max_streams", 1..=10_000, default.max_streams.into()))
             .unwrap_or(default.max_streams),
         token_cache: count("token_cache", 1..=100_000_000, default.token_cache),

@@ -41,6 +41,13 @@ pub(super) struct Ready {
 /// Makes or checks the database at `path`.
 pub(super) async fn prepare(path: &Path) -> Result<Ready> {
     let path = locate(path)?;
+    // Before the lock, so that nothing is left beside what is no database.
+    if let Ok(metadata) = fs::metadata(&path)
+        && !metadata.is_file()
+    {
+        let kind = if metadata.is_dir() { "a folder" } else { "a device or the like" };
+        return Err(StoreError::Damaged(format!("{}: this is {kind}, not a database file", path.display())));
+    }
     let lock = lock(&beside(&path, ".lock")).await?;
     let metadata = match fs::metadata(&path) {
         Ok(metadata) => metadata,
@@ -163,12 +170,6 @@ async fn make(path: &Path) -> Result<()> {
 
 /// Opens a database and refuses to use it unless it is sound, ours and up to date.
 async fn check(path: &Path, metadata: &fs::Metadata) -> Result<SqliteConnection> {
-    if metadata.is_dir() {
-        return Err(StoreError::Damaged("this is a folder, not a database file".into()));
-    }
-    if !metadata.is_file() {
-        return Err(StoreError::Damaged("this is not a regular file".into()));
-    }
     if metadata.len() == 0 {
         // SQLite would take it for a new database: services that were there would silently be gone.
         let text =

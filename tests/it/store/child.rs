@@ -17,17 +17,21 @@ pub(crate) fn database() -> Option<PathBuf> {
 
 /// Runs `test` (its path without the crate) as the child, with its output on a pipe.
 pub(crate) fn command(test: &str, database: &Path) -> Command {
-    confined(&[], test, database)
+    // Not by its path, which a child without rights may be unable to reach.
+    line([OsString::from("/proc/self/exe")], test, database)
 }
 
 /// The same, started by another program that ends by executing its arguments.
 pub(crate) fn confined(by: &[&str], test: &str, database: &Path) -> Command {
-    // Not its path, which somebody without rights may not be able to reach.
     let this: OsString = std::env::current_exe().unwrap().into();
-    let arguments = ["--exact", test, "--nocapture", "--test-threads=1"].map(OsString::from);
-    let mut line = by.iter().map(OsString::from).chain([this]).chain(arguments);
-    let mut command = Command::new(line.next().unwrap());
-    command.args(line).env(DATABASE, database).stdin(Stdio::null()).stdout(Stdio::piped());
+    line(by.iter().map(OsString::from).chain([this]), test, database)
+}
+
+fn line(program: impl IntoIterator<Item = OsString>, test: &str, database: &Path) -> Command {
+    let mut program = program.into_iter();
+    let mut command = Command::new(program.next().unwrap());
+    command.args(program).args(["--exact", test, "--nocapture", "--test-threads=1"]);
+    command.env(DATABASE, database).stdin(Stdio::null()).stdout(Stdio::piped());
     command
 }
 

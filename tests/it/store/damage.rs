@@ -158,7 +158,11 @@ async fn what_is_not_ours_is_refused_and_left_alone() {
     assert!(refusal(&foreign).await.contains("another program"));
     assert_eq!(fs::read(&foreign).unwrap(), before);
 
-    assert!(refusal(folder.path()).await.contains("folder"));
+    let inner = folder.path().join("inner");
+    fs::create_dir(&inner).unwrap();
+    assert!(refusal(&inner).await.contains("folder"));
+    assert!(!folder.path().join("inner.lock").exists());
+    assert!(refusal(Path::new("/dev/null")).await.contains("device"));
 }
 
 #[tokio::test]

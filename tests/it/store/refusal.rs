@@ -213,6 +213,35 @@ async fn a_lock_that_is_not_released_is_reported_and_outlived() {
     SqliteStore::open(&path).await.unwrap();
 }
 
+#[tokio::test]
+async fn a_setup_that_does_not_end_is_reported_and_outlived() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hubgate.db");
+    let lock = fs::File::create(folder.path().join("hubgate.db.lock")).unwrap();
+    lock.lock().unwrap();
+    assert!(unavailable(&path).await.contains("preparing"));
+    assert!(!path.exists());
+    lock.unlock().unwrap();
+    SqliteStore::open(&path).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_name_is_a_name_and_a_link_is_its_target() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file:a b?mode=memory&%00#.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    store.register_service(&service("a", "A")).await.unwrap();
+    assert!(path.is_file());
+
+    let link = folder.path().join("link/hubgate.db");
+    fs::create_dir(link.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let linked = SqliteStore::open(&link).await.unwrap();
+    assert_eq!(linked.list_services().await.unwrap(), [service("a", "A")]);
+    let beside_the_link = fs::read_dir(link.parent().unwrap()).unwrap().count();
+    assert_eq!(beside_the_link, 1, "log and locks belong to the file");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_starts_at_once_make_one_database() {
     let folder = tempfile::tempdir().unwrap();

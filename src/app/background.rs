@@ -1,0 +1,112 @@
+//! What the control plane does without being asked: notice changes, watch the certificate, rotate keys, forget what has
+//! expired.
+//!
+//! Invariant: a failure is said once, until it is over; what was in use before stays in use.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use tokio::{runtime::Handle, sync::watch, time::MissedTickBehavior};
+
+use super::shared::Shared;
+use crate::{
+    server::{tls::Certificate, worker::Stage},
+    web::management::Readiness,
+};
+
+/// How often the store is asked whether another process has changed something.
+const LOOK_AT_STORE: Duration = Duration::from_millis(250);
+
+/// How often the certificate's files are looked at.
+const LOOK_AT_CERTIFICATE: Duration = Duration::from_secs(1);
+
+/// How often what has expired is forgotten and the age of the signing key is looked at.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+
+/// How long the store may take to answer the readiness check.
+const STORE_PATIENCE: Duration = Duration::from_secs(2);
+
+pub(super) struct Background {
+    pub(super) shared: Arc<Shared>,
+    pub(super) certificate: Arc<Certificate>,
+    pub(super) stage: watch::Receiver<Stage>,
+}
+
+impl Background {
+    /// What `/readyz` asks.
+    pub(super) fn readiness(&self) -> Arc<dyn Readiness> {
+        Arc::new(Ready { shared: Arc::clone(&self.shared), stage: self.stage.clone() })
+    }
+
+    /// Begins. Ends with the runtime.
+    pub(super) fn start(self, runtime: &Handle) {
+        let Self { shared, certificate, .. } = self;
+        let store = Arc::clone(&shared);
+        runtime.spawn(repeat(LOOK_AT_STORE, "the store cannot be read", move || {
+            let shared = Arc::clone(&store);
+            async move { shared.refresh().await.map_err(|error| error.to_string()) }
+        }));
+        runtime.spawn(repeat(LOOK_AT_CERTIFICATE, "the new certificate cannot be used", move || {
+            let certificate = Arc::clone(&certificate);
+            async move {
+                match certificate.refresh() {
+                    Ok(true) => tracing::info!(file = %certificate.files().certificate.display(), "new certificate in use"),
+                    Ok(false) => {}
+                    Err(error) => tracing::error!(%error, "the new certificate cannot be used; the one before stays in use"),
+                }
+                Ok(())
+            }
+        }));
+        runtime.spawn(repeat(HOUSEKEEPING, "housekeeping failed", move || {
+            let shared = Arc::clone(&shared);
+            async move {
+                shared.rotate_if_due().await.map_err(|error| error.to_string())?;
+                shared.purge().await.map_err(|error| error.to_string())
+            }
+        }));
+    }
+}
+
+async fn repeat<F, R>(period: Duration, trouble: &'static str, step: F)
+where
+    F: Fn() -> R,
+    R: Future<Output = Result<(), String>>,
+{
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut failing = false;
+    loop {
+        interval.tick().await;
+        match step().await {
+            Ok(()) if failing => {
+                tracing::info!("over: {trouble}");
+                failing = false;
+            }
+            Ok(()) => {}
+            Err(error) if !failing => {
+                tracing::error!(%error, "{trouble}");
+                failing = true;
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+struct Ready {
+    shared: Arc<Shared>,
+    stage: watch::Receiver<Stage>,
+}
+
+#[async_trait]
+impl Readiness for Ready {
+    async fn check(&self) -> Result<(), String> {
+        if *self.stage.borrow() != Stage::Serve {
+            return Err("draining".to_owned());
+        }
+        match tokio::time::timeout(STORE_PATIENCE, self.shared.store.versions()).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("the store does not answer".to_owned()),
+        }
+    }
+}

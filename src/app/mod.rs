@@ -1,0 +1,441 @@
+//! The composition root: the only place that knows every concrete type and reads the configuration.
+//!
+//! Invariant: [`start`] either returns a gateway that serves, or an error and nothing running; what it could not read
+//! or open is named in the error, and no route is open in between.
+
+mod background;
+mod data;
+mod shared;
+
+use std::{
+    io::Write,
+    net::SocketAddr,
+    rc::Rc,
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tokio::{
+    runtime::{LocalRuntime, Runtime},
+    sync::watch,
+};
+
+pub use self::{
+    data::{DataError, certificate_files, sealing_key},
+    shared::ReloadError,
+};
+use self::{background::Background, shared::Shared};
+use crate::{
+    base::{
+        random::{Random, SystemRandom},
+        time::{Clock, SystemClock},
+    },
+    config::{Config, LogFormat, StoreUrl},
+    crypto::keyring::KeyringError,
+    observe::{
+        journal::Journal,
+        line::Format,
+        metrics::{Gauge, Totals},
+        sink::Sink,
+    },
+    proxy::{
+        self,
+        gate::{Gate, OwnEndpoints},
+        peer::Peer,
+        relay::AnswerBody,
+        worker::{Worker, WorkerParts},
+    },
+    registry::{keys::KeyError, services::ServiceError},
+    server::{
+        admission::Admission,
+        connection::{Handler, ProtocolLimits},
+        io::Deadlines,
+        listener,
+        tls::{self, Certificate, CertificateError},
+        worker::{Setup, Stage},
+    },
+    store::{SharedStore, StoreError, sqlite::SqliteStore},
+    web::{
+        ControlPlane,
+        management::{self, Management},
+        redirect,
+    },
+};
+
+/// Threads of the control plane.
+const CONTROL_THREADS: usize = 2;
+
+/// What a gateway takes from the world besides its configuration.
+pub struct Seams {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// Where access and decision lines go.
+    pub lines: Box<dyn Write + Send>,
+}
+
+impl Seams {
+    /// The system's clock and generator, lines to standard output.
+    #[must_use]
+    pub fn system() -> Self {
+        Self { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom), lines: Box::new(std::io::stdout()) }
+    }
+}
+
+/// Why the gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A socket, a thread.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// The data folder.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The store.
+    #[error("{path}: {error}")]
+    Store {
+        /// The database.
+        path: String,
+        /// Why.
+        error: StoreError,
+    },
+    /// A declared service.
+    #[error("a declared service cannot be kept: {0}")]
+    Service(#[from] ServiceError),
+    /// The signing keys.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The keys in the store do not open.
+    #[error("{0}. The store belongs to another key file: put the right one back, or rename the database to begin anew")]
+    Keyring(#[from] KeyringError),
+    /// A certificate.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// TLS settings.
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// Opens the store of a configuration.
+///
+/// # Errors
+/// [`StartError::Store`] naming the database.
+pub async fn open_store(config: &Config) -> Result<SharedStore, StartError> {
+    let StoreUrl::Sqlite(path) = &config.store;
+    match SqliteStore::open(path).await {
+        Ok(store) => Ok(Arc::new(store)),
+        Err(error) => Err(StartError::Store { path: path.display().to_string(), error }),
+    }
+}
+
+/// A gateway that serves.
+pub struct Running {
+    https: Vec<SocketAddr>,
+    http: Vec<SocketAddr>,
+    management: Option<SocketAddr>,
+    certificate: Arc<Certificate>,
+    shared: Arc<Shared>,
+    stage: watch::Sender<Stage>,
+    workers: Vec<JoinHandle<()>>,
+    control: Option<Runtime>,
+    sink: Sink,
+    drain_timeout: Duration,
+}
+
+/// Starts a gateway. Returns when its sockets are open and it is ready.
+///
+/// # Errors
+/// [`StartError`]
+pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
+    let Seams { clock, random, lines } = seams;
+    let control = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(CONTROL_THREADS)
+        .thread_name("control")
+        .enable_all()
+        .build()?;
+    // Sockets first: a port that is taken must not leave a half-made store behind.
+    let workers = config.listen.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from);
+    let sockets = Sockets::open(&config, workers)?;
+    data::prepare(&config.data_dir)?;
+    let files = certificate_files(&config);
+    if matches!(config.tls, crate::config::Tls::SelfSigned) {
+        tls::self_signed(&files, config.public_url.host())?;
+    }
+    let certificate = Certificate::open(files)?;
+    let tls = tls::server_config(Arc::clone(&certificate))?;
+    let sealing = sealing_key(&config.data_dir, random.as_ref())?;
+    let store = control.block_on(open_store(&config))?;
+    let totals = Arc::new(Totals::default());
+    let admission =
+        Admission::new(config.limits.max_connections, config.limits.max_connections_per_source);
+    let drain_timeout = config.limits.drain_timeout;
+    let handler_limits = WorkerLimits::new(&config);
+    let shared = control.block_on(Shared::build(config, store, sealing, (clock, random)))?;
+    let sink = Sink::start(lines)?;
+    let (stage, told) = watch::channel(Stage::Serve);
+    let own: Arc<dyn OwnEndpoints> = Arc::new(ControlPlane::new(
+        control.handle().clone(),
+        Arc::clone(&shared.gate.clock),
+        Arc::clone(&shared.gate.random),
+        Arc::clone(&totals),
+    ));
+    let mut threads = Vec::with_capacity(workers);
+    for (number, listeners) in sockets.https.into_iter().enumerate() {
+        let setup = Setup {
+            listeners,
+            tls: Arc::clone(&tls),
+            limits: handler_limits.protocol.clone(),
+            deadlines: handler_limits.deadlines,
+            admission: Arc::clone(&admission),
+            stage: told.clone(),
+        };
+        let gate = Arc::clone(&shared.gate);
+        let own = Arc::clone(&own);
+        let (format, body_timeout) = (shared.line_format(), handler_limits.body_timeout);
+        let journal_of = { let (sink, totals) = (sink.clone(), Arc::clone(&totals)); move || Journal::new(format, sink, totals) };
+        let build = move || WorkerParts { gate, own, journal: journal_of(), body_timeout };
+        let thread = std::thread::Builder::new().name(format!("worker-{number}"));
+        threads.push(thread.spawn(move || work(build, setup))?);
+    }
+    let gauges = Arc::new(gauges(&shared.gate, &admission, &sink));
+    let background = Background {
+        shared: Arc::clone(&shared),
+        certificate: Arc::clone(&certificate),
+        stage: told,
+    };
+    let ready = background.readiness();
+    let management = match sockets.management {
+        None => None,
+        Some(socket) => {
+            let address = socket.local_addr()?;
+            let router = management::router(Management { totals, gauges, ready });
+            control.spawn(serve_plain(socket, router));
+            Some(address)
+        }
+    };
+    let mut http = Vec::new();
+    for socket in sockets.http {
+        http.push(socket.local_addr()?);
+        control.spawn(serve_plain(socket, redirect::router(shared.public_url())));
+    }
+    background.start(control.handle());
+    Ok(Running {
+        https: sockets.addresses,
+        http,
+        management,
+        certificate,
+        shared,
+        stage,
+        workers: threads,
+        control: Some(control),
+        sink,
+        drain_timeout,
+    })
+}
+
+async fn serve_plain(socket: std::net::TcpListener, router: axum::Router) {
+    if let Err(error) = management::serve(socket, router, std::future::pending()).await {
+        tracing::error!(%error, "a plain listener has ended");
+    }
+}
+
+/// The body of a worker's thread.
+fn work(build: impl FnOnce() -> WorkerParts, setup: Setup) {
+    let runtime = match LocalRuntime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "a worker has no runtime");
+            return;
+        }
+    };
+    let outcome = runtime.block_on(async move {
+        let worker = Rc::new(Worker::new(build()));
+        let handler = Rc::new(DataPlane(Rc::clone(&worker)));
+        crate::server::worker::run(handler, setup, |now| worker.tick(now)).await
+    });
+    if let Err(error) = outcome {
+        tracing::error!(%error, "a worker has ended");
+    }
+}
+
+/// The data plane as the server calls it.
+struct DataPlane(Rc<Worker>);
+
+impl Handler for DataPlane {
+    type Peer = Peer;
+    type Body = AnswerBody;
+
+    fn connected(&self, address: SocketAddr) -> Rc<Peer> {
+        Rc::new(Peer::new(address))
+    }
+
+    fn handle(
+        self: Rc<Self>,
+        peer: Rc<Peer>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<AnswerBody>> + 'static {
+        proxy::serve(Rc::clone(&self.0), peer, request)
+    }
+}
+
+struct WorkerLimits {
+    protocol: ProtocolLimits,
+    deadlines: Deadlines,
+    body_timeout: Duration,
+}
+
+impl WorkerLimits {
+    fn new(config: &Config) -> Self {
+        let limits = &config.limits;
+        Self {
+            protocol: ProtocolLimits {
+                handshake: limits.handshake_timeout,
+                max_header_size: limits.max_header_size,
+                max_headers: limits.max_headers,
+                max_streams: limits.max_streams,
+            },
+            deadlines: Deadlines {
+                header: limits.header_timeout,
+                write: limits.write_timeout,
+                idle: limits.idle_timeout,
+            },
+            body_timeout: limits.body_timeout,
+        }
+    }
+}
+
+/// The sockets, open before anything else is done.
+struct Sockets {
+    /// For each worker, one for each address.
+    https: Vec<Vec<std::net::TcpListener>>,
+    addresses: Vec<SocketAddr>,
+    http: Vec<std::net::TcpListener>,
+    management: Option<std::net::TcpListener>,
+}
+
+impl Sockets {
+    fn open(config: &Config, workers: usize) -> std::io::Result<Self> {
+        let mut https: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
+        let mut addresses = Vec::new();
+        for address in &config.listen.https {
+            let sockets = listener::listen_shared(*address, workers)?;
+            if let Some(first) = sockets.first() {
+                addresses.push(first.local_addr()?);
+            }
+            for (worker, socket) in https.iter_mut().zip(sockets) {
+                worker.push(socket);
+            }
+        }
+        let http = config.listen.http.iter().map(|address| listener::listen(*address, false));
+        let http = http.collect::<Result<_, _>>()?;
+        let management = config.listen.management.map(|address| listener::listen(address, false)).transpose()?;
+        Ok(Self { https, addresses, http, management })
+    }
+}
+
+fn gauges(gate: &Arc<Gate>, admission: &Arc<Admission>, sink: &Sink) -> Vec<Gauge> {
+    let count = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
+    let gauge = |name, help, counter, read| Gauge { name, help, counter, read };
+    let (open, refused, lost) = (Arc::clone(admission), Arc::clone(admission), sink.clone());
+    let gates: [Arc<Gate>; 4] = std::array::from_fn(|_| Arc::clone(gate));
+    let [tokens, hits, misses, revoked] = gates;
+    vec![
+        gauge("connections", "Open client connections", false, Box::new(move || count(open.open()))),
+        gauge(
+            "connections_refused",
+            "Client connections closed because there were too many",
+            true,
+            Box::new(move || count(refused.refused())),
+        ),
+        gauge("token_cache_entries", "Remembered verdicts on tokens", false, Box::new(move || count(tokens.verdicts.len()))),
+        gauge(
+            "token_cache_hits",
+            "Tokens whose verdict was remembered; a connection's own memory does not count",
+            true,
+            Box::new(move || hits.verdicts.hits_and_misses().0),
+        ),
+        gauge(
+            "token_cache_misses",
+            "Tokens that had to be verified",
+            true,
+            Box::new(move || misses.verdicts.hits_and_misses().1),
+        ),
+        gauge("revocations", "Live revocations", false, Box::new(move || count(revoked.revocations.len()))),
+        gauge("log_lines_lost", "Lines that the output did not take in time", true, Box::new(move || lost.lost())),
+    ]
+}
+
+/// The form of lines, `None` when none are written.
+fn line_format(log: &crate::config::Log) -> Option<Format> {
+    log.access.then_some(match log.format {
+        LogFormat::Text => Format::Text,
+        LogFormat::Json => Format::Json,
+    })
+}
+
+impl Running {
+    /// The addresses of the TLS listeners, with the ports that were chosen.
+    #[must_use]
+    pub fn https(&self) -> &[SocketAddr] {
+        &self.https
+    }
+
+    /// The addresses of the plain listeners.
+    #[must_use]
+    pub fn http(&self) -> &[SocketAddr] {
+        &self.http
+    }
+
+    /// The address of the management listener.
+    #[must_use]
+    pub const fn management(&self) -> Option<SocketAddr> {
+        self.management
+    }
+
+    /// Takes a new configuration up: services, routes, rules, rates, certificates. Requests in flight end under the
+    /// old one. Returns what only a restart changes.
+    ///
+    /// # Errors
+    /// [`ReloadError`]; the old configuration stays in force.
+    pub fn reload(&self, config: Config) -> Result<Vec<&'static str>, ReloadError> {
+        let Some(control) = &self.control else { return Ok(Vec::new()) };
+        let left = control.block_on(self.shared.reload(config))?;
+        if let Err(error) = self.certificate.refresh() {
+            tracing::error!(%error, "the new certificate cannot be used; the one before stays in use");
+        }
+        Ok(left)
+    }
+
+    /// Stops: not ready any more, nothing accepted, what is in flight finished, at the deadline of the configuration
+    /// closed. Returns whether everything finished in time.
+    pub fn stop(mut self) -> bool {
+        let deadline = Instant::now() + self.drain_timeout;
+        let _ = self.stage.send(Stage::Drain(deadline));
+        for worker in self.workers.drain(..) {
+            let _ = worker.join();
+        }
+        let in_time = Instant::now() < deadline;
+        self.sink.flush(Duration::from_secs(2));
+        if let Some(control) = self.control.take() {
+            control.shutdown_timeout(Duration::from_secs(2));
+        }
+        in_time
+    }
+}
+
+impl Drop for Running {
+    /// One that is dropped without being stopped ends at once.
+    fn drop(&mut self) {
+        let _ = self.stage.send(Stage::Drain(Instant::now()));
+        for worker in self.workers.drain(..) {
+            let _ = worker.join();
+        }
+        if let Some(control) = self.control.take() {
+            control.shutdown_background();
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! What the control plane keeps between requests: the configuration in force, the store, and the snapshot made of both.
+//!
+//! Invariant: a snapshot is made from one configuration and one reading of the store, and only one is made at a time.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex as StdMutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::Mutex;
+
+use super::{StartError, line_format};
+use crate::{
+    access::quota::Quota,
+    base::{random::Random, time::Clock, url::PublicUrl},
+    config::{Config, Rate, allowed_flows},
+    crypto::{keyring::Keyring, seal::SealingKey},
+    model::{key::SigningKeyRecord, registry::Registry},
+    observe::line::Format,
+    oauth::token::issue::Issuer,
+    proxy::{
+        gate::{Gate, Snapshot},
+        refusal::Desk,
+        route::{Routes, UpstreamTls},
+    },
+    registry::{
+        keys,
+        services::{self, Declaration},
+    },
+    server::tls::{self, CertificateError},
+    store::{SharedStore, StoreError, Versions},
+};
+
+/// Why a new configuration is not taken up.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The store.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+/// See the module.
+pub(super) struct Shared {
+    /// What the workers use.
+    pub(super) gate: Arc<Gate>,
+    /// The store.
+    pub(super) store: SharedStore,
+    /// The key that seals signing keys.
+    pub(super) sealing: SealingKey,
+    state: Mutex<State>,
+    /// The configuration in force, for those who cannot wait for `state`.
+    config: StdMutex<Arc<Config>>,
+}
+
+struct State {
+    inputs: Arc<Inputs>,
+    versions: Versions,
+    keys: Vec<SigningKeyRecord>,
+    keyring: Arc<Keyring>,
+}
+
+/// What of a snapshot comes from the configuration alone.
+struct Inputs {
+    config: Arc<Config>,
+    upstreams: Vec<(crate::model::upstream::Upstream, UpstreamTls)>,
+    issuer: Issuer,
+    desk: Desk,
+    quota: Arc<Quota>,
+}
+
+impl Inputs {
+    fn new(config: Arc<Config>) -> Result<Self, CertificateError> {
+        let mut known: Vec<(Option<PathBuf>, UpstreamTls)> = Vec::new();
+        let mut upstreams = Vec::with_capacity(config.upstreams.len());
+        for upstream in &config.upstreams {
+            let tls = if upstream.to.iter().any(|target| target.tls) {
+                match known.iter().find(|(ca, _)| *ca == upstream.ca) {
+                    Some((_, tls)) => tls.clone(),
+                    None => {
+                        let tls = Some(tls::client_config(upstream.ca.as_deref())?);
+                        known.push((upstream.ca.clone(), tls.clone()));
+                        tls
+                    }
+                }
+            } else {
+                None
+            };
+            upstreams.push((upstream.clone(), tls));
+        }
+        let hub_url = config.public_url.join(&config.hub.path);
+        let rate = |rate: &Rate| (rate.count, rate.per);
+        let limits = &config.limits;
+        let quota = Quota::new(
+            limits.requests_per_source.as_ref().map(rate),
+            limits.rejections_per_source.as_ref().map(rate),
+        );
+        Ok(Self {
+            issuer: Issuer::new(&hub_url, config.oauth.access_token_ttl),
+            desk: Desk { hub_url: Arc::from(hub_url), realm: Arc::from("hubgate") },
+            quota: Arc::new(quota),
+            upstreams,
+            config,
+        })
+    }
+
+    fn declarations(&self) -> Vec<Declaration> {
+        let declaration = |service: &crate::config::DeclaredService| Declaration {
+            id: service.id.clone(),
+            name: service.name.clone(),
+            trust: service.trust.clone(),
+            profile: service.profile.clone(),
+            secret: service.secret.clone(),
+        };
+        self.config.services.iter().map(declaration).collect()
+    }
+
+    fn snapshot(&self, registry: Registry, keyring: &Arc<Keyring>) -> Snapshot {
+        let registry = Arc::new(registry);
+        Snapshot {
+            routes: Routes::new(&self.upstreams, &registry, self.config.limits.max_body_size),
+            registry,
+            keyring: Arc::clone(keyring),
+            issuer: self.issuer.clone(),
+            flows: allowed_flows(self.config.oauth.profile),
+            desk: self.desk.clone(),
+            hub_path: Arc::from(self.config.hub.path.as_str()),
+            trusted_proxies: self.config.listen.trusted_proxies.clone(),
+            quota: Arc::clone(&self.quota),
+        }
+    }
+}
+
+fn store_error(config: &Config, error: StoreError) -> StartError {
+    let crate::config::StoreUrl::Sqlite(path) = &config.store;
+    StartError::Store { path: path.display().to_string(), error }
+}
+
+impl Shared {
+    /// Brings the store in step with the configuration and makes the first snapshot.
+    pub(super) async fn build(
+        config: Config,
+        store: SharedStore,
+        sealing: SealingKey,
+        (clock, random): (Arc<dyn Clock>, Arc<dyn Random>),
+    ) -> Result<Arc<Self>, StartError> {
+        let inputs = Arc::new(Inputs::new(Arc::new(config))?);
+        let config = Arc::clone(&inputs.config);
+        let failed = |error| store_error(&config, error);
+        reconcile(&inputs, &store, clock.as_ref()).await?;
+        let keys = keys::ensure(store.as_ref(), &sealing, clock.as_ref(), random.as_ref()).await?;
+        // Read before what they count: a change in between is seen at the next look.
+        let versions = store.versions().await.map_err(failed)?;
+        let keyring = Arc::new(Keyring::open(&keys, &sealing)?);
+        let services = store.list_services().await.map_err(failed)?;
+        warn_of_unknown_services(&inputs, &services);
+        let registry = Registry::new(services, &inputs.desk.hub_url);
+        let snapshot = inputs.snapshot(registry, &keyring);
+        let revocations = store.list_revocations(clock.now()).await.map_err(failed)?;
+        let gate = Gate::new(snapshot, config.limits.token_cache, clock, random);
+        gate.revocations.enter(&revocations);
+        let state = Mutex::new(State { inputs, versions, keys, keyring });
+        Ok(Arc::new(Self { gate: Arc::new(gate), store, sealing, state, config: StdMutex::new(config) }))
+    }
+
+    /// The configuration in force.
+    pub(super) fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Where clients find us.
+    pub(super) fn public_url(&self) -> PublicUrl {
+        self.config().public_url.clone()
+    }
+
+    /// The form of lines.
+    pub(super) fn line_format(&self) -> Option<Format> {
+        line_format(&self.config().log)
+    }
+
+    /// Takes a new configuration up. Returns the names of what has changed and needs a restart.
+    pub(super) async fn reload(&self, config: Config) -> Result<Vec<&'static str>, ReloadError> {
+        let mut state = self.state.lock().await;
+        let left = only_by_restart(&state.inputs.config, &config);
+        let inputs = Arc::new(Inputs::new(Arc::new(config)).map_err(StartError::from)?);
+        reconcile(&inputs, &self.store, self.gate.clock.as_ref()).await?;
+        let services = self.store.list_services().await.map_err(|e| store_error(&inputs.config, e))?;
+        warn_of_unknown_services(&inputs, &services);
+        let registry = Registry::new(services, &inputs.desk.hub_url);
+        self.gate.replace(inputs.snapshot(registry, &state.keyring));
+        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&inputs.config);
+        state.inputs = inputs;
+        Ok(left)
+    }
+
+    /// Looks whether another process has changed the store, and takes the change up.
+    pub(super) async fn refresh(&self) -> Result<(), StoreError> {
+        let mut state = self.state.lock().await;
+        let versions = self.store.versions().await?;
+        if versions == state.versions {
+            return Ok(());
+        }
+        if versions.revocations != state.versions.revocations {
+            self.gate.revocations.enter(&self.store.list_revocations(self.gate.clock.now()).await?);
+        }
+        if versions.keys != state.versions.keys {
+            let keys = self.store.list_keys().await?;
+            match Keyring::open(&keys, &self.sealing) {
+                Ok(keyring) => {
+                    state.keyring = Arc::new(keyring);
+                    state.keys = keys;
+                }
+                Err(error) => tracing::error!(%error, "the changed keys cannot be used; those before stay in use"),
+            }
+        }
+        if versions.keys != state.versions.keys || versions.services != state.versions.services {
+            let registry = Registry::new(self.store.list_services().await?, &state.inputs.desk.hub_url);
+            self.gate.replace(state.inputs.snapshot(registry, &state.keyring));
+        }
+        state.versions = versions;
+        Ok(())
+    }
+
+    /// Makes a new signing key when the configuration says that it is time.
+    pub(super) async fn rotate_if_due(&self) -> Result<(), keys::KeyError> {
+        let config = self.config();
+        let Some(life) = config.oauth.key_rotation else { return Ok(()) };
+        let now = self.gate.clock.now();
+        if !keys::rotation_is_due(&self.state.lock().await.keys, life, now) {
+            return Ok(());
+        }
+        let (clock, random) = (self.gate.clock.as_ref(), self.gate.random.as_ref());
+        let ttl = config.oauth.access_token_ttl;
+        let id = keys::rotate(self.store.as_ref(), &self.sealing, ttl, clock, random).await?;
+        tracing::info!(key = %id, "a new signing key is in use");
+        Ok(self.refresh().await?)
+    }
+
+    /// Forgets what has expired.
+    pub(super) async fn purge(&self) -> Result<(), StoreError> {
+        let now = self.gate.clock.now();
+        self.gate.verdicts.purge(now);
+        self.gate.revocations.purge(now);
+        self.gate.snapshot().quota.purge();
+        self.store.purge_revocations(now).await?;
+        self.store.purge_keys(now).await?;
+        Ok(())
+    }
+}
+
+async fn reconcile(inputs: &Inputs, store: &SharedStore, clock: &dyn Clock) -> Result<(), StartError> {
+    let grace: Duration = inputs.config.oauth.secret_grace;
+    let done = services::reconcile(store.as_ref(), &inputs.declarations(), grace, clock).await?;
+    for id in done.created {
+        tracing::info!(service = %id, "declared service added");
+    }
+    for id in done.updated {
+        tracing::info!(service = %id, "declared service changed");
+    }
+    for id in done.released {
+        tracing::warn!(service = %id, "no longer declared; it stays registered: `hubgate service remove` takes it away");
+    }
+    Ok(())
+}
+
+fn warn_of_unknown_services(inputs: &Inputs, services: &[crate::model::service::Service]) {
+    for upstream in &inputs.config.upstreams {
+        let name = &upstream.service;
+        let hub = [crate::base::id::ServiceId::HUB, crate::model::registry::HUB_NAME].contains(&name.as_str());
+        if !hub && !services.iter().any(|service| service.id.as_str() == name || service.name == *name) {
+            tracing::warn!(service = %name, path = %upstream.path, "the upstream's service is not registered; its requests are refused until it is");
+        }
+    }
+}
+
+/// What of a configuration is used at the start only.
+fn only_by_restart(before: &Config, after: &Config) -> Vec<&'static str> {
+    let listen = |c: &Config| (c.listen.https.clone(), c.listen.http.clone(), c.listen.management, c.listen.workers);
+    let limits = |c: &Config| {
+        let l = &c.limits;
+        let times = [l.handshake_timeout, l.header_timeout, l.body_timeout, l.write_timeout, l.idle_timeout, l.drain_timeout];
+        (times, [l.max_header_size, l.max_headers, l.max_connections, l.max_connections_per_source, l.token_cache], l.max_streams)
+    };
+    let log = |c: &Config| (c.log.format, c.log.level, c.log.access);
+    let changes = [
+        ("listen", listen(before) != listen(after)),
+        ("tls", super::certificate_files(before) != super::certificate_files(after)),
+        ("store.url", before.store != after.store),
+        ("data_dir", before.data_dir != after.data_dir),
+        ("limits (except rates and max_body_size)", limits(before) != limits(after)),
+        ("log", log(before) != log(after)),
+    ];
+    changes.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect()
+}

@@ -1,0 +1,6 @@
+//! The verbs of administration: one code path for commands, the configuration file and, later, REST and pages.
+//!
+//! Invariant: a secret is returned once, by the verb that makes it; what is kept is its digest.
+
+pub mod keys;
+pub mod services;

@@ -1,0 +1,103 @@
+//! The control plane over HTTP: our own endpoints, below `hub.path`.
+//!
+//! Invariant: runs on its own threads; whatever it does, and however long, a proxied request does not wait for it.
+
+pub mod endpoint;
+mod keys;
+pub mod management;
+mod page;
+pub mod redirect;
+mod reply;
+mod token;
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::State,
+    routing::{get, post},
+};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, Uri};
+use tokio::runtime::Handle;
+use tower::ServiceExt as _;
+
+use self::endpoint::Endpoint;
+use crate::{
+    base::{random::Random, time::Clock},
+    oauth::error::ErrorCode,
+    observe::metrics::Totals,
+    proxy::{
+        gate::{Caller, OwnEndpoints},
+        refusal::{Form, Refusal},
+    },
+};
+
+/// What handlers share.
+#[derive(Clone)]
+pub struct Control {
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    totals: Arc<Totals>,
+}
+
+/// Our own endpoints, as the data plane calls them.
+pub struct ControlPlane {
+    router: Router,
+    runtime: Handle,
+}
+
+impl ControlPlane {
+    /// The endpoints, answered by tasks of `runtime`.
+    #[must_use]
+    pub fn new(runtime: Handle, clock: Arc<dyn Clock>, random: Arc<dyn Random>, totals: Arc<Totals>) -> Self {
+        let router = Router::new()
+            .route(Endpoint::Token.path(), post(token::answer).fallback(token::wrong_method))
+            .route(Endpoint::Keys.path(), get(keys::answer).fallback(reply::only_get))
+            .route(Endpoint::Error.path(), get(page::error).fallback(reply::only_get))
+            .fallback(reply::not_found)
+            .with_state(Control { clock, random, totals });
+        Self { router, runtime }
+    }
+}
+
+impl OwnEndpoints for ControlPlane {
+    fn owns(&self, hub_path: &str, path: &str) -> bool {
+        endpoint::is_ours(hub_path, path)
+    }
+
+    fn answer(
+        &self,
+        mut request: Request<Bytes>,
+        caller: Caller,
+    ) -> Pin<Box<dyn Future<Output = Response<Bytes>>>> {
+        let form = Form::wanted(request.headers());
+        let (desk, id) = (caller.snapshot.desk.clone(), Arc::clone(&caller.request_id));
+        let relative = endpoint::relative(&caller.snapshot.hub_path, request.uri());
+        *request.uri_mut() = relative.unwrap_or_else(|| Uri::from_static("/"));
+        request.extensions_mut().insert(caller);
+        let router = self.router.clone();
+        let answering = self.runtime.spawn(async move {
+            let response =
+                router.oneshot(request.map(Body::from)).await.unwrap_or_else(|never| match never {});
+            let (parts, body) = response.into_parts();
+            let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+            Response::from_parts(parts, bytes)
+        });
+        Box::pin(async move {
+            answering.await.unwrap_or_else(|error| {
+                // A panic ends this request alone; its message is in the log already.
+                tracing::error!(request = %id, %error, "an endpoint failed");
+                let text = "the gateway failed to answer";
+                let refusal = Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ServerError, text);
+                refusal.render(&desk, form, &id)
+            })
+        })
+    }
+}
+
+/// The clock of a handler.
+fn now(State(control): &State<Control>) -> crate::base::time::Timestamp {
+    control.clock.now()
+}

@@ -1,0 +1,37 @@
+//! Pages for people.
+
+use axum::{
+    body::Body,
+    extract::{Extension, Path, Request},
+    response::Response,
+};
+use http::{
+    HeaderValue,
+    header::{CACHE_CONTROL, CONTENT_TYPE},
+};
+
+use super::reply;
+use crate::{
+    oauth::error::ErrorCode,
+    proxy::{
+        gate::Caller,
+        refusal::{Form, Refusal, page, page_headers},
+    },
+};
+
+/// `GET …/errors/{code}`: what the code means and how to mend it.
+pub(super) async fn error(
+    Extension(caller): Extension<Caller>,
+    Path(code): Path<String>,
+    request: Request,
+) -> Response {
+    let Some(code) = ErrorCode::parse(&code) else {
+        return reply::refuse(&Refusal::not_found(), Form::wanted(request.headers()), &caller);
+    };
+    let mut response = Response::new(Body::from(page(code, None, None)));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
+    page_headers(headers);
+    response
+}

@@ -1,0 +1,127 @@
+//! `POST …/oauth2/token` over HTTP (RFC 6749 sections 3.2, 5).
+
+use axum::{
+    body::Bytes,
+    extract::{Extension, Request, State},
+    response::Response,
+};
+use http::{
+    HeaderMap, StatusCode, Uri,
+    header::{AUTHORIZATION, CONTENT_TYPE},
+};
+use serde::Serialize;
+
+use super::{Control, now, reply};
+use crate::{
+    access::quota::Wait,
+    oauth::{
+        error::{ErrorCode, OAuthError, invalid_request},
+        form::{Form, MAX_FORM_LENGTH},
+        grant::{self, Context, Redeemed},
+    },
+    proxy::{
+        gate::{Caller, Outcome},
+        refusal::{self, Refusal},
+    },
+};
+
+#[derive(Serialize)]
+struct TokenResponse<'a> {
+    access_token: &'a str,
+    token_type: &'static str,
+    expires_in: u64,
+    scope: &'a str,
+}
+
+/// Answers a token request.
+pub(super) async fn answer(
+    state: State<Control>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let snapshot = &caller.snapshot;
+    if let Err(Wait(wait)) = snapshot.quota.credentials(caller.source) {
+        let refusal = Refusal::too_many("this source sends too many refused credentials", wait);
+        return reply::refuse(&refusal, refusal::Form::wanted(&headers), &caller);
+    }
+    let redeemed = match read(&uri, &headers, &body) {
+        Err(error) => Redeemed { client: None, flow: None, result: Err(error) },
+        Ok(form) => {
+            let authorization: Vec<&[u8]> =
+                headers.get_all(AUTHORIZATION).iter().map(|v| v.as_bytes()).collect();
+            let context = Context {
+                registry: &snapshot.registry,
+                keyring: &snapshot.keyring,
+                issuer: &snapshot.issuer,
+                flows: snapshot.flows,
+                now: now(&state),
+                random: state.random.as_ref(),
+            };
+            grant::redeem(&authorization, &form, &context)
+        }
+    };
+    reply_to(&state, &caller, &redeemed)
+}
+
+fn reply_to(state: &State<Control>, caller: &Caller, redeemed: &Redeemed) -> Response {
+    let grant = redeemed.flow.map_or("", |flow| flow.name());
+    let client = redeemed.client.as_ref().map_or_else(String::new, |id| id.as_str().to_owned());
+    let (mut response, outcome) = match &redeemed.result {
+        Ok(issued) => {
+            state.totals.add("tokens_issued", vec![("grant", grant.to_owned())], 1);
+            let body = TokenResponse {
+                access_token: &issued.access_token,
+                token_type: "Bearer",
+                expires_in: issued.expires_in,
+                scope: &issued.scope,
+            };
+            let token = issued.token_id.to_string();
+            let outcome = Outcome { decision: "issued", reason: grant.to_owned(), client, token };
+            (reply::token_json(StatusCode::OK, &body), outcome)
+        }
+        Err(error) => {
+            state.totals.add("token_errors", vec![("error", error.code.as_str().to_owned())], 1);
+            if error.code == ErrorCode::InvalidClient {
+                caller.snapshot.quota.refused(caller.source);
+            }
+            let reason = format!("{}: {}", error.code, error.description);
+            let outcome = Outcome { decision: "refused", reason, client, token: String::new() };
+            (reply::oauth_error(error, &caller.snapshot.desk), outcome)
+        }
+    };
+    response.extensions_mut().insert(outcome);
+    response
+}
+
+/// The form of a request. One known client sends it in the query instead (hub-contract section 3); what is secret is
+/// not taken from there.
+fn read(uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<Form, OAuthError> {
+    let query = uri.query().unwrap_or_default();
+    if body.is_empty() && !query.is_empty() {
+        let form = Form::parse(query.as_bytes())?;
+        let secret =
+            ["client_secret", "password", "refresh_token", "code"].into_iter().find(|name| form.has(name));
+        return match secret {
+            Some(name) => Err(invalid_request(format!("{name} does not belong in the query"))),
+            None => Ok(form),
+        };
+    }
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let kind = types.next().and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") || types.next().is_some() {
+        return Err(invalid_request("the content type is not application/x-www-form-urlencoded"));
+    }
+    if body.len() > MAX_FORM_LENGTH {
+        return Err(invalid_request("the form is too large"));
+    }
+    Form::parse(body)
+}
+
+/// Anything but POST.
+pub(super) async fn wrong_method(Extension(caller): Extension<Caller>, request: Request) -> Response {
+    let refusal = Refusal::method_not_allowed("the token endpoint is used with POST", Some("POST"));
+    reply::refuse(&refusal, refusal::Form::wanted(request.headers()), &caller)
+}

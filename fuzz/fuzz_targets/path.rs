@@ -11,7 +11,8 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic()));
 
     let mut seen = decoded(path.as_bytes());
-    for _ in 0..3 {
+    // Backends that decode twice are known; what a third decoding would make is nobody's reading.
+    for _ in 0..2 {
         assert!(!seen.iter().any(|byte| byte.is_ascii_control() || *byte == b'\\'), "{path}");
         assert_eq!(segments(&seen).len(), segments(path.as_bytes()).len(), "{path}");
         let mut inner = segments(&seen).into_iter().skip(1).rev();

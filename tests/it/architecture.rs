@@ -19,9 +19,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &["base", "model", "crypto"]),
     ("oauth", &["base", "model", "crypto", "store"]),
     ("identity", &["base", "model", "crypto", "store"]),
+    // What an administrator does, for commands, configuration and later REST alike.
+    ("registry", &["base", "model", "crypto", "store", "oauth"]),
     ("access", &["base", "model", "crypto", "store", "oauth", "identity"]),
     ("proxy", &["base", "model", "crypto", "store", "oauth", "identity", "access", "observe"]),
-    ("web", &["base", "model", "crypto", "store", "oauth", "identity", "access", "proxy", "observe"]),
+    (
+        "web",
+        &["base", "model", "crypto", "store", "oauth", "identity", "registry", "access", "proxy", "observe"],
+    ),
     ("observe", &["base"]),
     ("server", &["base", "observe"]),
     ("config", &["base", "model"]),
@@ -32,7 +37,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "server", "config",
         ],
     ),
-    ("demo", &["base", "model", "config", "app", "observe"]),
+    ("demo", &["base", "model", "registry", "config", "app", "observe"]),
     (
         "cli",
         &[

@@ -224,3 +224,11 @@ def upstream(gateway):
     """The upstream, with what earlier tests sent forgotten."""
     gateway.upstream.take()
     return gateway.upstream
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch):
+    """Clients are told what to trust and whom to ask by the tests alone, not by the machine that these run on."""
+    for name in list(os.environ):
+        if name.upper() in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR") or name.upper().endswith("_PROXY"):
+            monkeypatch.delenv(name)

@@ -45,8 +45,8 @@ impl<'a> Source<'a> {
         let line_end = start + after.find('\n').unwrap_or(after.len());
         let raw = self.text.get(line_start..line_end).unwrap_or_default();
         let marked = self.text.get(start..end.min(line_end)).unwrap_or_default();
-        let masked = self.mask(raw, line_start);
-        let text = if self.broken { mask_line(&masked) } else { masked };
+        let safe = self.mask(raw, line_start);
+        let text = if self.broken { mask_line(&safe) } else { safe };
         Excerpt {
             line: before.matches('\n').count() + 1,
             column: self.text.get(line_start..start).unwrap_or_default().chars().count() + 1,

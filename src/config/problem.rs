@@ -105,8 +105,7 @@ impl Problems {
             report.push_str(&renderer.render(&[problem.group(&file)]));
             report.push_str("\n\n");
         }
-        report.push_str(&format!("{}: {}", printable(&file), self.count()));
-        report
+        report + &format!("{}: {}", printable(&file), self.count())
     }
 
     /// "3 problems, 1 warning".

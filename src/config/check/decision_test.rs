@@ -8,7 +8,8 @@ use super::{
 };
 use crate::config::{
     DecisionTest, Expectation, TestToken,
-    reader::{Place, Section},
+    context::Place,
+    reader::Section,
     schema,
     value::{Wrong, choice, host, words, wrong},
 };

@@ -14,7 +14,8 @@ use crate::{
     base::url::{InvalidPublicUrl, PublicUrl},
     config::{
         Hub, Listen, StoreUrl, Tls, defaults,
-        reader::{Section, Value},
+        entry::Entry,
+        reader::Section,
         value::{self, Wrong, wrong},
     },
 };
@@ -54,7 +55,9 @@ pub(super) fn data_dir(root: &Section<'_, '_>) -> PathBuf {
 }
 
 pub(super) fn listen(section: &Section<'_, '_>) -> Listen {
-    let mut taken = BTreeSet::new();
+    let defaults = [("https", defaults::HTTPS), ("management", defaults::MANAGEMENT)];
+    let unset = defaults.into_iter().filter(|(key, _)| section.get(key).is_none());
+    let mut taken: BTreeSet<SocketAddr> = unset.map(|(_, address)| address).collect();
     let mut sockets = |key: &'static str| -> Option<Vec<SocketAddr>> {
         let items = section.get(key)?.list()?;
         Some(items.iter().filter_map(|item| socket(item, &mut taken)).collect())
@@ -69,7 +72,7 @@ pub(super) fn listen(section: &Section<'_, '_>) -> Listen {
     }
     let management = match section.get("management") {
         None => Some(defaults::MANAGEMENT),
-        Some(value) => value.parse_or_off(|value| socket(value, &mut taken)).flatten(),
+        Some(value) => value.unless_off(Some(defaults::MANAGEMENT), |value| socket(value, &mut taken)),
     };
     let trusted_proxies = section.parse_list("trusted_proxies", value::network).unwrap_or_default();
     if let Some(value) = section.get("trusted_proxies")
@@ -101,7 +104,7 @@ pub(super) fn listen(section: &Section<'_, '_>) -> Listen {
 }
 
 /// An address that no other listener has. Port 0 asks the system for a free one, so it never collides.
-fn socket(value: &Value<'_, '_>, taken: &mut BTreeSet<SocketAddr>) -> Option<SocketAddr> {
+fn socket(value: &Entry<'_, '_>, taken: &mut BTreeSet<SocketAddr>) -> Option<SocketAddr> {
     let address = value.parse(value::socket)?;
     if address.port() != 0 && !taken.insert(address) {
         value.refuse(
@@ -154,7 +157,7 @@ pub(super) fn certificates(bytes: &[u8]) -> Result<(), Wrong> {
 }
 
 /// A file that can be read and holds what it should.
-pub(super) fn file(value: &Value<'_, '_>, check: impl FnOnce(&[u8]) -> Result<(), Wrong>) -> Option<PathBuf> {
+pub(super) fn file(value: &Entry<'_, '_>, check: impl FnOnce(&[u8]) -> Result<(), Wrong>) -> Option<PathBuf> {
     let path = value.context.resolve(&value.text()?);
     let result = read(&path).and_then(|bytes| check(&bytes));
     result.map_err(|wrong| value.refuse(wrong)).ok().map(|()| path)

@@ -43,17 +43,16 @@ pub(super) fn oauth(section: &Section<'_, '_>) -> OAuth {
         code_ttl: section.duration("code_ttl", seconds(5, 10 * MINUTE), default.code_ttl),
         refresh_window: section.duration("refresh_window", seconds(0, 10 * MINUTE), default.refresh_window),
         secret_grace: section.duration("secret_grace", seconds(0, 90 * DAY), default.secret_grace),
-        key_rotation: key_rotation
-            .and_then(|value| value.parse_or_off(|value| value.duration(&seconds(HOUR, 3650 * DAY))))
-            .unwrap_or(default.key_rotation),
+        key_rotation: key_rotation.map_or(default.key_rotation, |entry| {
+            entry.unless_off(default.key_rotation, |entry| entry.duration(&seconds(HOUR, 3650 * DAY)))
+        }),
     }
 }
 
 pub(super) fn limits(section: &Section<'_, '_>) -> Limits {
     let default = Limits::default();
     let rate = |key, default: Option<Rate>| {
-        let value = section.get(key);
-        value.and_then(|value| value.parse_or_off(|value| value.parse(value::rate))).unwrap_or(default)
+        section.get(key).map_or(default, |entry| entry.unless_off(default, |entry| entry.parse(value::rate)))
     };
     let count = |key, range: RangeInclusive<u64>, default: usize| {
         usize::try_from(section.count(key, range, default as u64)).unwrap_or(default)

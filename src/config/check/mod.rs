@@ -16,11 +16,7 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
-use super::{
-    Config, Environment, Problems,
-    reader::{Context, Section},
-    schema,
-};
+use super::{Config, Environment, Problems, context::Context, reader::Section, schema};
 
 /// Reads and checks a configuration file.
 ///

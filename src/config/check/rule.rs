@@ -5,7 +5,8 @@ use http::Method;
 use super::service::{LONGEST_NAME, expect_service, service_id};
 use crate::config::{
     Access, DeclaredService, Rule,
-    reader::{Section, Value},
+    entry::Entry,
+    reader::Section,
     schema,
     value::{self, Wrong, choice, words, wrong},
 };
@@ -30,7 +31,7 @@ fn rule(section: &Section<'_, '_>, prefix: &str, services: &[DeclaredService]) -
         }
         Some(pattern)
     });
-    let name = |item: &Value<'_, '_>| item.parse(|text| words(text, LONGEST_NAME));
+    let name = |item: &Entry<'_, '_>| item.parse(|text| words(text, LONGEST_NAME));
     let methods = members(section, "methods", |item| item.parse(method));
     let groups = members(section, "groups", name);
     let users = members(section, "users", name);
@@ -66,7 +67,7 @@ fn rule(section: &Section<'_, '_>, prefix: &str, services: &[DeclaredService]) -
 fn members<T>(
     section: &Section<'_, '_>,
     key: &'static str,
-    read: impl Fn(&Value<'_, '_>) -> Option<T>,
+    read: impl Fn(&Entry<'_, '_>) -> Option<T>,
 ) -> Vec<T> {
     let Some(value) = section.get(key) else { return Vec::new() };
     let Some(items) = value.list() else { return Vec::new() };

@@ -5,8 +5,9 @@
 use crate::{
     base::secret::Secret,
     config::{
+        entry::Entry,
         environment::Unusable,
-        reader::{Section, Value},
+        reader::Section,
         schema,
         value::{Wrong, wrong},
     },
@@ -17,7 +18,7 @@ const SHORTEST: usize = 16;
 
 const FORMS: &str = r#"write { env = "NAME" } or { file = "path" }, or the secret itself in quotes"#;
 
-pub(super) fn secret(value: &Value<'_, '_>) -> Option<Secret> {
+pub(super) fn secret(value: &Entry<'_, '_>) -> Option<Secret> {
     if let Some(table) = value.table(&schema::SECRET) {
         return referenced(value, &table);
     }
@@ -28,7 +29,7 @@ pub(super) fn secret(value: &Value<'_, '_>) -> Option<Secret> {
     long_enough(value, value.text()?.into_owned())
 }
 
-fn referenced(value: &Value<'_, '_>, table: &Section<'_, '_>) -> Option<Secret> {
+fn referenced(value: &Entry<'_, '_>, table: &Section<'_, '_>) -> Option<Secret> {
     match (table.get("env"), table.get("file")) {
         (Some(env), None) => {
             let text = env.parse(|name| variable(&env, name))?;
@@ -49,7 +50,7 @@ fn referenced(value: &Value<'_, '_>, table: &Section<'_, '_>) -> Option<Secret> 
     }
 }
 
-fn variable(env: &Value<'_, '_>, name: &str) -> Result<String, Wrong> {
+fn variable(env: &Entry<'_, '_>, name: &str) -> Result<String, Wrong> {
     match env.context.secret_variable(name) {
         Ok(text) => Ok(text.to_owned()),
         Err(Unusable::Missing) => Err(wrong("names a variable that is not set")
@@ -60,7 +61,7 @@ fn variable(env: &Value<'_, '_>, name: &str) -> Result<String, Wrong> {
 }
 
 /// Trailing line ends belong to the editor that wrote the file, not to the secret.
-fn long_enough(value: &Value<'_, '_>, text: String) -> Option<Secret> {
+fn long_enough(value: &Entry<'_, '_>, text: String) -> Option<Secret> {
     let secret = Secret::new(text);
     let trimmed = secret.expose().trim_end_matches(['\r', '\n']);
     let refusal = match trimmed.chars().count() {

@@ -7,7 +7,8 @@ use crate::{
     base::{id::ServiceId, secret::Secret},
     config::{
         DeclaredService, OAuthProfile, allowed_flows,
-        reader::{Section, Value},
+        entry::Entry,
+        reader::Section,
         schema, suggest,
         value::{self, RedirectUri, words, wrong},
     },
@@ -32,7 +33,7 @@ pub(super) fn services(root: &Section<'_, '_>, profile: OAuthProfile) -> Vec<Dec
 struct Seen(BTreeMap<String, (String, &'static str)>);
 
 impl Seen {
-    fn add(&mut self, value: &Value<'_, '_>, key: &str, kind: &'static str, owner: &str) {
+    fn add(&mut self, value: &Entry<'_, '_>, key: &str, kind: &'static str, owner: &str) {
         let Some((other, other_kind)) = self.0.get(key) else {
             self.0.insert(key.to_owned(), (owner.to_owned(), kind));
             return;
@@ -80,7 +81,7 @@ pub(super) fn service_id(text: &str) -> Result<ServiceId, value::Wrong> {
     })
 }
 
-fn read_secret(value: &Value<'_, '_>, public: bool) -> Option<Secret> {
+fn read_secret(value: &Entry<'_, '_>, public: bool) -> Option<Secret> {
     if public {
         let help = "take out `secret`, or write public = false";
         value.refuse(wrong("is given to a public service").label("public services have none").help(help));
@@ -144,7 +145,7 @@ fn descriptive(section: &Section<'_, '_>) -> Profile {
 
 fn redirect_uris(section: &Section<'_, '_>, resolvable: bool) -> Vec<String> {
     let items = section.get("redirect_uris").and_then(|value| value.list()).unwrap_or_default();
-    let read = |item: &Value<'_, '_>| {
+    let read = |item: &Entry<'_, '_>| {
         let uri = match item.parse(value::redirect_uri)? {
             RedirectUri::Relative(uri) if !resolvable => {
                 item.doubt(
@@ -169,7 +170,7 @@ fn redirect_uris(section: &Section<'_, '_>, resolvable: bool) -> Vec<String> {
 }
 
 /// Warns when a name in a scope is no declared service: it may be registered later, or be misspelled.
-pub(super) fn expect_service(item: &Value<'_, '_>, name: &str, services: &[DeclaredService]) {
+pub(super) fn expect_service(item: &Entry<'_, '_>, name: &str, services: &[DeclaredService]) {
     let known =
         |service: &DeclaredService| service.id.as_str() == name || service.name.eq_ignore_ascii_case(name);
     if name == ServiceId::HUB || services.iter().any(known) {

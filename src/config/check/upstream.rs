@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::{gateway, limits, rule, service};
 use crate::config::{
     Credential, DeclaredService, Hub, Target, Upstream, defaults,
-    reader::{Section, Value},
+    entry::Entry,
+    reader::Section,
     schema,
     value::{self, choice, words, wrong},
 };
@@ -109,7 +110,7 @@ fn targets(section: &Section<'_, '_>) -> Option<Vec<Target>> {
     Some(targets)
 }
 
-fn ca(value: &Value<'_, '_>, targets: &[Target]) -> Option<std::path::PathBuf> {
+fn ca(value: &Entry<'_, '_>, targets: &[Target]) -> Option<std::path::PathBuf> {
     let path = gateway::file(value, gateway::certificates);
     if !targets.is_empty() && targets.iter().all(|target| !target.tls) {
         value.doubt(wrong("has no effect").label("no target of this upstream is https"));

@@ -84,7 +84,7 @@ pub(super) fn choice<T: Copy>(text: &str, options: &[(&str, T)]) -> Result<T, Wr
         Some(near) => format!("did you mean {near:?}? Allowed: {list}"),
         None => format!("write {list}"),
     };
-    Err(wrong("has a value that is not known").label("not one of the allowed values").help(help))
+    Err(wrong("has an unknown value").label("not one of the allowed values").help(help))
 }
 
 #[cfg(test)]

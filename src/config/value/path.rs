@@ -43,8 +43,11 @@ pub(in crate::config) fn pattern(text: &str) -> Result<PathPattern, Wrong> {
     };
     let (body, open) = match rest.strip_suffix("**") {
         Some("") => return Ok(PathPattern { segments: vec![], open: true }),
-        Some(body) if body.ends_with('/') => (body.trim_end_matches('/'), true),
-        _ => (rest, false),
+        Some(body) => match body.strip_suffix('/') {
+            Some(body) => (body, true),
+            None => (rest, false),
+        },
+        None => (rest, false),
     };
     if body.is_empty() && !open {
         return Ok(PathPattern { segments: vec![], open: false });

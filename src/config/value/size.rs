@@ -29,7 +29,7 @@ pub(in crate::config) fn size(text: &str) -> Result<u64, Wrong> {
 /// The shortest text that reads as this size.
 pub(in crate::config) fn show(size: u64) -> String {
     let (unit, bytes) =
-        UNITS.into_iter().find(|(_, bytes)| size != 0 && size % bytes == 0).unwrap_or(("B", 1));
+        UNITS.into_iter().find(|(_, bytes)| size != 0 && size.is_multiple_of(*bytes)).unwrap_or(("B", 1));
     format!("{}{unit}", size / bytes)
 }
 

@@ -1,0 +1,137 @@
+//! `hubgate check`: the configuration, then its `[[test]]` entries.
+
+use std::path::Path;
+
+use clap::Args;
+use http::{HeaderValue, Request, Uri, header::HOST};
+
+use super::{
+    load,
+    output::{self, Failure, say},
+};
+use crate::{
+    access::policy::{Denial, Requirement},
+    base::{id::ServiceId, time::Timestamp},
+    config::{Config, DecisionTest, Expectation},
+    model::{
+        registry::Registry,
+        service::{Service, Trust},
+    },
+    oauth::token::claims::AccessClaims,
+    proxy::{route::Routes, sanitize},
+};
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// Say nothing when all is well.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+pub(super) fn check(file: &Path, args: &CheckArgs) -> Result<(), Failure> {
+    let config = load(file)?;
+    if !config.warnings.is_empty() {
+        output::remark(config.warnings.render(output::colour()).trim_end());
+    }
+    let failed = failures(&config);
+    if !failed.is_empty() {
+        let lines: Vec<String> = failed.iter().map(|line| format!("{}:{line}", file.display())).collect();
+        return Err(Failure::Problems(lines.join("\n")));
+    }
+    if args.quiet {
+        return Ok(());
+    }
+    let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    say(&format!(
+        "{} is good: {}, {}, {} passed",
+        file.display(),
+        count(config.services.len(), "declared service"),
+        count(config.upstreams.len(), "upstream"),
+        count(config.tests.len(), "test")
+    ))
+}
+
+/// Runs the tests. A service that an upstream names and the file does not declare counts as registered: whether it is,
+/// the store knows, and that is not looked at here.
+fn failures(config: &Config) -> Vec<String> {
+    let service = |id: ServiceId, name: &str| Service {
+        id,
+        name: name.to_owned(),
+        trust: Trust::default(),
+        profile: crate::model::service::Profile::default(),
+        secrets: Vec::new(),
+        declared: true,
+        created: Timestamp::default(),
+        updated: Timestamp::default(),
+    };
+    let mut services: Vec<Service> = config.services.iter().map(|s| service(s.id.clone(), &s.name)).collect();
+    for upstream in &config.upstreams {
+        let known = services.iter().any(|s| s.id.as_str() == upstream.service || s.name == upstream.service);
+        let hub = [ServiceId::HUB, crate::model::registry::HUB_NAME].contains(&upstream.service.as_str());
+        if !known && !hub {
+            let id = ServiceId::parse(&upstream.service).unwrap_or_else(|_| ServiceId::hub());
+            services.push(service(id, &upstream.service));
+        }
+    }
+    let registry = Registry::new(services, "");
+    let upstreams: Vec<_> = config.upstreams.iter().map(|upstream| (upstream.clone(), None)).collect();
+    let routes = Routes::new(&upstreams, &registry, config.limits.max_body_size);
+    config.tests.iter().filter_map(|test| run(test, &routes, &registry, config)).collect()
+}
+
+fn run(test: &DecisionTest, routes: &Routes, registry: &Registry, config: &Config) -> Option<String> {
+    let got = decide(test, routes, registry, config);
+    if got == test.expect {
+        return None;
+    }
+    let (wanted, got) = (name(test.expect), name(got));
+    Some(format!("{}: test {} {}: expected {wanted}, got {got}", test.line, test.method, test.path))
+}
+
+/// The decision that the gateway would make, by the same steps.
+fn decide(test: &DecisionTest, routes: &Routes, registry: &Registry, config: &Config) -> Expectation {
+    let Ok(uri) = test.path.parse::<Uri>() else { return Expectation::BadRequest };
+    let Ok(target) = sanitize::target(&test.method, &uri) else { return Expectation::BadRequest };
+    let host = test.host.as_deref().unwrap_or_else(|| config.public_url.host());
+    let Ok(host) = HeaderValue::from_str(host) else { return Expectation::BadRequest };
+    let request = Request::builder().method(test.method.clone()).uri(uri).header(HOST, host).body(());
+    let Ok((parts, ())) = request.map(Request::into_parts) else { return Expectation::BadRequest };
+    let Ok(sanitized) = sanitize::sanitize(parts, target, false) else { return Expectation::BadRequest };
+    let Some(route) = routes.find(sanitized.host(), sanitized.path()) else { return Expectation::NoRoute };
+    let requirement = route.policy.requirement(&test.method, sanitized.path());
+    if matches!(requirement, Requirement::Public) {
+        return Expectation::Public;
+    }
+    let Some(token) = &test.token else { return Expectation::Unauthorized };
+    let client = token.client.clone().or_else(|| ServiceId::parse("some-client").ok());
+    let Some(client) = client else { return Expectation::BadRequest };
+    let aud = token.scope.iter().filter_map(|name| registry.resolve(name)).map(|s| s.id.clone());
+    let claims = AccessClaims {
+        iss: String::new(),
+        sub: client.as_str().to_owned(),
+        aud: aud.collect(),
+        client_id: client,
+        scope: token.scope.join(" "),
+        iat: 0,
+        exp: i64::MAX,
+        nbf: None,
+        jti: String::new(),
+    };
+    match route.policy.check(requirement, &claims) {
+        Ok(()) => Expectation::Allowed,
+        Err(Denial::InsufficientScope(_) | Denial::RuleNotMet(_) | Denial::UnknownService) => {
+            Expectation::Forbidden
+        }
+    }
+}
+
+const fn name(expectation: Expectation) -> &'static str {
+    match expectation {
+        Expectation::Allowed => "allowed",
+        Expectation::Forbidden => "forbidden",
+        Expectation::Unauthorized => "unauthorized",
+        Expectation::Public => "public",
+        Expectation::NoRoute => "no_route",
+        Expectation::BadRequest => "bad_request",
+    }
+}

@@ -1,0 +1,76 @@
+//! `hubgate key …`
+
+use std::path::Path;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::{
+    output::{self, Failure, say, table},
+    with_registry,
+};
+use crate::{
+    app,
+    model::key::{KeyState, SigningKeyRecord},
+    registry::keys,
+};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KeyCommand {
+    /// List the signing keys.
+    List {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a new signing key; those before verify until their last token has expired.
+    Rotate,
+}
+
+pub(super) fn run(file: &Path, command: &KeyCommand) -> Result<(), Failure> {
+    match command {
+        KeyCommand::List { json } => list(file, *json),
+        KeyCommand::Rotate => rotate(file),
+    }
+}
+
+fn list(file: &Path, as_json: bool) -> Result<(), Failure> {
+    with_registry(file, async |r| {
+        let keys = r.store.list_keys().await?;
+        let until = |key: &SigningKeyRecord| match key.state {
+            KeyState::Active => None,
+            KeyState::Retired { until } => Some(until),
+        };
+        if as_json {
+            let key = |k: &SigningKeyRecord| {
+                json!({"id": k.id.as_str(), "algorithm": k.algorithm.name(), "created": k.created.millis(),
+                    "active": until(k).is_none(), "verifies_until": until(k).map(|t| t.millis())})
+            };
+            return output::json(&keys.iter().map(key).collect::<Vec<_>>());
+        }
+        let row = |k: &SigningKeyRecord| {
+            let state = until(k).map_or_else(|| "signs".to_owned(), |end| format!("verifies until {end}"));
+            vec![k.id.as_str().to_owned(), k.algorithm.to_string(), k.created.to_string(), state]
+        };
+        let rows: Vec<_> = keys.iter().map(row).collect();
+        table(
+            &["ID", "ALGORITHM", "CREATED", "STATE"],
+            &rows,
+            "There are no keys yet; the first start makes one.",
+        )
+    })
+}
+
+fn rotate(file: &Path) -> Result<(), Failure> {
+    with_registry(file, async |r| {
+        let sealing = app::sealing_key(&r.config.data_dir, r.random.as_ref())?;
+        // A key file that does not open the keys that are there must not seal the next one.
+        let known = r.store.list_keys().await?;
+        if !known.is_empty() {
+            crate::crypto::keyring::Keyring::open(&known, &sealing).map_err(|e| Failure::Start(e.into()))?;
+        }
+        let life = r.config.oauth.access_token_ttl;
+        let id = keys::rotate(r.store.as_ref(), &sealing, life, r.clock.as_ref(), r.random.as_ref()).await?;
+        say(&format!("{id} signs from now on; a running gateway takes it up within a second."))
+    })
+}

@@ -1,0 +1,132 @@
+//! What a person types: the commands, and what they print.
+//!
+//! Invariant: commands use the same verbs as the gateway itself and are safe while it runs; a secret is printed once,
+//! by the command that makes it; results go to standard output, everything else to standard error.
+
+mod check;
+mod demo;
+mod keys;
+mod manual;
+mod output;
+mod serve;
+mod services;
+mod tokens;
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+
+use self::output::Failure;
+use crate::{
+    app,
+    base::{
+        random::{Random, SystemRandom},
+        time::{Clock, SystemClock},
+    },
+    config::{self, Config, Environment},
+    store::SharedStore,
+};
+
+/// A reverse-proxy authentication gateway that speaks the OAuth 2.0 protocol of JetBrains Hub.
+#[derive(Debug, Parser)]
+#[command(name = "hubgate", version, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    file: ConfigFile,
+}
+
+#[derive(Debug, Args, Clone)]
+struct ConfigFile {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", env = "HUBGATE_CONFIG", default_value = "gateway.toml", global = true)]
+    config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway (the default command).
+    Serve,
+    /// See the main job at work: a gateway, a sample backend and a service in a throw-away folder.
+    Demo(demo::DemoArgs),
+    /// Check the configuration: every problem at once, then the [[test]] entries.
+    Check(check::CheckArgs),
+    /// Services: add, list, show, new secret, remove.
+    #[command(subcommand)]
+    Service(services::ServiceCommand),
+    /// Tokens: look into one, revoke one.
+    #[command(subcommand)]
+    Token(tokens::TokenCommand),
+    /// Signing keys: list, make the next one.
+    #[command(subcommand)]
+    Key(keys::KeyCommand),
+    /// Print a completion script for a shell.
+    Completions {
+        /// bash, zsh, fish, elvish or powershell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page (roff); with --dir, write one page for each command.
+    Man {
+        /// Where to write the pages.
+        #[arg(long, value_name = "FOLDER")]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// Runs what was typed. The exit status is 0 when all went well, 1 when not, 2 when the command line is wrong.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let file = cli.file.config;
+    let outcome = match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::serve(&file),
+        Command::Demo(args) => demo::demo(&args),
+        Command::Check(args) => check::check(&file, &args),
+        Command::Service(command) => services::run(&file, command),
+        Command::Token(command) => tokens::run(&file, &command),
+        Command::Key(command) => keys::run(&file, &command),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { dir } => manual::pages(dir.as_deref()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::complain(&failure);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Reads the configuration.
+fn load(file: &std::path::Path) -> Result<Config, Failure> {
+    config::load(file, &Environment::of_process())
+        .map_err(|problems| Failure::Problems(problems.render(output::colour())))
+}
+
+/// What a command needs that changes the registry.
+struct Registry {
+    config: Config,
+    store: SharedStore,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
+
+/// Runs a command on the store of the configuration.
+fn with_registry<T>(
+    file: &std::path::Path,
+    work: impl AsyncFnOnce(Registry) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let config = load(file)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let store = app::open_store(&config).await?;
+        let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
+        work(Registry { config, store, clock, random }).await
+    })
+}
+
+/// A duration as the configuration file spells it, for options.
+fn duration(text: &str) -> Result<Duration, String> {
+    config::parse_duration(text)
+}

@@ -1,0 +1,101 @@
+//! How commands speak: results on standard output, complaints on standard error, tables that line up.
+//!
+//! Invariant: a closed standard output ends a command quietly; nothing here panics over it.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use serde::Serialize;
+
+use crate::{
+    app::{DataError, ReloadError, StartError},
+    base::id::InvalidId,
+    registry::{keys::KeyError, services::ServiceError},
+    store::StoreError,
+};
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// The configuration; already rendered.
+    #[error("{0}")]
+    Problems(String),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Reload(#[from] ReloadError),
+    #[error(transparent)]
+    Data(#[from] DataError),
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Id(#[from] InvalidId),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// Something said already, or in full here.
+    #[error("{0}")]
+    Plain(String),
+}
+
+/// Whether standard error takes colours.
+pub(super) fn colour() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Says on standard error why a command failed.
+pub(super) fn complain(failure: &Failure) {
+    let text = match failure {
+        Failure::Problems(text) => text.trim_end().to_owned(),
+        other => format!("hubgate: {other}"),
+    };
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// A remark on standard error.
+pub(super) fn remark(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// A result on standard output.
+pub(super) fn say(text: &str) -> Result<(), Failure> {
+    match writeln!(io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// A result as JSON.
+pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
+    say(&serde_json::to_string_pretty(value)?)
+}
+
+/// Rows in columns, with a heading; `none` when there are no rows.
+pub(super) fn table(heading: &[&str], rows: &[Vec<String>], none: &str) -> Result<(), Failure> {
+    if rows.is_empty() {
+        return say(none);
+    }
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain(heading.get(column).map(|h| h.len())).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..heading.len()).map(width).collect();
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let padded: Vec<String> = cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        padded.join("  ").trim_end().to_owned()
+    };
+    say(&line(&mut heading.iter().copied()))?;
+    for row in rows {
+        say(&line(&mut row.iter().map(String::as_str)))?;
+    }
+    Ok(())
+}
+
+/// `yes` or `no`.
+pub(super) fn yes(value: bool) -> String {
+    if value { "yes" } else { "no" }.to_owned()
+}

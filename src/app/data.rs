@@ -40,7 +40,9 @@ pub enum DataError {
         error: io::Error,
     },
     /// Others may read the key file.
-    #[error("the key file {path} can be read by others than its owner (mode {mode:o}); run: chmod 600 {path}")]
+    #[error(
+        "the key file {path} can be read by others than its owner (mode {mode:o}); run: chmod 600 {path}"
+    )]
     KeyFileOpen {
         /// Which.
         path: PathBuf,
@@ -98,7 +100,10 @@ pub fn certificate_files(config: &Config) -> CertificateFiles {
         }
         Tls::SelfSigned => {
             let folder = config.data_dir.join("tls");
-            CertificateFiles { certificate: folder.join("certificate.pem"), private_key: folder.join("key.pem") }
+            CertificateFiles {
+                certificate: folder.join("certificate.pem"),
+                private_key: folder.join("key.pem"),
+            }
         }
     }
 }
@@ -117,7 +122,10 @@ mod tests {
         sealing_key(folder.path(), &SystemRandom).unwrap();
         assert_eq!(fs::read(&path).unwrap(), first);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(matches!(sealing_key(folder.path(), &SystemRandom), Err(DataError::KeyFileOpen { mode: 0o640, .. })));
+        assert!(matches!(
+            sealing_key(folder.path(), &SystemRandom),
+            Err(DataError::KeyFileOpen { mode: 0o640, .. })
+        ));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(&path, "short").unwrap();
         assert!(matches!(sealing_key(folder.path(), &SystemRandom), Err(DataError::KeyFileContent { .. })));

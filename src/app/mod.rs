@@ -23,11 +23,11 @@ use tokio::{
     sync::watch,
 };
 
+use self::{background::Background, shared::Shared};
 pub use self::{
     data::{DataError, certificate_files, sealing_key},
     shared::ReloadError,
 };
-use self::{background::Background, shared::Shared};
 use crate::{
     base::{
         random::{Random, SystemRandom},
@@ -82,7 +82,11 @@ impl Seams {
     /// The system's clock and generator, lines to standard output.
     #[must_use]
     pub fn system() -> Self {
-        Self { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom), lines: Box::new(std::io::stdout()) }
+        Self {
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+            lines: Box::new(std::io::stdout()),
+        }
     }
 }
 
@@ -110,7 +114,9 @@ pub enum StartError {
     #[error(transparent)]
     Key(#[from] KeyError),
     /// The keys in the store do not open.
-    #[error("{0}. The store belongs to another key file: put the right one back, or rename the database to begin anew")]
+    #[error(
+        "{0}. The store belongs to another key file: put the right one back, or rename the database to begin anew"
+    )]
     Keyring(#[from] KeyringError),
     /// A certificate.
     #[error(transparent)]
@@ -158,7 +164,8 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         .enable_all()
         .build()?;
     // Sockets first: a port that is taken must not leave a half-made store behind.
-    let workers = config.listen.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from);
+    let workers =
+        config.listen.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from);
     let sockets = Sockets::open(&config, workers)?;
     data::prepare(&config.data_dir)?;
     let files = certificate_files(&config);
@@ -170,8 +177,7 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
     let sealing = sealing_key(&config.data_dir, random.as_ref())?;
     let store = control.block_on(open_store(&config))?;
     let totals = Arc::new(Totals::default());
-    let admission =
-        Admission::new(config.limits.max_connections, config.limits.max_connections_per_source);
+    let admission = Admission::new(config.limits.max_connections, config.limits.max_connections_per_source);
     let drain_timeout = config.limits.drain_timeout;
     let handler_limits = WorkerLimits::new(&config);
     let shared = control.block_on(Shared::build(config, store, sealing, (clock, random)))?;
@@ -196,17 +202,17 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         let gate = Arc::clone(&shared.gate);
         let own = Arc::clone(&own);
         let (format, body_timeout) = (shared.line_format(), handler_limits.body_timeout);
-        let journal_of = { let (sink, totals) = (sink.clone(), Arc::clone(&totals)); move || Journal::new(format, sink, totals) };
+        let journal_of = {
+            let (sink, totals) = (sink.clone(), Arc::clone(&totals));
+            move || Journal::new(format, sink, totals)
+        };
         let build = move || WorkerParts { gate, own, journal: journal_of(), body_timeout };
         let thread = std::thread::Builder::new().name(format!("worker-{number}"));
         threads.push(thread.spawn(move || work(build, setup))?);
     }
     let gauges = Arc::new(gauges(&shared.gate, &admission, &sink));
-    let background = Background {
-        shared: Arc::clone(&shared),
-        certificate: Arc::clone(&certificate),
-        stage: told,
-    };
+    let background =
+        Background { shared: Arc::clone(&shared), certificate: Arc::clone(&certificate), stage: told };
     let ready = background.readiness();
     let management = match sockets.management {
         None => None,
@@ -332,7 +338,8 @@ impl Sockets {
         }
         let http = config.listen.http.iter().map(|address| listener::listen(*address, false));
         let http = http.collect::<Result<_, _>>()?;
-        let management = config.listen.management.map(|address| listener::listen(address, false)).transpose()?;
+        let management =
+            config.listen.management.map(|address| listener::listen(address, false)).transpose()?;
         Ok(Self { https, addresses, http, management })
     }
 }
@@ -351,7 +358,12 @@ fn gauges(gate: &Arc<Gate>, admission: &Arc<Admission>, sink: &Sink) -> Vec<Gaug
             true,
             Box::new(move || count(refused.refused())),
         ),
-        gauge("token_cache_entries", "Remembered verdicts on tokens", false, Box::new(move || count(tokens.verdicts.len()))),
+        gauge(
+            "token_cache_entries",
+            "Remembered verdicts on tokens",
+            false,
+            Box::new(move || count(tokens.verdicts.len())),
+        ),
         gauge(
             "token_cache_hits",
             "Tokens whose verdict was remembered; a connection's own memory does not count",
@@ -365,7 +377,12 @@ fn gauges(gate: &Arc<Gate>, admission: &Arc<Admission>, sink: &Sink) -> Vec<Gaug
             Box::new(move || misses.verdicts.hits_and_misses().1),
         ),
         gauge("revocations", "Live revocations", false, Box::new(move || count(revoked.revocations.len()))),
-        gauge("log_lines_lost", "Lines that the output did not take in time", true, Box::new(move || lost.lost())),
+        gauge(
+            "log_lines_lost",
+            "Lines that the output did not take in time",
+            true,
+            Box::new(move || lost.lost()),
+        ),
     ]
 }
 

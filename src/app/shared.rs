@@ -17,8 +17,8 @@ use crate::{
     config::{Config, Rate, allowed_flows},
     crypto::{keyring::Keyring, seal::SealingKey},
     model::{key::SigningKeyRecord, registry::Registry},
-    observe::line::Format,
     oauth::token::issue::Issuer,
+    observe::line::Format,
     proxy::{
         gate::{Gate, Snapshot},
         refusal::Desk,
@@ -210,7 +210,9 @@ impl Shared {
                     state.keyring = Arc::new(keyring);
                     state.keys = keys;
                 }
-                Err(error) => tracing::error!(%error, "the changed keys cannot be used; those before stay in use"),
+                Err(error) => {
+                    tracing::error!(%error, "the changed keys cannot be used; those before stay in use")
+                }
             }
         }
         if versions.keys != state.versions.keys || versions.services != state.versions.services {
@@ -266,7 +268,8 @@ async fn reconcile(inputs: &Inputs, store: &SharedStore, clock: &dyn Clock) -> R
 fn warn_of_unknown_services(inputs: &Inputs, services: &[crate::model::service::Service]) {
     for upstream in &inputs.config.upstreams {
         let name = &upstream.service;
-        let hub = [crate::base::id::ServiceId::HUB, crate::model::registry::HUB_NAME].contains(&name.as_str());
+        let hub =
+            [crate::base::id::ServiceId::HUB, crate::model::registry::HUB_NAME].contains(&name.as_str());
         if !hub && !services.iter().any(|service| service.id.as_str() == name || service.name == *name) {
             tracing::warn!(service = %name, path = %upstream.path, "the upstream's service is not registered; its requests are refused until it is");
         }
@@ -275,11 +278,29 @@ fn warn_of_unknown_services(inputs: &Inputs, services: &[crate::model::service::
 
 /// What of a configuration is used at the start only.
 fn only_by_restart(before: &Config, after: &Config) -> Vec<&'static str> {
-    let listen = |c: &Config| (c.listen.https.clone(), c.listen.http.clone(), c.listen.management, c.listen.workers);
+    let listen =
+        |c: &Config| (c.listen.https.clone(), c.listen.http.clone(), c.listen.management, c.listen.workers);
     let limits = |c: &Config| {
         let l = &c.limits;
-        let times = [l.handshake_timeout, l.header_timeout, l.body_timeout, l.write_timeout, l.idle_timeout, l.drain_timeout];
-        (times, [l.max_header_size, l.max_headers, l.max_connections, l.max_connections_per_source, l.token_cache], l.max_streams)
+        let times = [
+            l.handshake_timeout,
+            l.header_timeout,
+            l.body_timeout,
+            l.write_timeout,
+            l.idle_timeout,
+            l.drain_timeout,
+        ];
+        (
+            times,
+            [
+                l.max_header_size,
+                l.max_headers,
+                l.max_connections,
+                l.max_connections_per_source,
+                l.token_cache,
+            ],
+            l.max_streams,
+        )
     };
     let log = |c: &Config| (c.log.format, c.log.level, c.log.access);
     let changes = [

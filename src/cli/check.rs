@@ -119,7 +119,9 @@ fn decide(test: &DecisionTest, routes: &Routes, registry: &Registry, config: &Co
     };
     match route.policy.check(requirement, &claims) {
         Ok(()) => Expectation::Allowed,
-        Err(Denial::InsufficientScope(_) | Denial::RuleNotMet(_) | Denial::UnknownService) => Expectation::Forbidden,
+        Err(Denial::InsufficientScope(_) | Denial::RuleNotMet(_) | Denial::UnknownService) => {
+            Expectation::Forbidden
+        }
     }
 }
 

@@ -53,7 +53,11 @@ fn list(file: &Path, as_json: bool) -> Result<(), Failure> {
             vec![k.id.as_str().to_owned(), k.algorithm.to_string(), k.created.to_string(), state]
         };
         let rows: Vec<_> = keys.iter().map(row).collect();
-        table(&["ID", "ALGORITHM", "CREATED", "STATE"], &rows, "There are no keys yet; the first start makes one.")
+        table(
+            &["ID", "ALGORITHM", "CREATED", "STATE"],
+            &rows,
+            "There are no keys yet; the first start makes one.",
+        )
     })
 }
 

@@ -25,7 +25,7 @@ pub(super) fn serve(file: &Path) -> Result<(), Failure> {
     let config = load(file)?;
     start_log(&config);
     for warning in config.warnings.iter() {
-        tracing::warn!("{}", warning.message());
+        tracing::warn!("{}", warning.message);
     }
     let seen = modified(file);
     let hub = config.public_url.join(&config.hub.path);

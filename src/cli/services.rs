@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     base::id::ServiceId,
+    config,
     model::{
         flow::Flow,
         service::{Profile, Service, Trust},
@@ -103,8 +104,12 @@ fn add(file: &Path, args: AddArgs) -> Result<(), Failure> {
         };
         trust.flows = names.iter().map(flow).collect::<Result<_, _>>()?;
     }
-    for url in args.home_url.iter().chain(&args.redirect_uris) {
-        crate::config::check_url(url).map_err(|why| Failure::Plain(format!("{url}: {why}")))?;
+    let refused = |text: &str, why: String| Failure::Plain(format!("{text:?} cannot be used: {why}"));
+    if let Some(url) = &args.home_url {
+        config::check_web_url(url).map_err(|why| refused(url, why))?;
+    }
+    for uri in &args.redirect_uris {
+        config::check_redirect_uri(uri).map_err(|why| refused(uri, why))?;
     }
     let profile =
         Profile { home_url: args.home_url, redirect_uris: args.redirect_uris, ..Profile::default() };
@@ -193,15 +198,20 @@ fn rotate(file: &Path, id: &str, grace: Option<Duration>, json: bool) -> Result<
     with_registry(file, async |r| {
         let grace = grace.unwrap_or(r.config.oauth.secret_grace);
         if r.config.services.iter().any(|service| service.id == id && service.secret.is_some()) {
-            return Err(Failure::Plain(format!("the configuration file gives the secret of {id}; change it there")));
+            return Err(Failure::Plain(format!(
+                "the configuration file gives the secret of {id}; change it there"
+            )));
         }
         let secret =
-            services::rotate_secret(r.store.as_ref(), &id, grace, r.clock.as_ref(), r.random.as_ref()).await?;
+            services::rotate_secret(r.store.as_ref(), &id, grace, r.clock.as_ref(), r.random.as_ref())
+                .await?;
         if json {
             return output::json(&json!({"id": id, "secret": secret.expose()}));
         }
         say(&format!("secret  {}", secret.expose()))?;
-        output::remark("Keep the secret: it is not shown again. An old one stays valid for the grace period.");
+        output::remark(
+            "Keep the secret: it is not shown again. An old one stays valid for the grace period.",
+        );
         Ok(())
     })
 }

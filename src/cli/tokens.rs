@@ -62,13 +62,13 @@ fn read(token: &str) -> Result<String, Failure> {
 async fn judge(r: &Registry, token: &str) -> Result<Result<AccessClaims, TokenError>, Failure> {
     let now = r.clock.now();
     let sealing = app::sealing_key(&r.config.data_dir, r.random.as_ref())?;
-    let keyring = Keyring::open(&r.store.list_keys().await?, &sealing).map_err(|e| Failure::Start(e.into()))?;
+    let keyring =
+        Keyring::open(&r.store.list_keys().await?, &sealing).map_err(|e| Failure::Start(e.into()))?;
     let issuer = r.config.public_url.join(&r.config.hub.path);
     let revocations = Revocations::default();
     revocations.enter(&r.store.list_revocations(now).await?);
-    Ok(verify(token.as_bytes(), &keyring, &issuer, now).and_then(|claims| {
-        if revocations.hit(&claims) { Err(TokenError::Revoked) } else { Ok(claims) }
-    }))
+    Ok(verify(token.as_bytes(), &keyring, &issuer, now)
+        .and_then(|claims| if revocations.hit(&claims) { Err(TokenError::Revoked) } else { Ok(claims) }))
 }
 
 fn inspect(file: &Path, token: &str, as_json: bool) -> Result<(), Failure> {
@@ -92,7 +92,10 @@ fn inspect(file: &Path, token: &str, as_json: bool) -> Result<(), Failure> {
         say("good: signed by this gateway, not expired, not revoked")?;
         for (name, value) in [
             ("client", claims.client_id.to_string()),
-            ("subject", if claims.is_service() { "the client itself".to_owned() } else { claims.sub.clone() }),
+            (
+                "subject",
+                if claims.is_service() { "the client itself".to_owned() } else { claims.sub.clone() },
+            ),
             ("scope", claims.scope.clone()),
             ("services", named.collect::<Vec<_>>().join(", ")),
             ("issued", claims.issued().to_string()),
@@ -108,8 +111,9 @@ fn inspect(file: &Path, token: &str, as_json: bool) -> Result<(), Failure> {
 fn revoke(file: &Path, token: &str) -> Result<(), Failure> {
     let token = read(token)?;
     with_registry(file, async |r| {
-        let claims =
-            judge(&r, &token).await?.map_err(|reason| Failure::Plain(format!("nothing to revoke: {reason}")))?;
+        let claims = judge(&r, &token)
+            .await?
+            .map_err(|reason| Failure::Plain(format!("nothing to revoke: {reason}")))?;
         let id = claims.token_id().ok_or_else(|| Failure::Plain("the token has no id".to_owned()))?;
         let expires: Timestamp = claims.expires();
         let target = RevocationTarget::Token(id);

@@ -33,10 +33,10 @@ pub struct Decision<'a> {
     pub reason: &'a str,
     /// `client_id` of the token.
     pub client: &'a str,
-    /// `sub` of the token.
+    /// `sub` of the token, where a person obtained it.
     pub subject: &'a str,
     /// `jti` of the token.
-    pub token: &'a str,
+    pub jti: &'a str,
 }
 
 /// How a request went.
@@ -127,7 +127,7 @@ impl Journal {
             .text("route", decision.route)
             .text("client", decision.client)
             .text("subject", decision.subject)
-            .text("token", decision.token)
+            .text("jti", decision.jti)
             .text("reason", decision.reason)
             .end();
     }

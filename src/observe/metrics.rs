@@ -149,7 +149,7 @@ impl EncodeMetric for Histogram {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
         #[expect(clippy::cast_precision_loss, reason = "a sum of microseconds beyond 2^53 is 285 years")]
         let seconds = |micros: u64| micros as f64 / 1e6;
-        let bounds = BUCKETS.iter().map(|bound| seconds(*bound)).chain([f64::MAX]);
+        let bounds = BUCKETS.iter().map(|bound| seconds(*bound)).chain([f64::INFINITY]);
         let buckets: Vec<(f64, u64)> = bounds.zip(self.buckets).collect();
         encoder.encode_histogram::<NoLabelSet>(
             seconds(self.micros),

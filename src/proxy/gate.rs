@@ -98,7 +98,7 @@ pub struct Outcome {
     /// `client_id`
     pub client: String,
     /// `jti`
-    pub token: String,
+    pub jti: String,
 }
 
 /// What all workers share.

@@ -152,8 +152,8 @@ fn judge(
         decision,
         reason: "",
         client: claims.map_or("", |c| c.client_id.as_str()),
-        subject: claims.map_or("", |c| &c.sub),
-        token: claims.map_or("", |c| &c.jti),
+        subject: claims.filter(|c| !c.is_service()).map_or("", |c| &c.sub),
+        jti: claims.map_or("", |c| &c.jti),
     };
     let gate = record.worker().gate();
     record.worker().journal().decision(gate.clock.now(), record.route, line);
@@ -252,7 +252,7 @@ async fn own_endpoint(mut record: Record, form: Form, sanitized: Sanitized, body
         reason: &outcome.reason,
         client: &outcome.client,
         subject: "",
-        token: &outcome.token,
+        jti: &outcome.jti,
     };
     let now = record.worker().gate().clock.now();
     record.worker().journal().decision(now, OWN_ROUTE, line);

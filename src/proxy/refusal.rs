@@ -233,7 +233,10 @@ impl Refusal {
             detail: &self.description,
             request_id,
         };
-        serde_json::to_vec(&body).unwrap_or_default().into()
+        let mut bytes = serde_json::to_vec(&body).unwrap_or_default();
+        // So that a shell's prompt begins a line.
+        bytes.push(b'\n');
+        bytes.into()
     }
 }
 

@@ -40,7 +40,8 @@ pub(super) async fn only_get(Extension(caller): Extension<Caller>, request: Requ
 
 /// An answer of the token endpoint (RFC 6749 section 5): JSON that nobody keeps.
 pub(super) fn token_json(status: StatusCode, body: &impl Serialize) -> Response {
-    let bytes = serde_json::to_vec(body).unwrap_or_default();
+    let mut bytes = serde_json::to_vec(body).unwrap_or_default();
+    bytes.push(b'\n');
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = status;
     let headers = response.headers_mut();

@@ -77,8 +77,8 @@ fn reply_to(state: &State<Control>, caller: &Caller, redeemed: &Redeemed) -> Res
                 expires_in: issued.expires_in,
                 scope: &issued.scope,
             };
-            let token = issued.token_id.to_string();
-            let outcome = Outcome { decision: "issued", reason: grant.to_owned(), client, token };
+            let jti = issued.token_id.to_string();
+            let outcome = Outcome { decision: "issued", reason: grant.to_owned(), client, jti };
             (reply::token_json(StatusCode::OK, &body), outcome)
         }
         Err(error) => {
@@ -87,7 +87,7 @@ fn reply_to(state: &State<Control>, caller: &Caller, redeemed: &Redeemed) -> Res
                 caller.snapshot.quota.refused(caller.source);
             }
             let reason = format!("{}: {}", error.code, error.description);
-            let outcome = Outcome { decision: "refused", reason, client, token: String::new() };
+            let outcome = Outcome { decision: "refused", reason, client, jti: String::new() };
             (reply::oauth_error(error, &caller.snapshot.desk), outcome)
         }
     };

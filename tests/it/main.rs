@@ -6,6 +6,7 @@
 
 mod support;
 
+mod architecture;
 mod forwarding;
 mod framing;
 mod framing_upstream;

@@ -1,0 +1,26 @@
+//! Whatever the `Authorization` headers hold (one a line), at most one token comes of them, and it is one word of the
+//! only header.
+#![no_main]
+
+use hubgate::access::scheme::bearer::{self, Bearer};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let lines: Vec<&[u8]> = data.split(|byte| *byte == b'\n').collect();
+    match bearer::read(lines.iter().copied()) {
+        Bearer::Token(token) => {
+            assert_eq!(lines.len(), 1);
+            assert!(lines[0].ends_with(token) && lines[0][..6].eq_ignore_ascii_case(b"bearer"));
+            assert!(!token.is_empty() && token.iter().all(|byte| byte.is_ascii_graphic() && *byte != b','));
+        }
+        Bearer::Absent => {
+            assert!(lines.len() == 1);
+            assert!(lines[0].len() < 7 || !lines[0][..7].eq_ignore_ascii_case(b"bearer "));
+        }
+        Bearer::Malformed(_) => {}
+    }
+    if let Ok(query) = std::str::from_utf8(data) {
+        let plain = query.split('&').any(|pair| pair.split('=').next() == Some("access_token"));
+        assert!(!plain || bearer::in_query(query));
+    }
+});

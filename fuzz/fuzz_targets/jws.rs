@@ -1,0 +1,25 @@
+//! Nobody without the key makes a token that verifies: neither by any bytes, nor by any header, payload and signature
+//! (one a line, encoded here so that the fuzzer gets past base64).
+#![no_main]
+
+use std::sync::LazyLock;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use hubgate::{
+    base::id::KeyId,
+    crypto::jws::{self, SigningKey, VerifyingKey},
+};
+use libfuzzer_sys::fuzz_target;
+
+static KEY: LazyLock<VerifyingKey> = LazyLock::new(|| {
+    let id = KeyId::parse("k").expect("it is an id");
+    let document = jws::generate_pkcs8().expect("the system has randomness");
+    SigningKey::from_pkcs8(id, &document).and_then(|key| key.verifying_key()).expect("it is a key")
+});
+
+fuzz_target!(|data: &[u8]| {
+    assert!(jws::verify(data, |_| Some(&*KEY)).is_err());
+    let parts: Vec<String> =
+        data.split(|byte| *byte == b'\n').map(|part| URL_SAFE_NO_PAD.encode(part)).collect();
+    assert!(jws::verify(parts.join(".").as_bytes(), |_| Some(&*KEY)).is_err());
+});

@@ -544,9 +544,9 @@ fn commands() {
         &["service", "show", "nobody"][..],
         &["service", "remove", "nobody"],
         &["service", "rotate-secret", "nobody"],
-        &["service", "add", "--id", "robot", "--name", "another"],
-        &["service", "add", "--id", "another", "--name", "robot"],
-        &["service", "add", "--id", "not an id", "--name", "x"],
+        &["service", "add", "another", "--id", "robot"],
+        &["service", "add", "robot", "--id", "another"],
+        &["service", "add", "x", "--id", "not an id"],
     ] {
         let output = process::run(&[arguments, &["--config", &path]].concat(), gateway.folder());
         assert!(!output.status.success(), "{arguments:?}: {}", written(&output));

@@ -348,7 +348,7 @@ impl Gateway {
 
     /// Registers a trusted service by command and waits until the gateway knows it. Returns its id and secret.
     pub(crate) fn register(&self, id: &str) -> (String, String) {
-        let secret = self.secret_of(&["service", "add", "--id", id, "--name", id]);
+        let secret = self.secret_of(&["service", "add", id, "--id", id]);
         let form = Request::form(TOKEN, "grant_type=client_credentials&scope=alpha").basic(id, &secret);
         eventually("the gateway knows the new service", || self.send(&form).status == 200);
         (id.to_owned(), secret)

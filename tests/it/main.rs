@@ -1,6 +1,21 @@
-//! The gateway as its users meet it, and the parts whose contract is not visible from within.
+//! The gateway from outside: real sockets, real TLS, and upstreams that record every byte they receive.
+//!
+//! One binary, a file for each capability. A case asserts both what the client got and what the upstream received,
+//! and after each attack an innocent request on another connection must be answered right.
+#![cfg(test)]
 
-#[cfg(test)]
+mod support;
+
 mod architecture;
-#[cfg(test)]
+mod forwarding;
+mod framing;
+mod framing_upstream;
+mod headers;
+mod operation;
+mod paths;
+mod refusals;
 mod store;
+mod streams;
+mod timeouts;
+mod token_endpoint;
+mod tokens;

@@ -1,0 +1,573 @@
+//! Where a request ends (threats A3), as clients send it over HTTP/1.1. Behind every attack stands a second request on
+//! the same connection, the canary: when the first is refused, the canary must never be served.
+
+use std::time::Duration;
+
+use crate::support::{Gateway, Request, Upstream, gateway::eventually};
+
+const CANARY: &str = "GET /public/canary HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+/// What must come of the bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Want {
+    /// Refused and closed; the upstream gets nothing at all.
+    Refused,
+    /// Refused and closed; the upstream may have begun to get it, and never gets it whole.
+    Cut,
+    /// Forwarded once with this body, then the canary.
+    Forwarded(&'static str),
+    /// Refused, or forwarded with this body in a framing of our own.
+    RefusedOrForwarded(&'static str),
+}
+use Want::{Cut, Forwarded, Refused, RefusedOrForwarded};
+
+fn head(lines: &str) -> String {
+    format!("POST /public/attack HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n")
+}
+
+fn check(gateway: &Gateway, upstream: &Upstream, name: &str, bytes: &[u8], want: Want) {
+    let mut connection = gateway.raw();
+    connection.send([bytes, CANARY.as_bytes()].concat());
+    let first = connection.answer_within("POST", Duration::from_secs(5));
+    let status = first.as_ref().map(|a| a.status);
+    let served = status == Some(200);
+    if served && matches!(want, Forwarded(_) | RefusedOrForwarded(_)) {
+        let (Forwarded(body) | RefusedOrForwarded(body)) = want else { unreachable!() };
+        let canary = connection.answer_within("GET", Duration::from_secs(5));
+        let seen = upstream.wait_for(1 + usize::from(canary.is_some()));
+        assert_eq!(seen[0].target(), "/public/attack", "{name}");
+        assert_eq!(String::from_utf8_lossy(&seen[0].body), body, "{name}");
+        for request in &seen[1..] {
+            assert_eq!(request.target(), "/public/canary", "{name}");
+        }
+        assert!(seen.len() <= 2, "{name}");
+    } else {
+        assert!(!matches!(want, Forwarded(_)), "{name}: wanted {want:?}, got {status:?}");
+        let refused = status.is_none_or(|s| matches!(s, 400 | 413 | 414 | 417 | 431 | 501 | 502 | 505));
+        assert!(refused, "{name}: wanted {want:?}, got {status:?}");
+        let after = connection.rest(Duration::from_millis(300));
+        assert!(
+            !String::from_utf8_lossy(&after).contains("200 OK"),
+            "{name}: the canary was answered: {}",
+            String::from_utf8_lossy(&after)
+        );
+        assert!(
+            connection.closes_within(Duration::from_secs(2)),
+            "{name}: the connection stays open after {status:?}"
+        );
+        let seen = upstream.requests();
+        assert!(seen.iter().all(|r| r.target() != "/public/canary"), "{name}: the canary was served");
+        if want == Cut {
+            assert!(seen.iter().all(|r| !r.complete), "{name}: the upstream got a whole request: {seen:?}");
+            eventually(&format!("{name}: the upstream is told"), || {
+                upstream.requests().iter().all(|r| r.aborted)
+            });
+        } else {
+            assert!(seen.is_empty(), "{name}: the upstream got {seen:?}");
+        }
+    }
+    upstream.take();
+    gateway.assert_innocent(upstream, name);
+}
+
+fn run(cases: &[(String, Vec<u8>, Want)]) {
+    let (gateway, upstream) = Gateway::standard();
+    for (name, bytes, want) in cases {
+        check(&gateway, &upstream, name, bytes, *want);
+    }
+}
+
+fn case(name: &str, bytes: impl AsRef<[u8]>, want: Want) -> (String, Vec<u8>, Want) {
+    (name.to_owned(), bytes.as_ref().to_vec(), want)
+}
+
+/// S1, S2.
+#[test]
+fn transfer_encoding_is_chunked_alone_or_refused() {
+    let body = "5\r\nhello\r\n0\r\n\r\n";
+    let mut cases = vec![
+        case(
+            "CL then TE",
+            head("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\n",
+            Refused,
+        ),
+        case(
+            "TE then CL",
+            head("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n") + "0\r\n\r\n",
+            Refused,
+        ),
+        case("CL 0 and TE", head("Content-Length: 0\r\nTransfer-Encoding: chunked\r\n") + body, Refused),
+        case(
+            "CL that agrees and TE",
+            head("Content-Length: 15\r\nTransfer-Encoding: chunked\r\n") + body,
+            Refused,
+        ),
+        case(
+            "CL and TE identity",
+            head("Content-Length: 5\r\nTransfer-Encoding: identity\r\n") + "hello",
+            Refused,
+        ),
+        case("two TE", head("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n") + body, Refused),
+        case(
+            "TE identity, TE chunked",
+            head("Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n") + body,
+            Refused,
+        ),
+        case(
+            "TE chunked, TE identity",
+            head("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n") + body,
+            Refused,
+        ),
+        case("chunked", head("Transfer-Encoding: chunked\r\n") + body, Forwarded("hello")),
+        case("Chunked", head("Transfer-Encoding: Chunked\r\n") + body, Forwarded("hello")),
+        case("CHUNKED", head("transfer-encoding: CHUNKED\r\n") + body, Forwarded("hello")),
+        case("blanks around", head("Transfer-Encoding:  chunked \t\r\n") + body, RefusedOrForwarded("hello")),
+        case(
+            "folded name",
+            head("Transfer_Encoding: chunked\r\nContent-Length: 5\r\n") + "hello",
+            RefusedOrForwarded("hello"),
+        ),
+    ];
+    for value in [
+        "chunked, identity",
+        "identity, chunked",
+        "gzip, chunked",
+        "chunked, chunked",
+        "chunked,",
+        ", chunked",
+        "xchunked",
+        "chunkedx",
+        "chunked;q=1",
+        "\"chunked\"",
+        "identity",
+        "gzip",
+        "",
+        "chunked identity",
+        "c\u{0}hunked",
+        "\u{b}chunked",
+        "chunKed\u{212a}",
+    ] {
+        cases.push(case(
+            &format!("TE {value:?}"),
+            head(&format!("Transfer-Encoding: {value}\r\n")) + body,
+            Refused,
+        ));
+    }
+    cases.push(case("TE in obs-fold", head("Transfer-Encoding:\r\n chunked\r\n") + body, Refused));
+    run(&cases);
+}
+
+/// S3.
+#[test]
+fn versions_other_than_1_1_get_no_special_treatment() {
+    let line =
+        |version: &str, rest: &str| format!("POST /public/attack {version}\r\nHost: localhost\r\n{rest}");
+    let chunked = "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    let plain = "Content-Length: 5\r\n\r\nhello";
+    let mut cases = vec![
+        case("1.0 with TE", line("HTTP/1.0", chunked), Refused),
+        case(
+            "1.0 with TE and keep-alive",
+            line("HTTP/1.0", &format!("Connection: keep-alive\r\n{chunked}")),
+            Refused,
+        ),
+        case(
+            "1.0 with a body that ends with the connection",
+            line("HTTP/1.0", "\r\nhello"),
+            RefusedOrForwarded(""),
+        ),
+        case("1.0 with CL", line("HTTP/1.0", plain), RefusedOrForwarded("hello")),
+        case(
+            "1.0 without Host",
+            "POST /public/attack HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello",
+            RefusedOrForwarded("hello"),
+        ),
+        case("no version", "GET /public/attack\r\n\r\n", Refused),
+        case("HTTP/0.9", "GET /public/attack HTTP/0.9\r\nHost: localhost\r\n\r\n", Refused),
+        case("two blanks", "GET  /public/attack  HTTP/1.1\r\nHost: localhost\r\n\r\n", Refused),
+        case("a blank first", " GET /public/attack HTTP/1.1\r\nHost: localhost\r\n\r\n", Refused),
+        case("a tab", "GET\t/public/attack\tHTTP/1.1\r\nHost: localhost\r\n\r\n", Refused),
+        case("a blank last", "GET /public/attack HTTP/1.1 \r\nHost: localhost\r\n\r\n", Refused),
+        case("a method with a colon", "GE:T /public/attack HTTP/1.1\r\nHost: localhost\r\n\r\n", Refused),
+        case(
+            "a control character in the method",
+            "GE\x01T /public/attack HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            Refused,
+        ),
+    ];
+    for version in [
+        "HTTP/1.2",
+        "HTTP/1.01",
+        "HTTP/2.0",
+        "HTTP/3.0",
+        "HTTP/11.1",
+        "http/1.1",
+        "HTTP/1,1",
+        "HTTP/1.",
+        "HTTP/ 1.1",
+        "HTTPS/1.1",
+    ] {
+        cases.push(case(version, line(version, plain), Refused));
+    }
+    run(&cases);
+}
+
+/// S4.
+#[test]
+fn content_length_is_one_number() {
+    let mut cases = vec![
+        case("5", head("Content-Length: 5\r\n") + "hello", Forwarded("hello")),
+        case("00005", head("Content-Length: 00005\r\n") + "hello", RefusedOrForwarded("hello")),
+        case(
+            "equal twice",
+            head("Content-Length: 5\r\nContent-Length: 5\r\n") + "hello",
+            RefusedOrForwarded("hello"),
+        ),
+        case("5,5", head("Content-Length: 5,5\r\n") + "hello", RefusedOrForwarded("hello")),
+        case("differing", head("Content-Length: 5\r\nContent-Length: 6\r\n") + "hello!", Refused),
+        case(
+            "differing, the other way",
+            head("Content-Length: 6\r\nContent-Length: 5\r\n") + "hello!",
+            Refused,
+        ),
+        case("empty and valid", head("Content-Length:\r\nContent-Length: 5\r\n") + "hello", Refused),
+        case("valid and empty", head("Content-Length: 5\r\nContent-Length:\r\n") + "hello", Refused),
+    ];
+    for value in [
+        "+5",
+        "-0",
+        "-5",
+        "5 5",
+        "5, 6",
+        "0x5",
+        "5;",
+        "",
+        "5a",
+        "a",
+        "5.0",
+        "5e0",
+        "5_0",
+        "18446744073709551616",
+        "18446744073709551621",
+        "36893488147419103237",
+        "\u{b}5",
+        "5\u{0}",
+        "\"5\"",
+        "٥",
+    ] {
+        cases.push(case(
+            &format!("{value:?}"),
+            head(&format!("Content-Length: {value}\r\n")) + "hello",
+            Refused,
+        ));
+    }
+    for value in ["9223372036854775808", "18446744073709551615", "9223372036854775807"] {
+        cases.push(case(value, head(&format!("Content-Length: {value}\r\n")) + "hello", Refused));
+    }
+    run(&cases);
+}
+
+/// S5.
+#[test]
+fn chunks_are_exact() {
+    let chunked = |body: &str| head("Transfer-Encoding: chunked\r\n") + body;
+    let long_extension = format!("5;{}\r\nhello\r\n0\r\n\r\n", "e".repeat(17 * 1024));
+    let many_extensions = format!("5{}\r\nhello\r\n0\r\n\r\n", ";e=1".repeat(6 * 1024));
+    run(&[
+        case("two chunks", chunked("3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"), Forwarded("hello")),
+        case("upper-case hex", chunked("A\r\n0123456789\r\n0\r\n\r\n"), Forwarded("0123456789")),
+        case("an overflow", chunked("FFFFFFFFFFFFFFFFF\r\nhello\r\n0\r\n\r\n"), Cut),
+        case("an overflow that wraps to 5", chunked("10000000000000005\r\nhello\r\n0\r\n\r\n"), Cut),
+        case("0x5", chunked("0x5\r\nhello\r\n0\r\n\r\n"), Cut),
+        case("+5", chunked("+5\r\nhello\r\n0\r\n\r\n"), Cut),
+        case("-5", chunked("-5\r\nhello\r\n0\r\n\r\n"), Cut),
+        case("a blank first", chunked(" 5\r\nhello\r\n0\r\n\r\n"), Cut),
+        case("no size", chunked("\r\nhello\r\n0\r\n\r\n"), Cut),
+        case("not hex", chunked("g\r\nhello\r\n0\r\n\r\n"), Cut),
+        case("a blank after the size", chunked("5 \r\nhello\r\n0\r\n\r\n"), RefusedOrForwarded("hello")),
+        case("a tab after the size", chunked("5\t\r\nhello\r\n0\r\n\r\n"), RefusedOrForwarded("hello")),
+        case("a short extension", chunked("5;a=b\r\nhello\r\n0\r\n\r\n"), RefusedOrForwarded("hello")),
+        case("a long extension", chunked(&long_extension), Cut),
+        case("many extensions", chunked(&many_extensions), Cut),
+        case("bare LF in an extension", chunked("5;a\nhello\r\n0\r\n\r\n"), Cut),
+        case("bare LF after the size", chunked("5\nhello\r\n0\r\n\r\n"), Cut),
+        case("bare CR after the size", chunked("5\rhello\r\n0\r\n\r\n"), Cut),
+        case("bare LF after the data", chunked("5\r\nhello\n0\r\n\r\n"), Cut),
+        case("nothing after the data", chunked("5\r\nhello0\r\n\r\n"), Cut),
+        case("CR CR LF after the size", chunked("5\r\r\nhello\r\n0\r\n\r\n"), Cut),
+        case("bare LF at the end", chunked("5\r\nhello\r\n0\n\n"), Cut),
+        case("a malformed trailer", chunked("5\r\nhello\r\n0\r\nbad trailer\r\n\r\n"), Cut),
+    ]);
+}
+
+/// A body that the client never finishes is never finished towards the upstream.
+#[test]
+fn a_truncated_body_stays_truncated() {
+    let (gateway, upstream) = Gateway::standard();
+    for (name, bytes) in [
+        ("short of its length", head("Content-Length: 10\r\n") + "hello"),
+        ("no last chunk", head("Transfer-Encoding: chunked\r\n") + "5\r\nhello\r\n"),
+        ("half a chunk", head("Transfer-Encoding: chunked\r\n") + "5\r\nhel"),
+        ("no final line end", head("Transfer-Encoding: chunked\r\n") + "5\r\nhello\r\n0\r\n"),
+    ] {
+        let mut connection = gateway.raw();
+        connection.send(&bytes);
+        std::thread::sleep(Duration::from_millis(100));
+        connection.finish_sending();
+        drop(connection);
+        eventually(name, || upstream.requests().iter().all(|r| r.aborted));
+        upstream.take();
+        gateway.assert_innocent(&upstream, name);
+    }
+}
+
+/// S6.
+#[test]
+fn field_lines_are_strict() {
+    let first = |field: &[u8]| {
+        [b"POST /public/attack HTTP/1.1\r\n", field, b"\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello"]
+            .concat()
+    };
+    let last = |field: &[u8]| {
+        [b"POST /public/attack HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n", field, b"\r\n\r\nhello"]
+            .concat()
+    };
+    let mut cases = vec![
+        case("control", last(b"X-Ok: y"), Forwarded("hello")),
+        case("blank first", first(b" X-First: y"), Refused),
+        case("tab first", first(b"\tX-First: y"), Refused),
+        case("CL with a blank before the colon", head("Content-Length : 5\r\n") + "hello", Refused),
+        case("CL with a tab before the colon", head("Content-Length\t: 5\r\n") + "hello", Refused),
+        case(
+            "TE with a blank before the colon",
+            head("Transfer-Encoding : chunked\r\n") + "0\r\n\r\n",
+            Refused,
+        ),
+        case("Content_Length", head("Content_Length: 5\r\n"), RefusedOrForwarded("")),
+        case(
+            "CL in NEL",
+            [head("Content-Length: ").trim_end().as_bytes(), b" \x855\r\n\r\nhello"].concat(),
+            Refused,
+        ),
+        case(
+            "CL in NBSP",
+            [head("Content-Length: ").trim_end().as_bytes(), b" \xa05\r\n\r\nhello"].concat(),
+            Refused,
+        ),
+        case(
+            "TE in NBSP",
+            [head("Transfer-Encoding: ").trim_end().as_bytes(), b" chunked\xa0\r\n\r\n0\r\n\r\n"].concat(),
+            Refused,
+        ),
+        case("two Hosts", head("Host: localhost\r\n"), Refused),
+        case("two Hosts that differ", head("Host: evil.example\r\n"), Refused),
+        case("no Host", "GET /public/attack HTTP/1.1\r\nX-Other: y\r\n\r\n", Refused),
+        case(
+            "Host with a blank before the colon",
+            "GET /public/attack HTTP/1.1\r\nHost : localhost\r\n\r\n",
+            Refused,
+        ),
+        case("a list of hosts", "GET /public/attack HTTP/1.1\r\nHost: localhost, evil\r\n\r\n", Refused),
+    ];
+    for (name, field) in [
+        ("obs-fold", &b"X-A: b\r\n c"[..]),
+        ("obs-fold with a tab", b"X-A: b\r\n\tc"),
+        ("an empty name", b": x"),
+        ("no colon", b"X-A"),
+        ("a blank in the name", b"X A: b"),
+        ("a blank after the name", b"X-A : b"),
+        ("DEL in the name", b"X\x7fA: b"),
+        ("a parenthesis in the name", b"X(A: b"),
+        ("a slash in the name", b"X/A: b"),
+        ("a quote in the name", b"X\"A: b"),
+        ("a high byte in the name", b"X\xe4A: b"),
+        ("NUL in the name", b"X\x00A: b"),
+        ("NUL in the value", b"X-A: b\x00c"),
+        ("bare CR in the value", b"X-A: b\rc"),
+        ("bare CR before a field", b"X-A: b\rTransfer-Encoding: chunked"),
+        ("DEL in the value", b"X-A: b\x7fc"),
+        ("VT in the value", b"X-A: b\x0bc"),
+        ("ESC in the value", b"X-A: b\x1bc"),
+    ] {
+        cases.push(case(name, last(field), Refused));
+    }
+    run(&cases);
+}
+
+/// Bare LF as a line end of the head: a lenient reading may be taken, but only one.
+#[test]
+fn bare_line_feeds_in_the_head_hide_nothing() {
+    let (gateway, upstream) = Gateway::standard();
+    for (name, bytes) in [
+        ("everywhere", "GET /public/attack HTTP/1.1\nHost: localhost\n\n".to_owned()),
+        ("a hidden field", "GET /public/attack HTTP/1.1\r\nHost: localhost\r\nX-A: b\nX-Forwarded-Client: forged\r\n\r\n".to_owned()),
+        ("a hidden length", head("X-A: b\nContent-Length: 5\r\n") + "hello"),
+        ("a hidden request", "GET /public/attack HTTP/1.1\r\nHost: localhost\r\n\nGET /admin/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned()),
+    ] {
+        let mut connection = gateway.raw();
+        connection.send(&bytes);
+        let answer = connection.answer();
+        assert!(answer.is_none_or(|a| matches!(a.status, 200 | 400)), "{name}");
+        for seen in upstream.take() {
+            assert_eq!(seen.target(), "/public/attack", "{name}");
+            assert_eq!(seen.header("x-forwarded-client"), None, "{name}");
+        }
+        gateway.assert_innocent(&upstream, name);
+    }
+}
+
+/// S9: what follows a refusal on the connection is a request or nothing, never the rest of a body.
+#[test]
+fn the_body_of_a_refused_request_is_never_a_request() {
+    let (gateway, upstream) = Gateway::standard();
+    let smuggled = CANARY.repeat(20);
+    for target in ["/api/x", "/none", "/public/../x", "/hub/api/rest/oauth2/keys", "/hub/nothing"] {
+        for framing in ["length", "chunks"] {
+            let name = format!("{target} by {framing}");
+            let mut bytes = format!("POST {target} HTTP/1.1\r\nHost: localhost\r\n").into_bytes();
+            if framing == "length" {
+                bytes.extend(format!("Content-Length: {}\r\n\r\n{smuggled}", smuggled.len()).bytes());
+            } else {
+                bytes.extend(b"Transfer-Encoding: chunked\r\n\r\n");
+                bytes.extend(crate::support::wire::to_chunked(smuggled.as_bytes(), 100));
+            }
+            let mut connection = gateway.raw();
+            connection.send(&bytes);
+            let answer = connection.answer_to("POST").unwrap_or_else(|| panic!("{name}: no answer"));
+            assert!(answer.status >= 400, "{name}: {}", answer.status);
+            let after = connection.rest(Duration::from_millis(150));
+            assert!(after.is_empty(), "{name}: {}", String::from_utf8_lossy(&after));
+            assert!(upstream.take().is_empty(), "{name}: a body was read as a request");
+            gateway.assert_innocent(&upstream, &name);
+        }
+    }
+}
+
+/// S9: a refusal does not wait for the body, and what comes of the body later is no request either.
+#[test]
+fn an_early_refusal_of_an_unfinished_body() {
+    let (gateway, upstream) = Gateway::standard();
+    let mut connection = gateway.raw();
+    connection.send("POST /api/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\nbegin");
+    let answer = connection.answer_within("POST", Duration::from_secs(2)).expect("an early answer");
+    assert_eq!(answer.status, 401);
+    for _ in 0..2000 {
+        if !connection.try_send(CANARY.as_bytes()) {
+            break;
+        }
+    }
+    let after = connection.rest(Duration::from_millis(300));
+    assert!(!String::from_utf8_lossy(&after).contains("200 OK"));
+    assert!(upstream.take().is_empty());
+    gateway.assert_innocent(&upstream, "an unfinished body");
+}
+
+/// S9: methods whose bodies mean nothing have the framing of all others.
+#[test]
+fn bodies_of_get_head_and_delete() {
+    let (gateway, upstream) = Gateway::standard();
+    for method in ["GET", "HEAD", "DELETE", "OPTIONS", "PATCH", "PROPFIND", "M-SEARCH"] {
+        for framing in ["length", "chunks"] {
+            let name = format!("{method} by {framing}");
+            let mut bytes = format!("{method} /public/attack HTTP/1.1\r\nHost: localhost\r\n");
+            bytes += if framing == "length" {
+                "Content-Length: 5\r\n\r\nhello"
+            } else {
+                "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+            };
+            let mut connection = gateway.raw();
+            connection.send(bytes + CANARY);
+            let first = connection.answer_to(method).unwrap_or_else(|| panic!("{name}: no answer"));
+            assert_eq!(first.status, 200, "{name}: {}", first.text());
+            let second = connection.answer().unwrap_or_else(|| panic!("{name}: no second answer"));
+            assert_eq!(second.json()["target"], "/public/canary", "{name}");
+            let seen = upstream.wait_for(2);
+            assert_eq!(seen[0].body, b"hello", "{name}");
+            upstream.take();
+        }
+    }
+    // 0.CL: the length says nothing follows, so what follows is judged as a request of its own.
+    let mut connection = gateway.raw();
+    connection.send(
+        "GET /public/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\nGET /admin/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    );
+    assert_eq!(connection.answer().expect("the first").status, 200);
+    assert_eq!(connection.answer().expect("the second").status, 401);
+    assert_eq!(upstream.take().len(), 1);
+    gateway.assert_innocent(&upstream, "0.CL");
+}
+
+/// S11: nothing is forwarded as an upgrade.
+#[test]
+fn upgrades_are_not_forwarded() {
+    let (gateway, upstream) = Gateway::standard();
+    for (name, lines) in [
+        (
+            "websocket",
+            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+        ),
+        ("websocket without a key", "Connection: Upgrade\r\nUpgrade: websocket\r\n"),
+        ("an unknown protocol", "Connection: upgrade\r\nUpgrade: foo\r\n"),
+        (
+            "h2c",
+            "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n",
+        ),
+        (
+            "h2c in two lines",
+            "Connection: Upgrade\r\nConnection: HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n",
+        ),
+        ("TLS", "Connection: Upgrade\r\nUpgrade: TLS/1.2, HTTP/1.1\r\n"),
+        ("without Connection", "Upgrade: websocket\r\n"),
+    ] {
+        let mut connection = gateway.raw();
+        connection.send(format!("GET /public/attack HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n{CANARY}"));
+        let answer = connection.answer().unwrap_or_else(|| panic!("{name}: no answer"));
+        assert!(matches!(answer.status, 200 | 400 | 426 | 501), "{name}: {}", answer.status);
+        for seen in upstream.take() {
+            for field in ["upgrade", "http2-settings"] {
+                assert_eq!(seen.header(field), None, "{name}");
+            }
+            let connection = seen.header("connection").unwrap_or_default().to_ascii_lowercase();
+            assert!(!connection.contains("upgrade") && !connection.contains("http2-settings"), "{name}");
+        }
+        gateway.assert_innocent(&upstream, name);
+    }
+}
+
+/// S17: over one client connection and pooled upstream connections, nobody gets anybody else's answer.
+#[test]
+fn alternating_clients_never_see_each_other() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(|setup| {
+        setup.standard(&upstream).service("robot", "robot-secret-0123456789");
+    });
+    let machine = gateway.machine_token("alpha");
+    let robot = gateway.token("robot", "robot-secret-0123456789", "alpha");
+    let mut connection = gateway.raw();
+    for n in 0..500 {
+        let (who, token) = if n % 2 == 0 { ("machine", &machine) } else { ("robot", &robot) };
+        let request =
+            Request::get(&format!("/api/{who}/{n}")).bearer(token).header("X-Marker", &format!("{who}-{n}"));
+        connection.send(request.bytes());
+        let answer = connection.answer().expect("an answer");
+        let body = answer.json();
+        assert_eq!(answer.status, 200);
+        assert_eq!(body["headers"]["x-forwarded-client"], who, "request {n}");
+        assert_eq!(body["headers"]["x-marker"], format!("{who}-{n}"));
+        assert_eq!(body["target"], format!("/api/{who}/{n}"));
+    }
+    let requests: Vec<Request> = (0..100)
+        .map(|n| {
+            let (who, token) = if n % 2 == 0 { ("machine", &machine) } else { ("robot", &robot) };
+            Request::get(&format!("/api/{who}/{n}")).bearer(token)
+        })
+        .collect();
+    for (request, answer) in requests.iter().zip(gateway.client().send_h2(&requests)) {
+        let body = answer.json();
+        let who = request.target.split('/').nth(2).unwrap();
+        assert_eq!(body["target"], request.target.as_str());
+        assert_eq!(body["headers"]["x-forwarded-client"], who);
+    }
+    assert_eq!(upstream.count(), 600);
+    assert!(upstream.connections() <= 110, "{} connections for 600 requests", upstream.connections());
+}

@@ -1,0 +1,349 @@
+//! Where an answer ends (threats A3, S14): an upstream that misbehaves harms neither its client nor the next one, its
+//! connection is not used again, and what was cut is never shown as whole.
+
+use std::time::Duration;
+
+use crate::support::{Answer, Gateway, RawClient, Reply, Request, Upstream};
+
+/// What the client may get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Want {
+    /// 502.
+    BadGateway,
+    /// 502, or an answer that is visibly cut.
+    Broken,
+    /// This body, whole; the connection may or may not be used again.
+    Whole(&'static str),
+    /// 502, or this body, whole; the connection is not used again.
+    BadGatewayOrWhole(&'static str),
+}
+use Want::{BadGateway, BadGatewayOrWhole, Broken, Whole};
+
+/// After a misbehaving answer the pool must not hand out that connection again.
+fn check(gateway: &Gateway, upstream: &Upstream, name: &str, method: &str, reply: Reply, want: Want) {
+    upstream.reply(reply);
+    let mut client = gateway.raw();
+    client.send(Request::new(method, "/public/attack").bytes());
+    let answer = client.answer_within(method, Duration::from_secs(5));
+    let status = answer.as_ref().map(|a| a.status);
+    match (&answer, want) {
+        (Some(a), BadGateway | Broken | BadGatewayOrWhole(_)) if a.status == 502 => {
+            assert_eq!(a.error(), if method == "HEAD" { "" } else { "bad_gateway" }, "{name}");
+            assert!(a.complete, "{name}");
+        }
+        (Some(a), Broken) => assert!(!a.complete, "{name}: a cut answer was shown as whole: {a:?}"),
+        (None, Broken) => {}
+        (Some(a), Whole(body) | BadGatewayOrWhole(body)) => {
+            assert!(a.status < 400 && a.complete, "{name}: {a:?}");
+            assert_eq!(a.text(), body, "{name}");
+        }
+        _ => panic!("{name}: wanted {want:?}, got {status:?}"),
+    }
+    assert_well_formed(answer.as_ref(), name);
+    let used = upstream.take().last().map(|r| r.connection);
+    // What belonged to the first answer must not be read as the second.
+    assert_next_is_right(&mut client, name);
+    if !matches!(want, Whole(_)) {
+        for next in upstream.requests() {
+            assert_ne!(Some(next.connection), used, "{name}: the connection was used again");
+        }
+    }
+    upstream.take();
+    gateway.assert_innocent(upstream, name);
+}
+
+fn assert_well_formed(answer: Option<&Answer>, name: &str) {
+    for (field, value) in answer.map(|a| a.headers.as_slice()).unwrap_or_default() {
+        assert!(crate::support::wire::is_token(field), "{name}: field name {field:?}");
+        assert!(!value.bytes().any(|b| b < 0x20 && b != b'\t'), "{name}: {field}: {value:?}");
+    }
+}
+
+/// The same client connection, if it still lives, gets the right answer to its next request.
+fn assert_next_is_right(client: &mut RawClient, name: &str) {
+    client.send(Request::get("/public/innocent-next").bytes());
+    if let Some(next) = client.answer_within("GET", Duration::from_secs(5)) {
+        assert_eq!(next.status, 200, "{name}: the next answer");
+        assert_eq!(next.json()["target"], "/public/innocent-next", "{name}: the next answer");
+    }
+}
+
+fn raw(text: &str) -> Reply {
+    Reply::raw(text)
+}
+
+#[test]
+fn answers_with_bad_framing() {
+    let (gateway, upstream) = Gateway::standard();
+    let cases: Vec<(&str, Reply, Want)> = vec![
+        ("a control", raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"), Whole("ok")),
+        ("no length, then the end", Reply::ThenClose(b"HTTP/1.1 200 OK\r\n\r\nok".to_vec()), Whole("ok")),
+        (
+            "CL and TE",
+            raw(
+                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+            ),
+            BadGatewayOrWhole("ok"),
+        ),
+        (
+            "TE and CL",
+            raw(
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 200\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+            ),
+            BadGatewayOrWhole("ok"),
+        ),
+        (
+            "two CLs that differ",
+            raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!"),
+            BadGateway,
+        ),
+        ("two CLs in a list", raw("HTTP/1.1 200 OK\r\nContent-Length: 2, 3\r\n\r\nok!"), BadGateway),
+        ("CL +2", raw("HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok"), BadGateway),
+        ("CL that is no number", raw("HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\nok"), BadGateway),
+        (
+            "TE gzip, chunked",
+            raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"),
+            BadGatewayOrWhole("ok"),
+        ),
+        (
+            "TE two lines",
+            raw(
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+            ),
+            BadGatewayOrWhole("ok"),
+        ),
+        (
+            "CL too long",
+            Reply::ThenClose(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort".to_vec()),
+            Broken,
+        ),
+        (
+            "CL too long, then a reset",
+            Reply::ThenReset(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort".to_vec()),
+            Broken,
+        ),
+        (
+            "CL too short",
+            raw(
+                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsmuggled!",
+            ),
+            BadGatewayOrWhole("ok"),
+        ),
+        (
+            "bytes after the body",
+            raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokextra"),
+            BadGatewayOrWhole("ok"),
+        ),
+        (
+            "bytes after the last chunk",
+            raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nextra"),
+            BadGatewayOrWhole("ok"),
+        ),
+        (
+            "closed in a chunk",
+            Reply::ThenClose(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nok".to_vec()),
+            Broken,
+        ),
+        (
+            "closed between chunks",
+            Reply::ThenClose(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n".to_vec()),
+            Broken,
+        ),
+        (
+            "closed before the final line end",
+            Reply::ThenClose(
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n".to_vec(),
+            ),
+            Broken,
+        ),
+        (
+            "reset in a chunk",
+            Reply::ThenReset(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nok".to_vec()),
+            Broken,
+        ),
+        (
+            "a chunk size that is none",
+            raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nok\r\n0\r\n\r\n"),
+            Broken,
+        ),
+        (
+            "a chunk size that overflows",
+            raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\nok\r\n0\r\n\r\n"),
+            Broken,
+        ),
+    ];
+    for (name, reply, want) in cases {
+        check(&gateway, &upstream, name, "GET", reply, want);
+    }
+}
+
+#[test]
+fn answers_with_bad_heads() {
+    let (gateway, upstream) = Gateway::standard();
+    let many = format!("HTTP/1.1 200 OK\r\n{}Content-Length: 2\r\n\r\nok", "X-A: b\r\n".repeat(2000));
+    let long = format!("HTTP/1.1 200 OK\r\nX-A: {}\r\nContent-Length: 2\r\n\r\nok", "b".repeat(2_000_000));
+    let cases: Vec<(&str, Reply, Want)> = vec![
+        ("not HTTP", raw("SSH-2.0-OpenSSH_9.9\r\n\r\n"), BadGateway),
+        ("nothing", Reply::ThenClose(vec![]), BadGateway),
+        ("a reset at once", Reply::ThenReset(vec![]), BadGateway),
+        ("half a head", Reply::ThenClose(b"HTTP/1.1 200 OK\r\nContent-Le".to_vec()), BadGateway),
+        ("an HTTP/2 answer", raw("HTTP/2 200\r\nContent-Length: 2\r\n\r\nok"), BadGateway),
+        ("a status of two digits", raw("HTTP/1.1 20 OK\r\nContent-Length: 2\r\n\r\nok"), BadGateway),
+        ("a status of four digits", raw("HTTP/1.1 2000 OK\r\nContent-Length: 2\r\n\r\nok"), BadGateway),
+        (
+            "a bare CR in the status line",
+            raw("HTTP/1.1 200 O\rK\r\nContent-Length: 2\r\n\r\nok"),
+            BadGatewayOrWhole("ok"),
+        ),
+        (
+            "CRLF in the status line",
+            raw("HTTP/1.1 200 OK\r\nX-Injected-By-Reason\r\nContent-Length: 2\r\n\r\nok"),
+            BadGateway,
+        ),
+        (
+            "a bare CR in a value",
+            raw("HTTP/1.1 200 OK\r\nX-A: b\rc\r\nContent-Length: 2\r\n\r\nok"),
+            BadGatewayOrWhole("ok"),
+        ),
+        (
+            "a bare LF in a value",
+            raw("HTTP/1.1 200 OK\r\nX-A: b\nX-B: c\r\nContent-Length: 2\r\n\r\nok"),
+            BadGatewayOrWhole("ok"),
+        ),
+        ("NUL in a value", raw("HTTP/1.1 200 OK\r\nX-A: b\0c\r\nContent-Length: 2\r\n\r\nok"), BadGateway),
+        (
+            "obs-fold",
+            raw("HTTP/1.1 200 OK\r\nX-A: a\r\n b\r\nContent-Length: 2\r\n\r\nok"),
+            BadGatewayOrWhole("ok"),
+        ),
+        (
+            "a folded length",
+            raw("HTTP/1.1 200 OK\r\nContent-Length:\r\n 2\r\n\r\nok"),
+            BadGatewayOrWhole("ok"),
+        ),
+        (
+            "a blank before the colon",
+            raw("HTTP/1.1 200 OK\r\nX-A : b\r\nContent-Length: 2\r\n\r\nok"),
+            BadGatewayOrWhole("ok"),
+        ),
+        (
+            "a name that is no token",
+            raw("HTTP/1.1 200 OK\r\nX(A: b\r\nContent-Length: 2\r\n\r\nok"),
+            BadGateway,
+        ),
+        ("no colon", raw("HTTP/1.1 200 OK\r\nnonsense\r\nContent-Length: 2\r\n\r\nok"), BadGateway),
+        ("2000 fields", Reply::Bytes(many.into()), BadGateway),
+        ("a head without end", Reply::ThenClose(long.into()), BadGateway),
+        (
+            "101 that nobody asked for",
+            raw(
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nnow we talk",
+            ),
+            BadGateway,
+        ),
+    ];
+    for (name, reply, want) in cases {
+        check(&gateway, &upstream, name, "GET", reply, want);
+    }
+}
+
+#[test]
+fn answers_that_must_have_no_body() {
+    let (gateway, upstream) = Gateway::standard();
+    for (name, method, text) in [
+        ("204 with a body", "GET", "HTTP/1.1 204 No Content\r\nContent-Length: 8\r\n\r\nsmuggled"),
+        (
+            "204 with chunks",
+            "GET",
+            "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nsmuggled\r\n0\r\n\r\n",
+        ),
+        ("304 with a body", "GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 8\r\n\r\nsmuggled"),
+        (
+            "304 with an answer behind it",
+            "GET",
+            "HTTP/1.1 304 Not Modified\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        ),
+        ("HEAD with a body", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nsmuggled"),
+        (
+            "HEAD with chunks",
+            "HEAD",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nsmuggled\r\n0\r\n\r\n",
+        ),
+    ] {
+        check(&gateway, &upstream, name, method, raw(text), BadGatewayOrWhole(""));
+    }
+    // And those that keep to it are relayed as they are.
+    for (method, text, status, length) in [
+        ("GET", "HTTP/1.1 204 No Content\r\n\r\n", 204, None),
+        ("GET", "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n\r\n", 304, None),
+        ("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n", 200, Some("8")),
+    ] {
+        upstream.reply(raw(text));
+        let answer = gateway.send(&Request::new(method, "/public/x"));
+        assert_eq!((answer.status, answer.text().as_str()), (status, ""));
+        if length.is_some() {
+            assert_eq!(answer.header("content-length"), length);
+        }
+        upstream.take();
+        gateway.assert_innocent(&upstream, text);
+    }
+}
+
+/// Interim answers: `103` and `100` that nobody waits for change nothing in the answer that follows.
+#[test]
+fn interim_answers_are_not_the_answer() {
+    let (gateway, upstream) = Gateway::standard();
+    for (name, text) in [
+        ("100", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+        ("102", "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+        (
+            "103",
+            "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        ),
+    ] {
+        check(&gateway, &upstream, name, "GET", raw(text), Whole("ok"));
+    }
+}
+
+/// An answer that comes before the request has been read: the client gets it, and the connection is not used again.
+#[test]
+fn an_answer_before_the_request_is_complete() {
+    let (gateway, upstream) = Gateway::standard();
+    upstream.reply(Reply::BeforeBody(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 5\r\n\r\nearly".to_vec()));
+    let mut client = gateway.raw();
+    client.send(
+        "POST /public/attack HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nonly the beginning",
+    );
+    let answer = client.answer_within("POST", Duration::from_secs(5)).expect("the early answer");
+    assert!(matches!(answer.status, 403 | 502), "{answer:?}");
+    if answer.status == 403 {
+        assert_eq!(answer.text(), "early");
+    }
+    let used = upstream.take().last().map(|r| r.connection);
+    drop(client);
+    assert_eq!(gateway.send(&Request::get("/public/innocent")).status, 200);
+    assert_ne!(upstream.take().last().map(|r| r.connection), used, "the connection was used again");
+    gateway.assert_innocent(&upstream, "an early answer");
+}
+
+/// Bytes that arrive on a connection while it waits in the pool belong to nobody.
+#[test]
+fn bytes_on_an_idle_connection_are_no_answer() {
+    let (gateway, upstream) = Gateway::standard();
+    upstream.script(|request| {
+        if request.target() == "/public/attack" {
+            Reply::Pieces(vec![
+                (Duration::ZERO, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec()),
+                (Duration::from_millis(50), b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\npoisoned".to_vec()),
+            ])
+        } else {
+            Reply::Describe
+        }
+    });
+    assert_eq!(gateway.send(&Request::get("/public/attack")).text(), "ok");
+    std::thread::sleep(Duration::from_millis(200));
+    upstream.take();
+    for _ in 0..3 {
+        gateway.assert_innocent(&upstream, "bytes on an idle connection");
+    }
+}

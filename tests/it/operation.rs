@@ -1,0 +1,555 @@
+//! Running it: health, metrics, stopping, reloading, certificates, and the commands.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::support::{
+    Gateway, RawClient, Reply, Request, Setup, Upstream, forge,
+    gateway::{PUBLIC_URL, TOKEN, eventually},
+    process::{self, Serve, free_port, try_plain_get, written},
+    tls::Identity,
+};
+
+#[test]
+fn the_management_listener() {
+    let (gateway, upstream) = Gateway::standard();
+    assert_eq!(gateway.management("/healthz").0, 200);
+    assert_eq!(gateway.management("/readyz").0, 200);
+    assert_eq!(gateway.management("/nothing").0, 404);
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(gateway.send(&Request::get(path)).status, 404, "{path} is not for clients");
+    }
+    assert!(upstream.take().is_empty());
+}
+
+#[test]
+fn metrics_have_the_names_of_the_surface() {
+    let (gateway, _upstream) = Gateway::standard();
+    let token = gateway.machine_token("alpha");
+    for _ in 0..3 {
+        assert_eq!(gateway.send(&Request::get("/api/x").bearer(&token)).status, 200);
+    }
+    assert_eq!(gateway.send(&Request::get("/api/x")).status, 401);
+    assert_eq!(gateway.send(&Request::get("/admin/x").bearer(&token)).status, 403);
+    gateway.send(&Request::get("/public/x"));
+    gateway.send(&Request::form(TOKEN, "grant_type=client_credentials").basic("machine", "wrong"));
+    let (status, text) = gateway.management("/metrics");
+    assert_eq!(status, 200);
+    for name in [
+        "hubgate_requests_total{",
+        "hubgate_request_duration_seconds_bucket{",
+        "hubgate_request_duration_seconds_count{",
+        "hubgate_decisions_total{",
+        "hubgate_tokens_issued_total{grant=\"client_credentials\"} 1",
+        "hubgate_token_errors_total{error=\"invalid_client\"} 1",
+        "hubgate_connections",
+        "hubgate_upstream_",
+        "hubgate_token_cache_",
+    ] {
+        assert!(text.contains(name), "{name} is missing in\n{text}");
+    }
+    let requests: Vec<&str> = text.lines().filter(|l| l.starts_with("hubgate_requests_total{")).collect();
+    for label in ["route=", "method=", "status="] {
+        assert!(requests.iter().all(|l| l.contains(label)), "{label} in {requests:?}");
+    }
+    let of_api: Vec<&&str> =
+        requests.iter().filter(|l| l.contains("route=\"/api\"") && l.contains("status=\"200\"")).collect();
+    assert!(of_api.len() == 1 && of_api[0].ends_with(" 3"), "{requests:#?}");
+    // Nobody can fill the memory with labels.
+    let series = |text: &str| text.lines().filter(|l| l.starts_with("hubgate_")).count();
+    let before = series(&gateway.management("/metrics").1);
+    for n in 0..50 {
+        gateway.send(
+            &Request::new(&format!("METHOD{n}"), &format!("/public/path-{n}")).host(&format!("h{n}.example")),
+        );
+        gateway.send(&Request::new(&format!("VERB{n}"), &format!("/nowhere/{n}")));
+    }
+    let after = series(&gateway.management("/metrics").1);
+    assert!(after < before + 60, "{before} series became {after}");
+    assert!(!text.contains(&token) && !text.contains("machine-secret-0123456789"));
+}
+
+/// The ports and the folder of a gateway in a process of its own.
+struct Prepared {
+    serve: Serve,
+    management: SocketAddr,
+    config: std::path::PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+fn serve(configure: impl FnOnce(&mut Setup)) -> Prepared {
+    let (port, management) = (free_port(), free_port());
+    let (config, folder) = Gateway::prepare(|setup| {
+        setup
+            .set("listen", "https", &format!("[\"127.0.0.1:{port}\"]"))
+            .set("listen", "management", &format!("\"127.0.0.1:{management}\""))
+            .set("log", "level", r#""info""#);
+        configure(setup);
+    });
+    let serve = Serve::start(&config, port);
+    let management = SocketAddr::from(([127, 0, 0, 1], management));
+    eventually("it is ready", || {
+        try_plain_get(management, "/readyz").is_some_and(|(status, _)| status == 200)
+    });
+    Prepared { serve, management, config, _folder: folder }
+}
+
+/// SIGTERM: unready, what is in flight completes, exit 0.
+#[test]
+fn stopping_drains() {
+    let upstream = Upstream::start();
+    let mut prepared = serve(|setup| {
+        setup.standard(&upstream).set("limits", "drain_timeout", r#""10s""#);
+    });
+    let pieces = std::iter::once((Duration::ZERO, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n".to_vec()))
+        .chain(b"12345".iter().map(|b| (Duration::from_millis(250), vec![*b])))
+        .collect();
+    upstream.reply(Reply::Pieces(pieces));
+    let mut idle = RawClient::connect(prepared.serve.address());
+    idle.send(Request::get("/public/innocent").bytes());
+    assert_eq!(idle.answer().unwrap().status, 200);
+    let mut client = RawClient::connect(prepared.serve.address());
+    client.send(Request::get("/public/slow").bytes());
+    eventually("the slow request is forwarded", || upstream.count() == 2);
+    let address = prepared.serve.address();
+    prepared.serve.signal("TERM");
+    let in_flight = thread::spawn(move || client.answer());
+    eventually("readiness is withdrawn", || {
+        try_plain_get(prepared.management, "/readyz").is_none_or(|(status, _)| status == 503)
+    });
+    eventually("no new connection is taken", || TcpStream::connect(address).is_err());
+    assert!(idle.closes_within(Duration::from_secs(3)), "an idle connection is closed");
+    let answer = in_flight.join().unwrap().expect("the answer in flight");
+    assert_eq!((answer.text().as_str(), answer.complete), ("12345", true));
+    assert_eq!(prepared.serve.exit_within(Duration::from_secs(5)), Some(0), "{}", prepared.serve.log());
+}
+
+#[test]
+fn draining_has_a_deadline() {
+    let upstream = Upstream::start();
+    let mut prepared = serve(|setup| {
+        setup.standard(&upstream).set("limits", "drain_timeout", r#""500ms""#);
+    });
+    upstream.reply(Reply::Hang);
+    let mut client = RawClient::connect(prepared.serve.address());
+    client.send(Request::get("/public/x").bytes());
+    eventually("the request is forwarded", || upstream.count() == 1);
+    let started = Instant::now();
+    prepared.serve.signal("TERM");
+    assert_eq!(prepared.serve.exit_within(Duration::from_secs(5)), Some(0), "{}", prepared.serve.log());
+    assert!(started.elapsed() >= Duration::from_millis(400), "it did not wait: {:?}", started.elapsed());
+}
+
+#[test]
+fn ctrl_c_stops_as_well() {
+    let upstream = Upstream::start();
+    let mut prepared = serve(|setup| {
+        setup.standard(&upstream);
+    });
+    prepared.serve.signal("INT");
+    assert_eq!(prepared.serve.exit_within(Duration::from_secs(5)), Some(0), "{}", prepared.serve.log());
+    assert!(!prepared.serve.log().contains("panicked"), "{}", prepared.serve.log());
+}
+
+/// What the gateway made at its first start is kept: certificate, keys, and thereby every token.
+#[test]
+fn restarts_keep_what_was_made() {
+    let upstream = Upstream::start();
+    let mut prepared = serve(|setup| {
+        setup.standard(&upstream);
+    });
+    let form = Request::form(TOKEN, "grant_type=client_credentials&scope=alpha")
+        .basic("machine", "machine-secret-0123456789");
+    let token = prepared.serve.client().send(&form).json()["access_token"].as_str().unwrap().to_owned();
+    let certificate = RawClient::connect(prepared.serve.address()).certificate();
+    let port = prepared.serve.address().port();
+    let data = prepared.config.parent().unwrap().join("data");
+    #[cfg(unix)]
+    assert_owner_only(&data);
+    // Killed, not stopped: nothing that was acknowledged may depend on an orderly end.
+    prepared.serve.signal("KILL");
+    assert_eq!(prepared.serve.exit_within(Duration::from_secs(5)), None, "a killed process has no exit code");
+    let again = Serve::start(&prepared.config, port);
+    assert_eq!(RawClient::connect(again.address()).certificate(), certificate);
+    assert_eq!(again.client().send(&Request::get("/api/x").bearer(&token)).status, 200);
+}
+
+#[cfg(unix)]
+fn assert_owner_only(folder: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut secret_files = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        if bytes.len() == 32 || String::from_utf8_lossy(&bytes).contains("PRIVATE KEY") {
+            secret_files += 1;
+            assert_eq!(mode & 0o077, 0, "{} has mode {mode:o}", path.display());
+        }
+        assert_eq!(mode & 0o022, 0, "{} can be written by others: {mode:o}", path.display());
+    }
+    assert!(secret_files >= 2, "the key file and the certificate's key");
+}
+
+/// Reloading takes over what is right and keeps what was when it is wrong.
+#[test]
+fn reloading() {
+    let (gateway, upstream) = Gateway::standard();
+    let text = gateway.config_text();
+    assert_eq!(gateway.send(&Request::get("/new/x")).status, 404);
+    let token = gateway.machine_token("alpha");
+    let mut kept = gateway.raw();
+    kept.send(Request::get("/api/x").bearer(&token).bytes());
+    assert_eq!(kept.answer().unwrap().status, 200);
+
+    let more = format!(
+        "{text}\n[[service]]\nid = \"new\"\nname = \"new\"\nsecret = \"new-secret-0123456789\"\n\
+         [[upstream]]\nservice = \"new\"\npath = \"/new\"\nto = [\"{}\"]\n",
+        upstream.origin()
+    );
+    gateway.reload(&more).unwrap();
+    eventually("the new route exists", || gateway.send(&Request::get("/new/x")).status == 401);
+    let new = gateway.token("new", "new-secret-0123456789", "new");
+    assert_eq!(gateway.send(&Request::get("/new/x").bearer(&new)).status, 200);
+    kept.send(Request::get("/api/x").bearer(&token).bytes());
+    assert_eq!(kept.answer().expect("connections live on").status, 200);
+
+    for (name, bad) in [
+        ("no TOML", format!("{more}\n[[[")),
+        ("an unknown key", format!("{more}\nnonsense = 1\n")),
+        (
+            "an unknown service",
+            format!(
+                "{more}\n[[upstream]]\nservice = \"nobody\"\npath = \"/bad\"\nto = [\"http://127.0.0.1:1\"]\n"
+            ),
+        ),
+        ("nothing", String::new()),
+    ] {
+        let refused = gateway.reload(&bad);
+        assert!(refused.is_err(), "{name} was taken");
+        assert_eq!(gateway.send(&Request::get("/new/x").bearer(&new)).status, 200, "after {name}");
+        assert_eq!(gateway.send(&Request::get("/bad/x")).status, 404, "after {name}");
+    }
+
+    gateway.reload(&text).unwrap();
+    eventually("the route is gone", || gateway.send(&Request::get("/new/x").bearer(&new)).status == 404);
+    assert_eq!(gateway.send(&Request::get("/api/x").bearer(&token)).status, 200);
+}
+
+#[test]
+fn sighup_reloads_and_a_bad_file_changes_nothing() {
+    let upstream = Upstream::start();
+    let mut prepared = serve(|setup| {
+        setup.standard(&upstream);
+    });
+    let client = prepared.serve.client();
+    let text = std::fs::read_to_string(&prepared.config).unwrap();
+    std::fs::write(
+        &prepared.config,
+        format!(
+            "{text}\n[[upstream]]\nservice = \"alpha\"\npath = \"/new\"\nto = [\"{}\"]\n",
+            upstream.origin()
+        ),
+    )
+    .unwrap();
+    prepared.serve.signal("HUP");
+    eventually("the new route exists", || client.send(&Request::get("/new/x")).status == 401);
+    std::fs::write(&prepared.config, "public_url = \"https://localhost\"\nnonsense = true\n").unwrap();
+    prepared.serve.signal("HUP");
+    eventually("the problem is in the log", || prepared.serve.log().contains("nonsense"));
+    assert_eq!(client.send(&Request::get("/new/x")).status, 401);
+    assert_eq!(client.send(&Request::get("/public/x")).status, 200);
+    prepared.serve.signal("TERM");
+    assert_eq!(prepared.serve.exit_within(Duration::from_secs(5)), Some(0));
+}
+
+/// R13 in small: a new certificate is shown soon, a broken one never.
+#[test]
+fn certificates_are_swapped_while_it_runs() {
+    let [first, second, third] = std::array::from_fn(|_| Identity::of(&["localhost"]));
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(|setup| {
+        std::fs::write(setup.folder().join("cert.pem"), &first.certificate_pem).unwrap();
+        std::fs::write(setup.folder().join("key.pem"), &first.key_pem).unwrap();
+        setup.standard(&upstream).set("tls", "certificate", r#""cert.pem""#).set(
+            "tls",
+            "private_key",
+            r#""key.pem""#,
+        );
+    });
+    let put = |certificate: &str, key: &str| {
+        std::fs::write(gateway.folder().join("key.pem"), key).unwrap();
+        std::fs::write(gateway.folder().join("cert.pem"), certificate).unwrap();
+    };
+    let shown = || gateway.raw().certificate();
+    assert_eq!(shown(), first.der());
+    let mut kept = gateway.raw();
+    put(&second.certificate_pem, &second.key_pem);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while shown() != second.der() {
+        assert!(Instant::now() < deadline, "the new certificate is not shown");
+        thread::sleep(Duration::from_millis(50));
+    }
+    kept.send(Request::get("/public/x").bytes());
+    assert_eq!(kept.answer().expect("connections live on").status, 200);
+    for (name, certificate, key) in [
+        (
+            "garbage",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            second.key_pem.as_str(),
+        ),
+        ("nothing", "", ""),
+        ("a key of another certificate", &third.certificate_pem, &first.key_pem),
+    ] {
+        put(certificate, key);
+        thread::sleep(Duration::from_millis(700));
+        gateway.reload(&gateway.config_text()).ok();
+        for _ in 0..3 {
+            assert_eq!(shown(), second.der(), "{name} was taken");
+        }
+    }
+    put(&third.certificate_pem, &third.key_pem);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while shown() != third.der() {
+        assert!(Instant::now() < deadline, "after broken ones a good certificate is not taken");
+        thread::sleep(Duration::from_millis(50));
+    }
+    upstream.take();
+    gateway.assert_innocent(&upstream, "certificates");
+}
+
+#[test]
+fn protocols_are_negotiated() {
+    let (gateway, upstream) = Gateway::standard();
+    assert_eq!(RawClient::connect_with(gateway.address(), "h2", "localhost").alpn(), "h2");
+    assert_eq!(RawClient::connect_with(gateway.address(), "http/1.1", "localhost").alpn(), "http/1.1");
+    for name in ["localhost", "other.example", "127.0.0.1"] {
+        let mut client = RawClient::connect_with(gateway.address(), "http/1.1", name);
+        client.send(Request::get("/public/x").bytes());
+        assert_eq!(client.answer().expect("an answer").status, 200, "server name {name}");
+    }
+    upstream.take();
+    gateway.assert_innocent(&upstream, "negotiation");
+}
+
+/// The plain listener only points to the public address.
+#[test]
+fn plain_http_redirects() {
+    let upstream = Upstream::start();
+    let port = free_port();
+    let _prepared = serve(|setup| {
+        setup.standard(&upstream).set("listen", "http", &format!("[\"127.0.0.1:{port}\"]"));
+    });
+    for (request, location) in [
+        ("GET /public/x?y=1 HTTP/1.1\r\nHost: evil.example\r\n\r\n", Some("/public/x?y=1")),
+        ("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", Some("/")),
+        ("GET //evil.example/x HTTP/1.1\r\nHost: localhost\r\n\r\n", None),
+        ("GET /a%0d%0aSet-Cookie:%20x=1 HTTP/1.1\r\nHost: localhost\r\n\r\n", None),
+        ("POST /hub/api/rest/oauth2/token HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", None),
+    ] {
+        let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        socket.write_all(request.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n").as_bytes()).unwrap();
+        let mut bytes = Vec::new();
+        socket.read_to_end(&mut bytes).ok();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let status: u16 = text
+            .split(' ')
+            .nth(1)
+            .and_then(|s| s.parse().ok())
+            .unwrap_or_else(|| panic!("{request}: {text}"));
+        let found =
+            text.lines().find_map(|l| l.split_once(": ").filter(|(n, _)| n.eq_ignore_ascii_case("location")));
+        let found = found.map(|(_, value)| value.trim().to_owned());
+        if let Some(path) = location {
+            assert!(matches!(status, 301 | 302 | 307 | 308), "{request}: {text}");
+            assert_eq!(found, Some(format!("{PUBLIC_URL}{path}")), "{request}");
+        } else {
+            assert!((300..500).contains(&status), "{request}: {text}");
+            assert!(found.is_none_or(|l| l.starts_with(&format!("{PUBLIC_URL}/"))), "{request}: {text}");
+            assert!(!text.to_ascii_lowercase().contains("\r\nset-cookie"), "{text}");
+        }
+    }
+    assert!(upstream.take().is_empty());
+}
+
+/// A start that fails says why, in a sentence, and never with a panic.
+#[test]
+fn starts_that_fail() {
+    let upstream = Upstream::start();
+    let fails = |name: &str, config: &Path, wanted: &str| {
+        let folder = config.parent().unwrap();
+        let output = process::run(&["serve", "--config", &config.display().to_string()], folder);
+        let text = written(&output);
+        assert_eq!(output.status.code(), Some(1), "{name}: {text}");
+        assert!(text.contains(wanted), "{name}: {wanted:?} is not in: {text}");
+        assert!(!text.contains("panicked"), "{name}: {text}");
+    };
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (config, _a) = Gateway::prepare(|setup| {
+        setup.standard(&upstream).set("listen", "https", &format!("[{address:?}]"));
+    });
+    fails("a port that is taken", &config, &address);
+    let (config, _b) = Gateway::prepare(|setup| {
+        setup.standard(&upstream).set("listen", "management", &format!("{address:?}"));
+    });
+    fails("a management port that is taken", &config, &address);
+    let (config, _c) = Gateway::prepare(|setup| {
+        setup.standard(&upstream).set("tls", "certificate", r#""missing.pem""#).set(
+            "tls",
+            "private_key",
+            r#""missing.key""#,
+        );
+    });
+    fails("a certificate that is missing", &config, "missing.pem");
+    let (config, folder) = Gateway::prepare(|setup| {
+        setup.standard(&upstream);
+    });
+    std::fs::create_dir_all(folder.path().join("data")).unwrap();
+    std::fs::write(
+        folder.path().join("data/hubgate.db"),
+        "this is no database, and it is long enough to be seen as such".repeat(100),
+    )
+    .unwrap();
+    fails("a database that is none", &config, "hubgate.db");
+    let (config, folder) = Gateway::prepare(|setup| {
+        setup.standard(&upstream);
+    });
+    std::fs::write(folder.path().join("data"), "a file where the folder should be").unwrap();
+    fails("a data folder that is none", &config, "data");
+    let missing = folder.path().join("nothing.toml");
+    fails("no configuration", &missing, "nothing.toml");
+}
+
+#[test]
+fn two_gateways_do_not_share_a_port_by_mistake() {
+    let upstream = Upstream::start();
+    let mut prepared = serve(|setup| {
+        setup.standard(&upstream);
+    });
+    let folder = prepared.config.parent().unwrap();
+    let output = process::run(&["serve", "--config", &prepared.config.display().to_string()], folder);
+    assert_eq!(output.status.code(), Some(1), "{}", written(&output));
+    assert_eq!(
+        prepared.serve.client().send(&Request::get("/public/x")).status,
+        200,
+        "the first is not disturbed"
+    );
+    prepared.serve.signal("TERM");
+    assert_eq!(prepared.serve.exit_within(Duration::from_secs(5)), Some(0));
+}
+
+#[test]
+fn check_names_every_problem_with_its_place() {
+    let upstream = Upstream::start();
+    let (config, folder) = Gateway::prepare(|setup| {
+        setup.standard(&upstream);
+    });
+    let check = |path: &Path| {
+        let output = process::run(&["check", "--config", &path.display().to_string()], folder.path());
+        (output.status.code(), written(&output))
+    };
+    let (code, text) = check(&config);
+    assert_eq!(code, Some(0), "{text}");
+    let good = std::fs::read_to_string(&config).unwrap();
+
+    let bad = folder.path().join("bad.toml");
+    let lines =
+        "\n[[upstream]]\nservice = \"nobody\"\npath = \"/x/../y\"\nto = [\"ftp://127.0.0.1\"]\nunknown = 1\n";
+    std::fs::write(&bad, format!("{good}{lines}")).unwrap();
+    let first = good.lines().count() + 2;
+    let (code, text) = check(&bad);
+    assert_eq!(code, Some(1), "{text}");
+    for (offset, word) in [(1, "nobody"), (2, "/x/../y"), (3, "ftp"), (4, "unknown")] {
+        let place = format!("bad.toml:{}:", first + offset);
+        assert!(text.contains(&place) && text.contains(word), "{place} {word} in {text}");
+    }
+
+    let tests = folder.path().join("tests.toml");
+    let right = r#"
+[[test]]
+request = "GET /public/x"
+expect = "public"
+[[test]]
+request = "GET /api/x"
+expect = "unauthorized"
+[[test]]
+request = "GET /api/x"
+token = { client = "machine", scope = ["alpha"] }
+expect = "allowed"
+[[test]]
+request = "GET /admin/x"
+token = { client = "machine", scope = ["alpha"] }
+expect = "forbidden"
+"#;
+    std::fs::write(&tests, format!("{good}{right}")).unwrap();
+    let (code, text) = check(&tests);
+    assert_eq!(code, Some(0), "{text}");
+    std::fs::write(
+        &tests,
+        format!("{good}{right}[[test]]\nrequest = \"GET /admin/x\"\nexpect = \"public\"\n"),
+    )
+    .unwrap();
+    let (code, text) = check(&tests);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("/admin/x"), "{text}");
+}
+
+#[test]
+fn commands() {
+    let (gateway, _upstream) = Gateway::standard();
+    let usage = process::run(&["nonsense"], gateway.folder());
+    assert_eq!(usage.status.code(), Some(2), "{}", written(&usage));
+    for (arguments, wanted) in [
+        (&["--help"][..], "serve"),
+        (&["--version"], env!("CARGO_PKG_VERSION")),
+        (&["completions", "bash"], "hubgate"),
+        (&["completions", "zsh"], "hubgate"),
+        (&["man"], ".TH"),
+    ] {
+        let output = process::run(arguments, gateway.folder());
+        assert!(output.status.success(), "{arguments:?}: {}", written(&output));
+        assert!(written(&output).contains(wanted), "{arguments:?}: {wanted}");
+    }
+    let list = |arguments: &[&str]| -> serde_json::Value {
+        let printed = gateway.command(&[arguments, &["--json"]].concat());
+        serde_json::from_str(&printed).unwrap_or_else(|e| panic!("{arguments:?}: {e}: {printed}"))
+    };
+    let services = list(&["service", "list"]).to_string();
+    for id in ["alpha", "beta", "machine", "open"] {
+        assert!(services.contains(&format!("\"{id}\"")), "{services}");
+    }
+    let (id, secret) = gateway.register("robot");
+    let shown = list(&["service", "show", &id]).to_string();
+    assert!(shown.contains("robot"), "{shown}");
+    assert!(
+        !list(&["service", "list"]).to_string().contains(&secret) && !shown.contains(&secret),
+        "a secret is shown once"
+    );
+    let keys = list(&["key", "list"]).to_string();
+    let token = gateway.token(&id, &secret, "alpha");
+    let kid = forge::decode(&token).0["kid"].as_str().unwrap().to_owned();
+    assert!(keys.contains(&kid), "{keys}");
+    let inspected = gateway.command(&["token", "inspect", &token]);
+    assert!(inspected.contains("robot") && inspected.contains("alpha"), "{inspected}");
+    // What is not there, and what is there already.
+    let path = gateway.config_path().display().to_string();
+    for arguments in [
+        &["service", "show", "nobody"][..],
+        &["service", "remove", "nobody"],
+        &["service", "rotate-secret", "nobody"],
+        &["service", "add", "--id", "robot", "--name", "another"],
+        &["service", "add", "--id", "another", "--name", "robot"],
+        &["service", "add", "--id", "not an id", "--name", "x"],
+    ] {
+        let output = process::run(&[arguments, &["--config", &path]].concat(), gateway.folder());
+        assert!(!output.status.success(), "{arguments:?}: {}", written(&output));
+        assert!(!written(&output).contains("panicked"), "{arguments:?}: {}", written(&output));
+    }
+}

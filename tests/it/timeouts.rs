@@ -1,0 +1,146 @@
+//! Clients that are slow or silent (threats D1, D2) are let go at limits of our own, and nobody else notices.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use crate::support::{
+    Gateway, Request, Upstream,
+    gateway::eventually,
+    h2::{self, H2},
+};
+
+fn start(limits: &[(&str, &str)]) -> (Gateway, Upstream) {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(|setup| {
+        setup.standard(&upstream);
+        for (key, value) in limits {
+            setup.set("limits", key, &format!("{value:?}"));
+        }
+    });
+    (gateway, upstream)
+}
+
+/// How long the gateway keeps this plain socket open.
+fn lifetime(mut socket: TcpStream) -> Duration {
+    let started = Instant::now();
+    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let mut byte = [0; 1024];
+    while matches!(socket.read(&mut byte), Ok(n) if n > 0) {}
+    started.elapsed()
+}
+
+#[test]
+fn handshakes_that_do_not_come_to_an_end() {
+    let (gateway, upstream) = start(&[("handshake_timeout", "400ms")]);
+    let limits = 200..2500;
+    let silent = lifetime(TcpStream::connect(gateway.address()).unwrap());
+    assert!(limits.contains(&silent.as_millis()), "a silent connection lived {silent:?}");
+    let mut begun = TcpStream::connect(gateway.address()).unwrap();
+    begun.write_all(&[0x16, 3, 1, 2, 0, 1, 0]).unwrap();
+    let begun = lifetime(begun);
+    assert!(limits.contains(&begun.as_millis()), "half a ClientHello lived {begun:?}");
+    for nonsense in [
+        &b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"[..],
+        b"\x00\x01\x02\x03\x04\x05\x06\x07",
+        b"SSH-2.0-x\r\n",
+    ] {
+        let mut socket = TcpStream::connect(gateway.address()).unwrap();
+        socket.write_all(nonsense).unwrap();
+        let lived = lifetime(socket);
+        assert!(lived < Duration::from_millis(2500), "{nonsense:?} lived {lived:?}");
+    }
+    gateway.assert_innocent(&upstream, "bad handshakes");
+}
+
+#[test]
+fn heads_that_do_not_come_to_an_end() {
+    let (gateway, upstream) = start(&[("header_timeout", "400ms"), ("idle_timeout", "5s")]);
+    for (name, beginning) in [
+        ("half a line", "GET /public/x"),
+        ("half a head", "GET /public/x HTTP/1.1\r\nHost: localhost\r\nX-A:"),
+    ] {
+        let mut client = gateway.raw();
+        client.send(beginning);
+        let started = Instant::now();
+        let answer = client.answer();
+        assert!(answer.is_none_or(|a| a.status == 408), "{name}");
+        assert!((200..2500).contains(&started.elapsed().as_millis()), "{name}: {:?}", started.elapsed());
+    }
+    // Dripping does not help: the limit is for the whole head.
+    let mut client = gateway.raw();
+    client.send("GET /public/x HTTP/1.1\r\n");
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(4) && client.try_send(b"X-A: b\r\n") {
+        if client.closes_within(Duration::from_millis(100)) {
+            break;
+        }
+        if !client.rest(Duration::ZERO).is_empty() {
+            break;
+        }
+    }
+    assert!(started.elapsed() < Duration::from_secs(3), "a dripping head lived {:?}", started.elapsed());
+    assert!(upstream.take().is_empty());
+    gateway.assert_innocent(&upstream, "slow heads");
+}
+
+#[test]
+fn idle_connections_are_closed() {
+    let (gateway, upstream) = start(&[("idle_timeout", "400ms")]);
+    let mut one = gateway.raw();
+    one.send(Request::get("/public/x").bytes());
+    assert_eq!(one.answer().unwrap().status, 200);
+    assert!(one.closes_within(Duration::from_secs(3)), "an idle HTTP/1.1 connection lives on");
+    let mut unused = gateway.raw();
+    assert!(unused.closes_within(Duration::from_secs(15)), "a connection without a request lives on");
+    let mut two = H2::connect(gateway.address());
+    let fields: [h2::Field<'_>; 4] = [
+        (b":method", b"GET"),
+        (b":scheme", b"https"),
+        (b":authority", b"localhost"),
+        (b":path", b"/public/x"),
+    ];
+    two.headers(1, &fields, true);
+    assert_eq!(two.outcome(1).status, Some(200));
+    assert!(two.closes_within(Duration::from_secs(3)), "an idle HTTP/2 connection lives on");
+    upstream.take();
+    // A connection that is used again in time stays.
+    let mut used = gateway.raw();
+    for _ in 0..4 {
+        used.send(Request::get("/public/x").bytes());
+        assert_eq!(used.answer().expect("the connection lives").status, 200);
+        std::thread::sleep(Duration::from_millis(150));
+    }
+    upstream.take();
+    gateway.assert_innocent(&upstream, "idle connections");
+}
+
+#[test]
+fn bodies_that_do_not_come_to_an_end() {
+    let (gateway, upstream) = start(&[("body_timeout", "400ms")]);
+    for (name, beginning) in [
+        ("by length", "POST /public/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nbegin"),
+        (
+            "in chunks",
+            "POST /public/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegin\r\n",
+        ),
+        (
+            "a form for ourselves",
+            "POST /hub/api/rest/oauth2/token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\ngrant",
+        ),
+    ] {
+        let mut client = gateway.raw();
+        client.send(beginning);
+        let started = Instant::now();
+        let status = client.answer().map(|a| a.status);
+        assert!(status.is_none_or(|s| matches!(s, 400 | 408 | 502 | 504)), "{name}: {status:?}");
+        assert!(started.elapsed() < Duration::from_secs(3), "{name}: {:?}", started.elapsed());
+        eventually(&format!("{name}: the upstream is told"), || {
+            upstream.requests().iter().all(|r| r.aborted)
+        });
+        upstream.take();
+        gateway.assert_innocent(&upstream, name);
+    }
+}

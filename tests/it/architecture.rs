@@ -42,8 +42,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         // `check` asks the gate's own routes and policy what they would decide.
         "cli",
         &[
-            "base", "model", "crypto", "store", "oauth", "identity", "registry", "access", "proxy", "observe",
-            "config", "app", "demo",
+            "base", "model", "crypto", "store", "oauth", "identity", "registry", "access", "proxy",
+            "observe", "config", "app", "demo",
         ],
     ),
     ("main", &["cli", "app", "config", "observe"]),

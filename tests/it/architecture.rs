@@ -33,16 +33,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "base", "model", "crypto", "store", "oauth", "identity", "access", "proxy", "web", "observe",
-            "server", "config",
+            "base", "model", "crypto", "store", "oauth", "identity", "registry", "access", "proxy", "web",
+            "observe", "server", "config",
         ],
     ),
     ("demo", &["base", "model", "registry", "config", "app", "observe"]),
     (
+        // `check` asks the gate's own routes and policy what they would decide.
         "cli",
         &[
-            "base", "model", "crypto", "store", "oauth", "identity", "access", "observe", "config", "app",
-            "demo",
+            "base", "model", "crypto", "store", "oauth", "identity", "registry", "access", "proxy",
+            "observe", "config", "app", "demo",
         ],
     ),
     ("main", &["cli", "app", "config", "observe"]),

@@ -99,7 +99,6 @@ fn clients_authenticate_in_every_way_that_hubs_clients_use() {
         ("without padding", header(&format!("Basic {}", plain.trim_end_matches('=')))),
         ("CR LF after the secret", basic_raw("machine:machine-secret-0123456789\r\n")),
         ("LF after the secret", basic_raw("machine:machine-secret-0123456789\n")),
-        ("blanks after the secret", basic_raw("machine:machine-secret-0123456789  ")),
         ("an encoded id", basic_raw("%6dachine:machine-secret-0123456789")),
         ("an encoded secret", basic_raw("machine:machine%2Dsecret-0123456789")),
         ("in the body", post(&format!("{form}&client_id=machine&client_secret=machine-secret-0123456789"))),
@@ -138,7 +137,7 @@ fn clients_that_are_not_authenticated() {
         (
             "a secret alone",
             post(&format!("{form}&client_secret=machine-secret-0123456789")),
-            "invalid_client",
+            "invalid_request",
             no,
         ),
         ("a wrong secret", post(&form).basic("machine", "wrong"), "invalid_client", yes),

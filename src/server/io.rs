@@ -37,7 +37,13 @@ enum Phase {
     Head,
     /// Requests are being answered.
     Busy,
+    /// Everything is said; what the client still sends is thrown away.
+    Lingering,
 }
+
+/// How long a client may go on sending after the last answer. A connection that is closed while its bytes are unread is
+/// reset, and the reset can overtake the answer (RFC 9112 section 9.6).
+const LINGER: Duration = Duration::from_secs(2);
 
 /// What the tick wants of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +99,7 @@ impl Watch {
 
     fn arrived(&self, bytes: &[u8]) {
         // Over HTTP/2 bytes may be a window or a ping: they begin no head, and a connection that only pings is idle.
-        if self.phase.get() == Phase::Busy || !self.keep_head.get() {
+        if matches!(self.phase.get(), Phase::Busy | Phase::Lingering) || !self.keep_head.get() {
             return;
         }
         if self.phase.get() == Phase::Idle {
@@ -102,7 +108,8 @@ impl Watch {
         }
         let mut head = self.head.borrow_mut();
         // RFC 9112 section 2.2: empty lines before a request line are skipped, so they end no head.
-        let blank = if head.is_empty() { bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count() } else { 0 };
+        let blank =
+            if head.is_empty() { bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count() } else { 0 };
         let bytes = bytes.get(blank..).unwrap_or_default();
         let room = MAX_KEPT_HEAD.saturating_sub(head.len());
         head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
@@ -119,7 +126,7 @@ impl Watch {
     pub fn end(&self) {
         let left = self.requests.get().saturating_sub(1);
         self.requests.set(left);
-        if left == 0 {
+        if left == 0 && self.phase.get() != Phase::Lingering {
             self.phase.set(Phase::Idle);
             self.since.set(Instant::now());
             let mut head = self.head.borrow_mut();
@@ -174,6 +181,7 @@ impl Watch {
             Phase::Idle if !self.served.get() && waited >= deadlines.header => self.command(Order::Close),
             Phase::Idle if waited >= deadlines.idle => self.command(Order::Drain),
             Phase::Head if waited >= deadlines.header => self.command(Order::Close),
+            Phase::Lingering if waited >= LINGER => self.command(Order::Close),
             _ => {}
         }
     }
@@ -190,6 +198,19 @@ impl Watched {
     #[must_use]
     pub const fn new(stream: TlsStream<TcpStream>, watch: Rc<Watch>) -> Self {
         Self { inner: stream, watch }
+    }
+
+    /// Reads until the client has nothing more to say.
+    fn discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut space = [0; 16 * 1024];
+        loop {
+            let mut buffer = ReadBuf::new(&mut space);
+            match Pin::new(&mut self.inner).poll_read(cx, &mut buffer) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+            }
+        }
     }
 
     fn noted<T>(&self, written: Poll<T>) -> Poll<T> {
@@ -231,8 +252,20 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let closed = Pin::new(&mut self.inner).poll_shutdown(cx);
-        self.noted(closed)
+        if self.watch.phase.get() != Phase::Lingering {
+            let closed = Pin::new(&mut self.inner).poll_shutdown(cx);
+            let closed = self.noted(closed);
+            // Only after an answer of ours to HTTP/1.1, and not when the connection is told to end.
+            let lingers = self.watch.keep_head.get()
+                && self.watch.served.get()
+                && self.watch.order.get() == Order::None;
+            if !lingers || !matches!(closed, Poll::Ready(Ok(()))) {
+                return closed;
+            }
+            self.watch.phase.set(Phase::Lingering);
+            self.watch.since.set(Instant::now());
+        }
+        self.discard(cx)
     }
 
     fn poll_write_vectored(

@@ -29,7 +29,9 @@ fn check(gateway: &Gateway, upstream: &Upstream, name: &str, method: &str, reply
     let answer = client.answer_within(method, Duration::from_secs(5));
     let status = answer.as_ref().map(|a| a.status);
     match (&answer, want) {
-        (Some(a), BadGateway | Broken | BadGatewayOrTolerated(_) | BadGatewayOrWhole(_)) if a.status == 502 => {
+        (Some(a), BadGateway | Broken | BadGatewayOrTolerated(_) | BadGatewayOrWhole(_))
+            if a.status == 502 =>
+        {
             assert_eq!(a.error(), if method == "HEAD" { "" } else { "bad_gateway" }, "{name}");
             assert!(a.complete, "{name}");
         }

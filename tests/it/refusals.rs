@@ -189,9 +189,7 @@ fn problem_details_when_they_are_asked_for() {
             assert_body(&answer, status, error, "application/problem+json");
         }
     }
-    for accept in
-        ["application/json", "*/*", "text/plain", ""]
-    {
+    for accept in ["application/json", "*/*", "text/plain", ""] {
         let answer = all.gateway.send(&Request::get("/api/x").header("Accept", accept));
         assert_body(&answer, 401, "unauthorized", JSON);
     }

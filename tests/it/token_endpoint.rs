@@ -219,8 +219,8 @@ fn clients_that_are_not_authenticated() {
         (
             "Basic in a list",
             header(&format!("Basic {}, Basic eDp5", base64("machine:machine-secret-0123456789"))),
-            "invalid_request",
-            no,
+            "invalid_client",
+            yes,
         ),
     ] {
         let answer = gateway.send(&request);

@@ -115,13 +115,13 @@ mod tests {
     const A: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     const B: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
 
-    fn rate(count: u32) -> Option<Rate> {
-        Some((NonZeroU32::new(count).unwrap(), Duration::from_secs(3600)))
+    fn rate(count: u32) -> Rate {
+        (NonZeroU32::new(count).unwrap(), Duration::from_secs(3600))
     }
 
     #[test]
     fn requests_are_counted_by_source() {
-        let quota = Quota::new(rate(2), None);
+        let quota = Quota::new(Some(rate(2)), None);
         assert!(quota.request(A).is_ok() && quota.request(A).is_ok());
         let Wait(wait) = quota.request(A).unwrap_err();
         assert!(wait > Duration::from_secs(1700) && wait <= Duration::from_secs(1800), "{wait:?}");
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn refused_credentials_shut_a_source_out() {
-        let quota = Quota::new(None, rate(3));
+        let quota = Quota::new(None, Some(rate(3)));
         for _ in 0..3 {
             assert!(quota.credentials(A).is_ok());
             quota.refused(A);

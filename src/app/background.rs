@@ -82,12 +82,11 @@ where
                 tracing::info!("over: {trouble}");
                 failing = false;
             }
-            Ok(()) => {}
             Err(error) if !failing => {
                 tracing::error!(%error, "{trouble}");
                 failing = true;
             }
-            Err(_) => {}
+            Ok(()) | Err(_) => {}
         }
     }
 }

@@ -5,7 +5,9 @@
 
 mod background;
 mod data;
+mod gauges;
 mod shared;
+mod sockets;
 
 use std::{
     io::Write,
@@ -23,7 +25,7 @@ use tokio::{
     sync::watch,
 };
 
-use self::{background::Background, shared::Shared};
+use self::{background::Background, shared::Shared, sockets::Sockets};
 pub use self::{
     data::{DataError, certificate_files, sealing_key},
     shared::ReloadError,
@@ -35,15 +37,10 @@ use crate::{
     },
     config::{Config, LogFormat, StoreUrl},
     crypto::keyring::KeyringError,
-    observe::{
-        journal::Journal,
-        line::Format,
-        metrics::{Gauge, Totals},
-        sink::Sink,
-    },
+    observe::{journal::Journal, line::Format, metrics::Totals, sink::Sink},
     proxy::{
         self,
-        gate::{Gate, OwnEndpoints},
+        gate::OwnEndpoints,
         peer::Peer,
         relay::AnswerBody,
         worker::{Worker, WorkerParts},
@@ -53,9 +50,8 @@ use crate::{
         admission::Admission,
         connection::{Handler, ProtocolLimits},
         io::Deadlines,
-        listener,
         tls::{self, Certificate, CertificateError},
-        worker::{Setup, Stage},
+        worker::{Setup, Stage, TICK},
     },
     store::{SharedStore, StoreError, sqlite::SqliteStore},
     web::{
@@ -210,7 +206,7 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         let thread = std::thread::Builder::new().name(format!("worker-{number}"));
         threads.push(thread.spawn(move || work(build, setup))?);
     }
-    let gauges = Arc::new(gauges(&shared.gate, &admission, &sink));
+    let gauges = Arc::new(gauges::gauges(&shared.gate, &admission, &sink));
     let background =
         Background { shared: Arc::clone(&shared), certificate: Arc::clone(&certificate), stage: told };
     let ready = background.readiness();
@@ -218,7 +214,7 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         None => None,
         Some(socket) => {
             let address = socket.local_addr()?;
-            let router = management::router(Management { totals, gauges, ready });
+            let router = management::router(Management { totals, gauges, tick: TICK, ready });
             control.spawn(serve_plain(socket, router));
             Some(address)
         }
@@ -312,78 +308,6 @@ impl WorkerLimits {
             body_timeout: limits.body_timeout,
         }
     }
-}
-
-/// The sockets, open before anything else is done.
-struct Sockets {
-    /// For each worker, one for each address.
-    https: Vec<Vec<std::net::TcpListener>>,
-    addresses: Vec<SocketAddr>,
-    http: Vec<std::net::TcpListener>,
-    management: Option<std::net::TcpListener>,
-}
-
-impl Sockets {
-    fn open(config: &Config, workers: usize) -> std::io::Result<Self> {
-        let mut https: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
-        let mut addresses = Vec::new();
-        for address in &config.listen.https {
-            let sockets = listener::listen_shared(*address, workers)?;
-            if let Some(first) = sockets.first() {
-                addresses.push(first.local_addr()?);
-            }
-            for (worker, socket) in https.iter_mut().zip(sockets) {
-                worker.push(socket);
-            }
-        }
-        let http = config.listen.http.iter().map(|address| listener::listen(*address, false));
-        let http = http.collect::<Result<_, _>>()?;
-        let management =
-            config.listen.management.map(|address| listener::listen(address, false)).transpose()?;
-        Ok(Self { https, addresses, http, management })
-    }
-}
-
-fn gauges(gate: &Arc<Gate>, admission: &Arc<Admission>, sink: &Sink) -> Vec<Gauge> {
-    let count = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
-    let gauge = |name, help, counter, read| Gauge { name, help, counter, read };
-    let (open, refused, lost) = (Arc::clone(admission), Arc::clone(admission), sink.clone());
-    let gates: [Arc<Gate>; 4] = std::array::from_fn(|_| Arc::clone(gate));
-    let [tokens, hits, misses, revoked] = gates;
-    vec![
-        gauge("connections", "Open client connections", false, Box::new(move || count(open.open()))),
-        gauge(
-            "connections_refused",
-            "Client connections closed because there were too many",
-            true,
-            Box::new(move || count(refused.refused())),
-        ),
-        gauge(
-            "token_cache_entries",
-            "Remembered verdicts on tokens",
-            false,
-            Box::new(move || count(tokens.verdicts.len())),
-        ),
-        gauge(
-            "token_cache_hits",
-            "Tokens whose verdict was remembered; a connection's own memory does not count",
-            true,
-            Box::new(move || hits.verdicts.hits_and_misses().0),
-        ),
-        gauge(
-            "token_cache_misses",
-            "Tokens that had to be verified",
-            true,
-            Box::new(move || misses.verdicts.hits_and_misses().1),
-        ),
-        gauge("revocations", "Live revocations", false, Box::new(move || count(revoked.revocations.len()))),
-        gauge(
-            "log_lines_lost",
-            "Lines that the output did not take in time",
-            true,
-            Box::new(move || lost.lost()),
-        ),
-    ]
 }
 
 /// The form of lines, `None` when none are written.

@@ -75,13 +75,12 @@ impl Inputs {
         let mut upstreams = Vec::with_capacity(config.upstreams.len());
         for upstream in &config.upstreams {
             let tls = if upstream.to.iter().any(|target| target.tls) {
-                match known.iter().find(|(ca, _)| *ca == upstream.ca) {
-                    Some((_, tls)) => tls.clone(),
-                    None => {
-                        let tls = Some(tls::client_config(upstream.ca.as_deref())?);
-                        known.push((upstream.ca.clone(), tls.clone()));
-                        tls
-                    }
+                if let Some((_, tls)) = known.iter().find(|(ca, _)| *ca == upstream.ca) {
+                    tls.clone()
+                } else {
+                    let tls = Some(tls::client_config(upstream.ca.as_deref())?);
+                    known.push((upstream.ca.clone(), tls.clone()));
+                    tls
                 }
             } else {
                 None
@@ -211,7 +210,7 @@ impl Shared {
                     state.keys = keys;
                 }
                 Err(error) => {
-                    tracing::error!(%error, "the changed keys cannot be used; those before stay in use")
+                    tracing::error!(%error, "the changed keys cannot be used; those before stay in use");
                 }
             }
         }

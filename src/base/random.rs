@@ -23,13 +23,8 @@ impl dyn Random + '_ {
 pub struct SystemRandom;
 
 impl Random for SystemRandom {
-    #[expect(
-        clippy::panic,
-        reason = "without random numbers every secret would be guessable: stopping is the only safe answer"
-    )]
+    /// Stops the process's task when the generator fails: without it every secret would be guessable.
     fn fill(&self, target: &mut [u8]) {
-        if AwsRandom::new().fill(target).is_err() {
-            panic!("the system's random number generator failed");
-        }
+        assert!(AwsRandom::new().fill(target).is_ok(), "the system's random number generator failed");
     }
 }

@@ -44,7 +44,7 @@ fn list(file: &Path, as_json: bool) -> Result<(), Failure> {
         if as_json {
             let key = |k: &SigningKeyRecord| {
                 json!({"id": k.id.as_str(), "algorithm": k.algorithm.name(), "created": k.created.millis(),
-                    "active": until(k).is_none(), "verifies_until": until(k).map(|t| t.millis())})
+                    "active": until(k).is_none(), "verifies_until": until(k).map(super::super::base::time::Timestamp::millis)})
             };
             return output::json(&keys.iter().map(key).collect::<Vec<_>>());
         }

@@ -24,7 +24,7 @@ const LOOK_AT_FILE: Duration = Duration::from_secs(1);
 pub(super) fn serve(file: &Path) -> Result<(), Failure> {
     let config = load(file)?;
     start_log(&config);
-    for warning in config.warnings.iter() {
+    for warning in &config.warnings {
         tracing::warn!("{}", warning.message);
     }
     let seen = modified(file);

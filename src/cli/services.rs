@@ -117,7 +117,7 @@ fn add(file: &Path, args: AddArgs) -> Result<(), Failure> {
     with_registry(file, async |r| {
         let (service, secret) =
             services::register(r.store.as_ref(), new, r.clock.as_ref(), r.random.as_ref()).await?;
-        let secret = secret.as_ref().map(|secret| secret.expose());
+        let secret = secret.as_ref().map(super::super::base::secret::Secret::expose);
         if args.json {
             return output::json(&json!({"id": service.id, "name": service.name, "secret": secret}));
         }

@@ -105,10 +105,9 @@ impl PathPattern {
         let mut rest = path.strip_prefix('/').unwrap_or(path).split('/');
         for segment in &self.segments {
             match (segment, rest.next()) {
-                (_, None) => return false,
-                (Segment::Literal(text), Some(given)) if text != given => return false,
-                (Segment::Any, Some("")) => return false,
-                _ => {}
+                (Segment::Literal(text), Some(given)) if text == given => {}
+                (Segment::Any, Some(given)) if !given.is_empty() => {}
+                _ => return false,
             }
         }
         self.open || rest.next().is_none()

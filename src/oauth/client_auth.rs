@@ -141,8 +141,9 @@ fn matching((id, secret): &(String, Secret), registry: &Registry, now: Timestamp
     let service = registry.by_id(id);
     let nobody = [StoredSecret::current(SecretDigest::from_bytes([0; 32]), now)];
     let candidates = service.map_or(&nobody[..], |service| &service.secrets);
-    let matches =
-        candidates.iter().filter(|s| s.is_live(now)).fold(false, |hit, s| hit | (s.digest == given));
+    // Every live secret is compared, whether one before it has matched or not.
+    let hits = candidates.iter().filter(|s| s.is_live(now)).filter(|s| s.digest == given).count();
+    let matches = hits > 0;
     service.filter(|service| matches && !service.trust.public).cloned()
 }
 

@@ -46,7 +46,7 @@ impl Sink {
             TrySendError::Full(Message::Chunk(chunk)) | TrySendError::Disconnected(Message::Chunk(chunk)),
         ) = self.sender.try_send(Message::Chunk(chunk))
         {
-            let lines = chunk.iter().filter(|b| **b == b'\n').count();
+            let lines = chunk.split(|b| *b == b'\n').count().saturating_sub(1);
             self.lost.fetch_add(u64::try_from(lines).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
     }

@@ -2,21 +2,26 @@
 //!
 //! Invariant: a request is sent a second time only when not a byte of it was sent the first time.
 
-use std::{cell::Cell, rc::Rc};
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    rc::Rc,
+    task::Poll,
+    time::Duration,
+};
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
     header::{ALT_SVC, CONNECTION, CONTENT_LENGTH, SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE},
 };
 use hyper::body::{Body as _, Incoming};
-use tokio::time::timeout;
 
 use super::{
     outbound::outbound,
     peer::{Peer, Remembered},
     record::Record,
     refusal::{Refusal, bad_request},
-    relay::{BodyFault, RequestBody},
+    relay::{BodyFault, RequestBody, Upload},
     route::Route,
     sanitize::Sanitized,
     upstream::{ConnectError, Lease},
@@ -34,9 +39,9 @@ pub(super) async fn forward(
     (sanitized, permit, remembered): (Sanitized, Permit, Option<Rc<Remembered>>),
     body: Incoming,
 ) -> Result<(Response<Incoming>, Lease), Refusal> {
-    let fault = Rc::new(Cell::new(BodyFault::None));
+    let upload = Upload::begin();
     let silence = record.worker().body_timeout();
-    let body = RequestBody::new(body, route.max_body_size, silence, Rc::clone(&fault));
+    let body = RequestBody::new(body, route.max_body_size, silence, Rc::clone(&upload));
     let scoped = || scoped(record, route, remembered.as_deref()?);
     let unframed = !body.is_end_stream() && body.size_hint().exact().is_none();
     let mut request =
@@ -46,11 +51,11 @@ pub(super) async fn forward(
         // hyper's client drops the body of a GET or HEAD whose length it does not know, unless it is told to send chunks.
         request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
-    let (response, lease) =
-        timeout(route.timeout, send(record, route, request, &fault)).await.unwrap_or_else(|_| {
-            record.worker().journal().upstream("upstream_errors", record.route, "timeout");
-            Err(Refusal::gateway_timeout())
-        })?;
+    let answered = within(route.timeout, &upload, send(record, route, request, &upload)).await;
+    let (response, lease) = answered.unwrap_or_else(|| {
+        record.worker().journal().upstream("upstream_errors", record.route, "timeout");
+        Err(Refusal::gateway_timeout())
+    })?;
     // RFC 9110 section 15.2.2: nobody asked for an upgrade.
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Refusal::bad_gateway("the service behind the gateway changed the protocol unasked"));
@@ -73,6 +78,26 @@ fn is_framed_once(headers: &HeaderMap) -> bool {
         && !headers.contains_key(CONTENT_LENGTH)
 }
 
+/// Waits for an answer, at most `limit` after the last piece of the request was sent: a long upload is no slow upstream.
+async fn within<T>(limit: Duration, upload: &Upload, answer: impl Future<Output = T>) -> Option<T> {
+    let mut answer = pin!(answer);
+    let mut patience = pin!(tokio::time::sleep_until(upload.progress() + limit));
+    poll_fn(|cx| {
+        if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+            return Poll::Ready(Some(answer));
+        }
+        while patience.as_mut().poll(cx).is_ready() {
+            let end = upload.progress() + limit;
+            if end <= patience.deadline() {
+                return Poll::Ready(None);
+            }
+            patience.as_mut().reset(end);
+        }
+        Poll::Pending
+    })
+    .await
+}
+
 /// The token of ours that the upstream gets.
 fn scoped(record: &Record, route: &Route, remembered: &Remembered) -> Option<HeaderValue> {
     let now = record.worker().gate().clock.now();
@@ -89,7 +114,7 @@ async fn send(
     record: &mut Record,
     route: &Route,
     mut request: Request<RequestBody>,
-    fault: &Cell<BodyFault>,
+    upload: &Upload,
 ) -> Result<(Response<Incoming>, Lease), Refusal> {
     let view = Rc::clone(&record.view);
     let pools = view.pools(route).ok_or_else(|| Refusal::bad_gateway("the upstream has no target"))?;
@@ -124,7 +149,7 @@ async fn send(
                         request = unsent;
                         kept = pool.idle();
                     }
-                    _ => return Err(failed(record, &pool.label, &error.into_error(), fault.get())),
+                    _ => return Err(failed(record, &pool.label, &error.into_error(), upload.fault())),
                 },
             }
         }

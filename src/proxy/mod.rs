@@ -62,17 +62,17 @@ pub async fn serve(worker: Rc<Worker>, peer: Rc<Peer>, request: Request<Incoming
     let snapshot = Arc::clone(&record.view.snapshot);
     let target = match sanitize::target(&parts.method, &parts.uri) {
         Ok(target) => target,
-        Err(refusal) => return refuse(record, form, refusal),
+        Err(refusal) => return refuse(record, form, &refusal),
     };
     record.set_target(target.clone());
     let mut sanitized = match sanitize::sanitize(parts, target, snapshot.trusts(peer.ip())) {
         Ok(sanitized) => sanitized,
-        Err(refusal) => return refuse(record, form, refusal),
+        Err(refusal) => return refuse(record, form, &refusal),
     };
     inherit(&mut record, &mut sanitized);
     // 2 how often this source asks
     if let Err(Wait(wait)) = snapshot.quota.request(record.source()) {
-        return refuse(record, form, Refusal::too_many("this source sends too many requests", wait));
+        return refuse(record, form, &Refusal::too_many("this source sends too many requests", wait));
     }
     // 3 one of our own endpoints?
     if worker.own().owns(&snapshot.hub_path, sanitized.path()) {
@@ -80,16 +80,16 @@ pub async fn serve(worker: Rc<Worker>, peer: Rc<Peer>, request: Request<Incoming
     }
     // 4 which route
     let Some(route) = snapshot.routes.find(sanitized.host(), sanitized.path()) else {
-        return refuse(record, form, Refusal::not_found());
+        return refuse(record, form, &Refusal::not_found());
     };
     record.route = RouteNumber::try_from(route.index).unwrap_or(OWN_ROUTE);
     if body.size_hint().lower() > route.max_body_size {
-        return refuse(record, form, Refusal::too_large(route.max_body_size));
+        return refuse(record, form, &Refusal::too_large(route.max_body_size));
     }
     // 5 may it pass?
     let (permit, remembered) = match judge(&record, &peer, route, &sanitized) {
         Ok(permitted) => permitted,
-        Err(refusal) => return refuse(record, form, refusal),
+        Err(refusal) => return refuse(record, form, &refusal),
     };
     // 6 to the upstream and back
     match forward::forward(&mut record, &peer, route, (sanitized, permit, remembered), body).await {
@@ -189,7 +189,7 @@ fn known(record: &Record, peer: &Peer, token: &[u8]) -> Result<Rc<Remembered>, R
 }
 
 /// Refuses: the decision line, then the answer.
-fn refuse(record: Record, form: Form, refusal: Refusal) -> Answer {
+fn refuse(record: Record, form: Form, refusal: &Refusal) -> Answer {
     let decision = match refusal.code {
         ErrorCode::Unauthorized | ErrorCode::InvalidToken => "unauthorized",
         ErrorCode::InsufficientScope | ErrorCode::AccessDenied => "forbidden",
@@ -207,7 +207,7 @@ fn refuse(record: Record, form: Form, refusal: Refusal) -> Answer {
     };
     let now = record.worker().gate().clock.now();
     record.worker().journal().decision(now, record.route, line);
-    answer_with(record, form, &refusal)
+    answer_with(record, form, refusal)
 }
 
 /// The answer that a refusal is.
@@ -225,12 +225,12 @@ async fn own_endpoint(mut record: Record, form: Form, sanitized: Sanitized, body
     let bytes: Bytes = match read.await {
         Ok(Ok(collected)) => collected.to_bytes(),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            return refuse(record, form, Refusal::too_large(MAX_OWN_BODY as u64));
+            return refuse(record, form, &Refusal::too_large(MAX_OWN_BODY as u64));
         }
-        Ok(Err(_)) => return refuse(record, form, refusal::bad_request("the body broke off").closing()),
+        Ok(Err(_)) => return refuse(record, form, &refusal::bad_request("the body broke off").closing()),
         Err(_) => {
             let refusal = refusal::bad_request("the body did not arrive in time").closing();
-            return refuse(record, form, refusal);
+            return refuse(record, form, &refusal);
         }
     };
     let Sanitized { mut parts, target, .. } = sanitized;

@@ -50,22 +50,17 @@ enum Class {
 }
 
 /// pchar of RFC 3986, and `[ ] ^ { | }`, which browsers send unencoded and nobody reads in two ways.
-static CLASSES: [Class; 256] = {
-    let mut table = [Class::Refused; 256];
-    let mut byte = 0x21;
-    while byte < 0x7f {
-        table[byte] = match byte as u8 {
-            b'/' => Class::Slash,
-            b'.' => Class::Dot,
-            b'%' => Class::Percent,
-            b';' => Class::Parameter,
-            b'"' | b'#' | b'<' | b'>' | b'?' | b'\\' | b'`' => Class::Refused,
-            _ => Class::Plain,
-        };
-        byte += 1;
+const fn class(byte: u8) -> Class {
+    match byte {
+        b'/' => Class::Slash,
+        b'.' => Class::Dot,
+        b'%' => Class::Percent,
+        b';' => Class::Parameter,
+        b'"' | b'#' | b'<' | b'>' | b'?' | b'\\' | b'`' => Class::Refused,
+        0x21..0x7f => Class::Plain,
+        _ => Class::Refused,
     }
-    table
-};
+}
 
 /// Brings a path into the form that is matched and forwarded: encoded unreserved characters decoded, other escapes in
 /// upper case. Most paths are in that form already and are returned as they are.
@@ -80,7 +75,7 @@ pub fn canonicalise(path: &[u8]) -> Result<Cow<'_, str>, Ambiguous> {
     // The length of the segment so far, and whether it has consisted of dots alone.
     let (mut length, mut dots) = (1_usize, false);
     for byte in path {
-        match CLASSES[usize::from(*byte)] {
+        match class(*byte) {
             Class::Plain => dots = false,
             Class::Slash => {
                 end_of_segment(length, dots)?;
@@ -117,7 +112,6 @@ const fn end_of_segment(length: usize, dots: bool) -> Result<(), Ambiguous> {
 }
 
 fn decode(path: &[u8]) -> Result<String, Ambiguous> {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
     let mut canonical = String::with_capacity(path.len());
     let mut decoded = Vec::with_capacity(path.len());
     let mut rest = path.iter().copied();
@@ -137,7 +131,7 @@ fn decode(path: &[u8]) -> Result<String, Ambiguous> {
             }
             _ => {
                 canonical.push('%');
-                canonical.extend([high, low].map(|digit| char::from(HEX[usize::from(digit & 15)])));
+                canonical.extend([high, low].map(|digit| char::from(upper_hex(digit))));
             }
         }
         decoded.push(value);
@@ -161,6 +155,11 @@ fn decode(path: &[u8]) -> Result<String, Ambiguous> {
 fn matters(high: u8, low: u8) -> bool {
     let (Some(high), Some(low)) = (hex_digit(high), hex_digit(low)) else { return false };
     matches!(high << 4 | low, 0..=0x1f | 0x7f | b'/' | b'\\' | b'.' | b'%' | b';')
+}
+
+/// The digit of a value below 16.
+const fn upper_hex(value: u8) -> u8 {
+    if value < 10 { b'0' + value } else { b'A' + value - 10 }
 }
 
 const fn hex_digit(digit: u8) -> Option<u8> {

@@ -78,15 +78,43 @@ pub struct RequestBody {
     inner: Option<Incoming>,
     left: u64,
     patience: Patience,
-    fault: Rc<Cell<BodyFault>>,
+    upload: Rc<Upload>,
+}
+
+/// How the sending of a request's body goes, for whoever waits for the answer.
+#[derive(Debug)]
+pub struct Upload {
+    fault: Cell<BodyFault>,
+    /// When the last piece was handed on, or the sending began.
+    progress: Cell<Instant>,
+}
+
+impl Upload {
+    /// Of a request that is about to be sent.
+    #[must_use]
+    pub fn begin() -> Rc<Self> {
+        Rc::new(Self { fault: Cell::default(), progress: Cell::new(Instant::now()) })
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn fault(&self) -> BodyFault {
+        self.fault.get()
+    }
+
+    /// When the last piece was handed on.
+    #[must_use]
+    pub fn progress(&self) -> Instant {
+        self.progress.get()
+    }
 }
 
 impl RequestBody {
-    /// At most `limit` bytes, silent for at most `silence`. `fault` tells what went wrong.
+    /// At most `limit` bytes, silent for at most `silence`.
     #[must_use]
-    pub fn new(inner: Incoming, limit: u64, silence: Duration, fault: Rc<Cell<BodyFault>>) -> Self {
+    pub fn new(inner: Incoming, limit: u64, silence: Duration, upload: Rc<Upload>) -> Self {
         let inner = Some(inner).filter(|body| !body.is_end_stream());
-        Self { inner, left: limit, patience: Patience::new(silence), fault }
+        Self { inner, left: limit, patience: Patience::new(silence), upload }
     }
 }
 
@@ -101,7 +129,7 @@ impl Body for RequestBody {
         let this = &mut *self;
         let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
         let fail = |fault, error| {
-            this.fault.set(fault);
+            this.upload.fault.set(fault);
             Poll::Ready(Some(Err(error)))
         };
         match Pin::new(inner).poll_frame(cx) {
@@ -111,6 +139,7 @@ impl Body for RequestBody {
             Poll::Ready(Some(Err(error))) => fail(BodyFault::Broken, error.into()),
             Poll::Ready(Some(Ok(frame))) => {
                 this.patience.rest();
+                this.upload.progress.set(Instant::now());
                 let size = frame.data_ref().map_or(0, |data| data.len() as u64);
                 match this.left.checked_sub(size) {
                     Some(left) => {
@@ -156,7 +185,10 @@ pub struct Relayed {
 impl AnswerBody {
     /// A body of ours.
     #[must_use]
-    pub fn own(bytes: Bytes, record: Record) -> Self {
+    pub fn own(bytes: Bytes, mut record: Record) -> Self {
+        if bytes.is_empty() {
+            record.complete();
+        }
         Self::Own { bytes: Some(bytes).filter(|b| !b.is_empty()), record }
     }
 

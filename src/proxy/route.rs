@@ -51,7 +51,7 @@ pub type UpstreamTls = Option<Arc<rustls::ClientConfig>>;
 /// All routes of a snapshot.
 #[derive(Debug, Default)]
 pub struct Routes {
-    routes: Vec<Route>,
+    list: Vec<Route>,
     any_host: Prefixes,
     by_host: FastMap<String, Prefixes>,
 }
@@ -97,7 +97,7 @@ impl Routes {
             let trust = tls.as_ref().map_or(std::ptr::null(), Arc::as_ptr);
             let waits = (upstream.connect_timeout, upstream.max_idle);
             let pool_key = format!("{} {trust:p} {waits:?}", targets.join(" "));
-            routes.routes.push(Route {
+            routes.list.push(Route {
                 index,
                 label: Arc::from(format!(
                     "{}{}",
@@ -125,30 +125,30 @@ impl Routes {
     pub fn find(&self, host: &str, path: &str) -> Option<&Route> {
         let by_host = if self.by_host.is_empty() { None } else { self.by_host.get(host) };
         let index = by_host.and_then(|prefixes| prefixes.find(path)).or_else(|| self.any_host.find(path))?;
-        self.routes.get(index)
+        self.list.get(index)
     }
 
     /// A route by its place.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&Route> {
-        self.routes.get(index)
+        self.list.get(index)
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Route> {
-        self.routes.iter()
+        self.list.iter()
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.routes.len()
+        self.list.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.routes.is_empty()
+        self.list.is_empty()
     }
 }
 

@@ -323,13 +323,15 @@ fn is_traceparent(value: &[u8]) -> bool {
 /// Joins the cookie crumbs of HTTP/2 (RFC 9113 section 8.2.3) and takes our own cookies out.
 fn cookies(headers: &mut HeaderMap, version: Version) {
     let mut values = headers.get_all(COOKIE).iter();
-    let Some(first) = values.next() else { return };
+    if values.next().is_none() {
+        return;
+    }
     let several = values.next().is_some();
     let own = |value: &HeaderValue| {
         value.as_bytes().windows(OWN_COOKIE.len()).any(|w| w.eq_ignore_ascii_case(OWN_COOKIE.as_bytes()))
     };
-    if !(several && version >= Version::HTTP_2) && !headers.get_all(COOKIE).iter().any(own) {
-        let _ = first;
+    let joined_already = !several || version < Version::HTTP_2;
+    if joined_already && !headers.get_all(COOKIE).iter().any(own) {
         return;
     }
     let mut joined: Vec<u8> = Vec::new();

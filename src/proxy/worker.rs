@@ -133,7 +133,6 @@ impl Worker {
     /// A new request id: 32 hexadecimal digits, not all zero. Unique, not secret: SplitMix64 over a counter, from a
     /// random start of its own for each worker.
     pub fn next_id(&self) -> [u8; 32] {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
         let count = self.ids.get();
         self.ids.set(count.wrapping_add(1));
         let mix = |input: u64| {
@@ -146,8 +145,8 @@ impl Worker {
         let mut digits = [b'0'; 32];
         for (slot, at) in digits.iter_mut().zip(0_u32..) {
             let half = if at < 16 { halves[0] } else { halves[1] };
-            let nibble = usize::try_from(half >> (60 - 4 * (at % 16)) & 15).unwrap_or(0);
-            *slot = HEX[nibble];
+            let nibble = u8::try_from(half >> (60 - 4 * (at % 16)) & 15).unwrap_or(0);
+            *slot = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
         }
         digits
     }

@@ -106,14 +106,14 @@ pub async fn serve<H: Handler>(
             .initial_connection_window_size(1024 * 1024)
             .keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(20));
-        drive(builder.serve_connection(io, service), &watch, |c| c.graceful_shutdown()).await;
+        drive(builder.serve_connection(io, service), &watch, http2::Connection::graceful_shutdown).await;
     } else {
         let mut builder = http1::Builder::new();
         builder
             .max_buf_size(limits.max_header_size.max(8192))
             .max_headers(limits.max_headers)
             .half_close(false);
-        drive(builder.serve_connection(io, service), &watch, |c| c.graceful_shutdown()).await;
+        drive(builder.serve_connection(io, service), &watch, http1::Connection::graceful_shutdown).await;
     }
 }
 

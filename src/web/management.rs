@@ -1,6 +1,6 @@
 //! The management listener: `/healthz`, `/readyz`, `/metrics`. Plain HTTP, meant for a private address.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -10,10 +10,7 @@ use axum::{
 };
 use http::{StatusCode, header::CONTENT_TYPE};
 
-use crate::{
-    observe::metrics::{Gauge, Totals, render},
-    server::worker::TICK,
-};
+use crate::observe::metrics::{Gauge, Totals, render};
 
 /// What the management endpoints ask.
 #[derive(Clone)]
@@ -22,6 +19,8 @@ pub struct Management {
     pub totals: Arc<Totals>,
     /// Values that are read when asked.
     pub gauges: Arc<Vec<Gauge>>,
+    /// How often workers hand over what they have counted.
+    pub tick: Duration,
     /// Whether requests are served, and if not, why.
     pub ready: Arc<dyn Readiness>,
 }
@@ -34,7 +33,6 @@ pub trait Readiness: Send + Sync {
 }
 
 /// The endpoints.
-#[must_use]
 pub fn router(management: Management) -> Router {
     Router::new()
         .route("/healthz", get(async || "ok\n"))
@@ -52,7 +50,7 @@ async fn ready(State(management): State<Management>) -> Response {
 
 async fn metrics(State(management): State<Management>) -> Response {
     // Workers hand over at each tick: after one more, whatever ended before this question is in the answer.
-    tokio::time::sleep(TICK + TICK / 2).await;
+    tokio::time::sleep(management.tick + management.tick / 2).await;
     match render(&management.totals, &management.gauges) {
         Ok(text) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -80,7 +78,7 @@ pub async fn serve(
             () = &mut stop => return Ok(()),
         };
         let Ok((tcp, _)) = accepted else {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
         let router = router.clone();
@@ -89,7 +87,7 @@ pub async fn serve(
             let mut builder = hyper::server::conn::http1::Builder::new();
             builder
                 .timer(hyper_util::rt::TokioTimer::new())
-                .header_read_timeout(std::time::Duration::from_secs(10))
+                .header_read_timeout(Duration::from_secs(10))
                 .max_buf_size(16 * 1024);
             let _ = builder.serve_connection(hyper_util::rt::TokioIo::new(tcp), service).await;
         });

@@ -10,7 +10,6 @@ use http::{StatusCode, header::LOCATION};
 use crate::{base::url::PublicUrl, proxy::sanitize};
 
 /// Redirects with 308, which keeps method and body (RFC 9110 section 15.4.9). Where to is never taken from the request.
-#[must_use]
 pub fn router(public_url: PublicUrl) -> Router {
     Router::new().fallback(redirect).with_state(public_url)
 }

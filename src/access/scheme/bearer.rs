@@ -39,24 +39,16 @@ pub fn read<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Bearer<'a> {
     if blanks == 0 || !rest.iter().take(blanks).all(|b| *b == b' ') {
         return Bearer::Malformed("the Authorization header is not of the form Bearer TOKEN");
     }
-    if !token.iter().all(|b| ALLOWED[usize::from(*b)]) {
+    if !token.iter().copied().all(is_token_character) {
         return Bearer::Malformed("the token has characters that no token has");
     }
     Bearer::Token(token)
 }
 
 /// b64token of RFC 6750, and the `:` of Hub's permanent tokens.
-static ALLOWED: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 128 {
-        let b = byte as u8;
-        table[byte] =
-            b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=' | b':');
-        byte += 1;
-    }
-    table
-};
+const fn is_token_character(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=' | b':')
+}
 
 /// Whether a query has a parameter `access_token`, in any spelling that a server would decode to that name.
 #[must_use]

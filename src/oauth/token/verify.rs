@@ -116,8 +116,8 @@ mod tests {
     #[test]
     fn an_issued_token_is_accepted_until_it_expires() {
         let ring = ring();
-        let issuer = Issuer::new(ISSUER, Duration::from_secs(3600));
-        let issued = issuer.issue(granted(), ring.signing(), NOW, &SystemRandom).unwrap();
+        let maker = Issuer::new(ISSUER, Duration::from_secs(3600));
+        let issued = maker.issue(granted(), ring.signing(), NOW, &SystemRandom).unwrap();
         let at = |now| verify(issued.access_token.as_bytes(), &ring, ISSUER, now);
         let claims = at(NOW).unwrap();
         assert_eq!(
@@ -138,8 +138,8 @@ mod tests {
     #[test]
     fn a_scoped_token_is_narrower_and_shorter_and_has_the_same_id() {
         let ring = ring();
-        let issuer = Issuer::new(ISSUER, Duration::from_secs(3600));
-        let issued = issuer.issue(granted(), ring.signing(), NOW, &SystemRandom).unwrap();
+        let maker = Issuer::new(ISSUER, Duration::from_secs(3600));
+        let issued = maker.issue(granted(), ring.signing(), NOW, &SystemRandom).unwrap();
         let claims = verify(issued.access_token.as_bytes(), &ring, ISSUER, NOW).unwrap();
         let service = ServiceId::parse("yt").unwrap();
         let near_the_end = NOW.plus(Duration::from_secs(3590));
@@ -197,7 +197,7 @@ mod tests {
                 "without {claim}"
             );
         }
-        let doubled = base.to_string().replacen("{", &format!("{{\"exp\":{},", exp + 1000), 1);
+        let doubled = base.to_string().replacen('{', &format!("{{\"exp\":{},", exp + 1000), 1);
         assert_eq!(attempt("at+jwt", &doubled).unwrap_err(), TokenError::Claims);
         assert_eq!(
             attempt("at+jwt", &base.to_string().replace(&exp.to_string(), "1e400")).unwrap_err(),

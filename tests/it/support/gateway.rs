@@ -141,7 +141,7 @@ impl Setup {
                 write!(text, "\n[{section}]\n").unwrap();
             }
             for (key, value) in keys {
-                write!(text, "{key} = {value}\n").unwrap();
+                writeln!(text, "{key} = {value}").unwrap();
             }
         }
         text + &self.tables

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
     load,
@@ -29,6 +29,9 @@ pub(super) fn serve(file: &Path) -> Result<(), Failure> {
     }
     let seen = modified(file);
     let hub = config.public_url.join(&config.hub.path);
+    // Signals first: one that comes right after the start must not kill what has begun to serve.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let signals = runtime.block_on(async { Signals::listen() })?;
     let running = app::start(config, Seams::system())?;
     for address in running.https() {
         tracing::info!(%address, "serving https");
@@ -40,8 +43,7 @@ pub(super) fn serve(file: &Path) -> Result<(), Failure> {
         tracing::info!(%address, "management: /healthz /readyz /metrics");
     }
     tracing::info!(%hub, "ready");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(until_told(file, seen, &running))?;
+    runtime.block_on(until_told(file, seen, &running, signals));
     // The signals' runtime lives on, so that a second signal does not kill us while we drain.
     tracing::info!("stopping: finishing what is in flight");
     let in_time = running.stop();
@@ -62,16 +64,32 @@ pub(super) fn start_log(config: &Config) {
     log::start(format, config.log.level);
 }
 
+/// What the process may be told.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// From here on none of them ends the process by itself. Within a runtime only.
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
 /// Reloads on SIGHUP and when the file changes, until SIGTERM or SIGINT.
-async fn until_told(file: &Path, mut seen: Option<SystemTime>, running: &Running) -> Result<(), Failure> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
+async fn until_told(file: &Path, mut seen: Option<SystemTime>, running: &Running, signals: Signals) {
+    let Signals { mut terminate, mut interrupt, mut hangup } = signals;
     let mut look = tokio::time::interval(LOOK_AT_FILE);
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
+            _ = terminate.recv() => return,
+            _ = interrupt.recv() => return,
             _ = hangup.recv() => {
                 seen = modified(file);
                 reload(file, running);

@@ -50,7 +50,7 @@ pub(super) async fn answer(
         Err(error) => Redeemed { client: None, flow: None, result: Err(error) },
         Ok(form) => {
             let authorization: Vec<&[u8]> =
-                headers.get_all(AUTHORIZATION).iter().map(http::HeaderValue::as_bytes).collect();
+                headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect();
             let context = Context {
                 registry: &snapshot.registry,
                 keyring: &snapshot.keyring,

@@ -437,19 +437,28 @@ fn tokens_of_another_gateway() {
     here.assert_innocent(&upstream, "another gateway's token");
 }
 
-/// T19: a service that is removed is dead with all its tokens, at once and remembered or not.
+/// T19: a service that is removed is dead with all its tokens, remembered or not, and also with those that it got while
+/// the gateway did not know yet.
 #[test]
 fn the_tokens_of_a_removed_service_die() {
     let (gateway, upstream) = Gateway::standard();
     let (id, secret) = gateway.register("robot");
-    let token = gateway.token(&id, &secret, "alpha");
+    let mut tokens = vec![gateway.token(&id, &secret, "alpha")];
     let bystander = gateway.machine_token("alpha");
     let status = |token: &str| gateway.send(&Request::get("/api/x").bearer(token)).status;
-    assert_eq!((status(&token), status(&token), status(&bystander)), (200, 200, 200));
+    assert_eq!((status(&tokens[0]), status(&tokens[0]), status(&bystander)), (200, 200, 200));
     gateway.command(&["service", "remove", &id]);
-    eventually("the removal is noticed", || status(&token) == 401);
     let form = Request::form(TOKEN, "grant_type=client_credentials&scope=alpha").basic(&id, &secret);
-    assert_eq!(gateway.send(&form).error(), "invalid_client");
+    eventually("the service is unknown", || {
+        let answer = gateway.send(&form);
+        if answer.status == 200 {
+            tokens.push(answer.json()["access_token"].as_str().unwrap().to_owned());
+        }
+        answer.error() == "invalid_client"
+    });
+    for token in &tokens {
+        eventually("the removal is noticed", || status(token) == 401);
+    }
     assert_eq!(status(&bystander), 200, "others are not touched");
     upstream.take();
     gateway.assert_innocent(&upstream, "a removal");

@@ -107,8 +107,11 @@ pub async fn rotate_secret(
     Ok(secret)
 }
 
-/// Removes a service; every token that it obtained is dead from now on. `longest_token_life` says how long that has to
-/// be remembered.
+/// How long a running gateway may need to notice that a service is gone. Until then it gives tokens to it.
+const NOTICE: Duration = Duration::from_secs(5);
+
+/// Removes a service; every token that it obtained is dead from now on, those that a gateway issues before it notices
+/// included. `longest_token_life` says how long that has to be remembered.
 ///
 /// # Errors
 /// [`ServiceError`]
@@ -122,9 +125,9 @@ pub async fn remove(
     if service.declared {
         return Err(ServiceError::Declared(id.clone()));
     }
-    let now = clock.now();
+    let revoked = clock.now().plus(NOTICE);
     let target = RevocationTarget::Client(id.clone());
-    let revocation = Revocation { target, revoked: now, expires: now.plus(longest_token_life) };
+    let revocation = Revocation { target, revoked, expires: revoked.plus(longest_token_life) };
     Ok(store.remove_service(id, &revocation).await?)
 }
 

@@ -464,6 +464,28 @@ fn the_tokens_of_a_removed_service_die() {
     gateway.assert_innocent(&upstream, "a removal");
 }
 
+/// T19: one token is revoked by command; its sisters live.
+#[test]
+fn a_revoked_token_dies_alone() {
+    let (gateway, upstream) = Gateway::standard();
+    let [doomed, sister] = [(); 2].map(|()| gateway.machine_token("alpha"));
+    let status = |token: &str| gateway.send(&Request::get("/api/x").bearer(token)).status;
+    let mut connection = gateway.raw();
+    connection.send(Request::get("/api/x").bearer(&doomed).bytes());
+    assert_eq!(connection.answer().expect("an answer").status, 200);
+    assert_eq!((status(&doomed), status(&sister)), (200, 200));
+    upstream.take();
+    gateway.command(&["token", "revoke", &doomed]);
+    eventually("the revocation is noticed", || status(&doomed) == 401);
+    // Also where a connection remembers the token.
+    upstream.take();
+    connection.send(Request::get("/api/x").bearer(&doomed).bytes());
+    let answer = connection.answer().expect("an answer");
+    assert_eq!((answer.status, answer.error().as_str()), (401, "invalid_token"));
+    assert!(upstream.take().is_empty());
+    assert_eq!(status(&sister), 200);
+}
+
 /// A new secret works at once; the old one for its time of grace; keys rotate without a refusal.
 #[test]
 fn secrets_and_keys_rotate_without_a_gap() {

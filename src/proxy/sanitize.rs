@@ -152,7 +152,10 @@ fn authority(parts: &Parts) -> Result<HeaderValue, Refusal> {
     }
     let text = given.to_str().map_err(|_| bad_request("the host is malformed"))?;
     let parsed: Authority = text.parse().map_err(|_| bad_request("the host is malformed"))?;
-    if parsed.as_str().contains('@') || parsed.host().is_empty() {
+    // http::uri::Authority lets any text be a port.
+    let after = text.get(parsed.host().len()..).unwrap_or_default();
+    let port = after.is_empty() || after.strip_prefix(':').is_some_and(|p| is_port(p.as_bytes()));
+    if parsed.as_str().contains('@') || parsed.host().is_empty() || !port {
         return Err(bad_request("the host is malformed"));
     }
     HeaderValue::from_str(&text.to_ascii_lowercase()).map_err(|_| bad_request("the host is malformed"))
@@ -163,7 +166,13 @@ fn well_formed(host: &[u8]) -> bool {
     let mut halves = host.splitn(2, |b| *b == b':');
     let name = halves.next().unwrap_or_default();
     let port = halves.next();
-    !name.is_empty() && port.is_none_or(|p| (1..=5).contains(&p.len()) && p.iter().all(u8::is_ascii_digit))
+    !name.is_empty() && port.is_none_or(is_port)
+}
+
+/// Digits that name a port.
+fn is_port(digits: &[u8]) -> bool {
+    digits.iter().all(u8::is_ascii_digit)
+        && std::str::from_utf8(digits).is_ok_and(|port| port.parse::<u16>().is_ok())
 }
 
 /// RFC 9112 section 6: one framing. hyper takes away a Content-Length that stands beside a Transfer-Encoding; that

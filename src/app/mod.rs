@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Request, Response};
+use http::Request;
 use hyper::body::Incoming;
 use tokio::{
     runtime::{LocalRuntime, Runtime},
@@ -270,17 +270,14 @@ struct DataPlane(Rc<Worker>);
 impl Handler for DataPlane {
     type Peer = Peer;
     type Body = AnswerBody;
+    type Answering = proxy::Answering;
 
     fn connected(&self, address: SocketAddr) -> Rc<Peer> {
         Rc::new(Peer::new(address))
     }
 
-    fn handle(
-        self: Rc<Self>,
-        peer: Rc<Peer>,
-        request: Request<Incoming>,
-    ) -> impl Future<Output = Response<AnswerBody>> + 'static {
-        proxy::serve(Rc::clone(&self.0), peer, request)
+    fn handle(&self, peer: &Rc<Peer>, request: Request<Incoming>) -> proxy::Answering {
+        proxy::serve(&self.0, peer, request)
     }
 }
 

@@ -17,56 +17,62 @@ use http::{
 use hyper::body::{Body as _, Incoming};
 
 use super::{
-    outbound::outbound,
-    peer::{Peer, Remembered},
+    Answer,
+    peer::Remembered,
     record::Record,
-    refusal::{Refusal, bad_request},
-    relay::{BodyFault, RequestBody, Upload},
+    refusal::{Form, Refusal, bad_request},
+    relay::{AnswerBody, BodyFault, RequestBody, Upload},
+    rendered,
     route::Route,
-    sanitize::Sanitized,
     upstream::{ConnectError, Lease},
 };
-use crate::access::policy::Permit;
 
-/// Forwards a permitted request.
-///
-/// # Errors
-/// 413, 502, 503, 504 as a refusal.
+/// Forwards a permitted request and answers with what comes back, or with 413, 502, 503 or 504.
 pub(super) async fn forward(
-    record: &mut Record,
-    peer: &Peer,
-    route: &Route,
-    (sanitized, permit, remembered): (Sanitized, Permit, Option<Rc<Remembered>>),
-    body: Incoming,
-) -> Result<(Response<Incoming>, Lease), Refusal> {
-    let upload = Upload::begin();
-    let silence = record.worker().body_timeout();
-    let body = RequestBody::new(body, route.max_body_size, silence, Rc::clone(&upload));
-    let scoped = || scoped(record, route, remembered.as_deref()?);
-    let unframed = !body.is_end_stream() && body.size_hint().exact().is_none();
-    let mut request =
-        outbound(sanitized, (&permit, remembered.as_deref()), (route, peer, &record.id), scoped, body)
-            .ok_or_else(|| Refusal::unavailable("the upstream's token could not be made", super::RETRY))?;
-    if unframed {
+    mut record: Record,
+    form: Form,
+    mut request: Request<RequestBody>,
+    upload: Rc<Upload>,
+) -> Answer {
+    if !request.body().is_end_stream() && request.body().size_hint().exact().is_none() {
         // hyper's client drops the body of a GET or HEAD whose length it does not know, unless it is told to send chunks.
         request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
-    let answered = within(route.timeout, &upload, send(record, route, request, &upload)).await;
-    let (response, lease) = answered.unwrap_or_else(|| {
-        record.worker().journal().upstream("upstream_errors", record.route, "timeout");
-        Err(Refusal::gateway_timeout())
-    })?;
+    let view = Rc::clone(&record.view);
+    let Some(route) = view.route(record.route) else {
+        return rendered(record, form, &Refusal::not_found());
+    };
+    let mut unsent = Some(request);
+    let sending = send(&mut record, route, &mut unsent, &upload);
+    let answered = match within(route.timeout, &upload, sending).await {
+        Some(answered) => answered,
+        None => {
+            record.worker().journal().upstream("upstream_errors", record.route, "timeout");
+            Err(Refusal::gateway_timeout())
+        }
+    };
+    let (response, lease) = match answered.and_then(checked) {
+        Ok(answered) => answered,
+        Err(refusal) => return rendered(record, form, &refusal),
+    };
+    record.status = response.status();
+    response.map(|body| AnswerBody::relayed(body, lease, route.timeout, record))
+}
+
+/// What of an answer goes on.
+fn checked(
+    (mut response, lease): (Response<Incoming>, Lease),
+) -> Result<(Response<Incoming>, Lease), Refusal> {
     // RFC 9110 section 15.2.2: nobody asked for an upgrade.
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Refusal::bad_gateway("the service behind the gateway changed the protocol unasked"));
     }
-    let (mut parts, body) = response.into_parts();
-    if !is_framed_once(&parts.headers) {
+    if !is_framed_once(response.headers()) {
         return Err(Refusal::bad_gateway("the service behind the gateway framed its answer in two ways"));
     }
-    clean(&mut parts.headers);
-    parts.extensions = http::Extensions::new();
-    Ok((Response::from_parts(parts, body), lease))
+    clean(response.headers_mut());
+    *response.extensions_mut() = http::Extensions::new();
+    Ok((response, lease))
 }
 
 /// RFC 9112 section 6.3: an answer whose end could be read in two ways is an error, and its connection is not used again.
@@ -99,7 +105,7 @@ async fn within<T>(limit: Duration, upload: &Upload, answer: impl Future<Output 
 }
 
 /// The token of ours that the upstream gets.
-fn scoped(record: &Record, route: &Route, remembered: &Remembered) -> Option<HeaderValue> {
+pub(super) fn scoped(record: &Record, route: &Route, remembered: &Remembered) -> Option<HeaderValue> {
     let now = record.worker().gate().clock.now();
     let snapshot = &record.view.snapshot;
     remembered.scoped((record.view.generation(), route.index, now), || {
@@ -113,7 +119,7 @@ fn scoped(record: &Record, route: &Route, remembered: &Remembered) -> Option<Hea
 async fn send(
     record: &mut Record,
     route: &Route,
-    mut request: Request<RequestBody>,
+    unsent: &mut Option<Request<RequestBody>>,
     upload: &Upload,
 ) -> Result<(Response<Incoming>, Lease), Refusal> {
     let view = Rc::clone(&record.view);
@@ -126,7 +132,8 @@ async fn send(
             let reused = kept.take();
             let mut lease = match reused {
                 Some(lease) => lease,
-                None => match pool.connect().await {
+                // On the heap: it is rare, and would make every request's future large.
+                None => match Box::pin(pool.connect()).await {
                     Ok(lease) => {
                         record.worker().journal().upstream("upstream_connections_opened", record.route, "");
                         lease
@@ -141,12 +148,13 @@ async fn send(
                     }
                 },
             };
+            let Some(request) = unsent.take() else { return Err(refusal) };
             match lease.sender().try_send_request(request).await {
                 Ok(response) => return Ok((response, lease)),
                 Err(mut error) => match error.take_message() {
                     // The upstream had closed the kept connection: nothing was sent.
-                    Some(unsent) if lease.reused => {
-                        request = unsent;
+                    Some(request) if lease.reused => {
+                        *unsent = Some(request);
                         kept = pool.idle();
                     }
                     _ => return Err(failed(record, &pool.label, &error.into_error(), upload.fault())),

@@ -18,7 +18,15 @@ pub mod sanitize;
 pub mod upstream;
 pub mod worker;
 
-use std::{net::IpAddr, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    net::IpAddr,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header::AUTHORIZATION};
@@ -30,9 +38,9 @@ use self::{
     peer::{Peer, Remembered},
     record::{Record, RequestId},
     refusal::{Form, Refusal},
-    relay::AnswerBody,
+    relay::{AnswerBody, RequestBody, Upload},
     route::Route,
-    sanitize::Sanitized,
+    sanitize::{Inherited, Sanitized},
     worker::Worker,
 };
 use crate::{
@@ -42,7 +50,7 @@ use crate::{
         scheme::bearer::{self, Bearer},
     },
     oauth::error::ErrorCode,
-    observe::journal::{Decision, OWN_ROUTE, RouteNumber},
+    observe::journal::{Decision, NO_ROUTE, OWN_ROUTE, RouteNumber},
 };
 
 /// The largest body that one of our own endpoints reads, in bytes.
@@ -51,15 +59,38 @@ const MAX_OWN_BODY: usize = 1024 * 1024;
 /// What a request is answered with.
 pub type Answer = Response<AnswerBody>;
 
+/// An answer that is there, or on its way.
+///
+/// Small on purpose: the server moves it about for each request. What is judged is judged at once, without waiting;
+/// only what has to wait is kept on the heap.
+pub enum Answering {
+    /// There.
+    Ready(Option<Box<Answer>>),
+    /// On its way.
+    Waiting(Pin<Box<dyn Future<Output = Answer>>>),
+}
+
+impl Future for Answering {
+    type Output = Answer;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+        match self.get_mut() {
+            Self::Ready(answer) => answer.take().map_or(Poll::Pending, |answer| Poll::Ready(*answer)),
+            Self::Waiting(waiting) => waiting.as_mut().poll(cx),
+        }
+    }
+}
+
 /// Answers one request of a client connection.
-pub async fn serve(worker: Rc<Worker>, peer: Rc<Peer>, request: Request<Incoming>) -> Answer {
-    let view = worker.view();
+#[must_use]
+pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -> Answering {
     let (parts, body) = request.into_parts();
     let form = Form::wanted(&parts.headers);
     let facts = (parts.method.clone(), parts.uri.path_and_query().cloned(), parts.version);
-    let mut record = Record::new(Rc::clone(&worker), view, peer.ip(), facts);
+    let mut record = Record::new(Rc::clone(worker), worker.view(), peer.ip(), facts);
+    let view = Rc::clone(&record.view);
+    let snapshot = &view.snapshot;
     // 1 one reading of the request, or none
-    let snapshot = Arc::clone(&record.view.snapshot);
     let target = match sanitize::target(&parts.method, &parts.uri) {
         Ok(target) => target,
         Err(refusal) => return refuse(record, form, &refusal),
@@ -69,45 +100,52 @@ pub async fn serve(worker: Rc<Worker>, peer: Rc<Peer>, request: Request<Incoming
         Ok(sanitized) => sanitized,
         Err(refusal) => return refuse(record, form, &refusal),
     };
-    inherit(&mut record, &mut sanitized);
+    inherit(&mut record, &sanitized.forwarded);
     // 2 how often this source asks
     if let Err(Wait(wait)) = snapshot.quota.request(record.source()) {
         return refuse(record, form, &Refusal::too_many("this source sends too many requests", wait));
     }
     // 3 one of our own endpoints?
     if worker.own().owns(&snapshot.hub_path, sanitized.path()) {
-        return own_endpoint(record, form, sanitized, body).await;
+        return Answering::Waiting(Box::pin(own_endpoint(record, form, sanitized, body)));
     }
     // 4 which route
     let Some(route) = snapshot.routes.find(sanitized.host(), sanitized.path()) else {
         return refuse(record, form, &Refusal::not_found());
     };
-    record.route = RouteNumber::try_from(route.index).unwrap_or(OWN_ROUTE);
+    record.route = RouteNumber::try_from(route.index).unwrap_or(NO_ROUTE);
     if body.size_hint().lower() > route.max_body_size {
         return refuse(record, form, &Refusal::too_large(route.max_body_size));
     }
     // 5 may it pass?
-    let (permit, remembered) = match judge(&record, &peer, route, &sanitized) {
+    let (permit, remembered) = match judge(&record, peer, route, &mut sanitized) {
         Ok(permitted) => permitted,
         Err(refusal) => return refuse(record, form, &refusal),
     };
-    // 6 to the upstream and back
-    match forward::forward(&mut record, &peer, route, (sanitized, permit, remembered), body).await {
-        Ok((response, lease)) => {
-            record.status = response.status();
-            response.map(|body| AnswerBody::relayed(body, lease, route.timeout, record))
-        }
-        Err(refusal) => answer_with(record, form, &refusal),
-    }
+    // 6 the request as the upstream gets it
+    let upload = Upload::begin();
+    let body = RequestBody::new(body, route.max_body_size, worker.body_timeout(), Rc::clone(&upload));
+    let scoped = || forward::scoped(&record, route, remembered.as_deref()?);
+    let identity = (&permit, remembered.as_deref());
+    let Some(request) = outbound::outbound(sanitized, identity, (route, peer, &record.id), scoped, body)
+    else {
+        let refusal = Refusal::unavailable("the upstream's token could not be made", RETRY);
+        return answer_with(record, form, &refusal);
+    };
+    // 7 to the upstream and back
+    Answering::Waiting(Box::pin(forward::forward(record, form, request, upload)))
 }
 
 /// What a trusted proxy says of the client is taken up.
-fn inherit(record: &mut Record, sanitized: &mut Sanitized) {
-    if let Some(id) = sanitized.forwarded.request_id.as_ref().and_then(|id| id.to_str().ok()) {
+fn inherit(record: &mut Record, forwarded: &Inherited) {
+    if let Some(id) = forwarded.request_id.as_ref().and_then(|id| id.to_str().ok()) {
         record.id = RequestId::Inherited(Rc::from(id));
     }
     // From the right: the nearest address that is no proxy of ours is the client's.
-    let chain = sanitized.forwarded.for_chain.iter().filter_map(|value| value.to_str().ok());
+    if forwarded.for_chain.is_empty() {
+        return;
+    }
+    let chain = forwarded.for_chain.iter().filter_map(|value| value.to_str().ok());
     let addresses: Vec<&str> = chain.flat_map(|value| value.split(',')).map(str::trim).collect();
     for address in addresses.iter().rev() {
         let Ok(ip) = address.parse::<IpAddr>() else { break };
@@ -123,7 +161,7 @@ fn judge(
     record: &Record,
     peer: &Peer,
     route: &Route,
-    sanitized: &Sanitized,
+    sanitized: &mut Sanitized,
 ) -> Result<(Permit, Option<Rc<Remembered>>), Refusal> {
     let requirement = route.policy.requirement(&sanitized.parts.method, sanitized.path());
     let values = sanitized.parts.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
@@ -132,7 +170,8 @@ fn judge(
         Bearer::Token(token) => Some(token),
         Bearer::Absent => None,
     };
-    let remembered = token.map(|token| known(record, peer, token));
+    let public = matches!(requirement, Requirement::Public);
+    let remembered = token.map(|token| known(record, peer, token, public));
     let (permit, decision) = match (requirement, &remembered) {
         (Requirement::Public, _) => {
             let verdict = remembered.as_ref().and_then(|r| r.as_ref().ok());
@@ -162,7 +201,9 @@ fn judge(
 }
 
 /// What is known of a token: by this connection, by the process, or by verifying it.
-fn known(record: &Record, peer: &Peer, token: &[u8]) -> Result<Rc<Remembered>, Refusal> {
+///
+/// At a `public` address a refused token does not count against its source: it may be meant for the upstream alone.
+fn known(record: &Record, peer: &Peer, token: &[u8], public: bool) -> Result<Rc<Remembered>, Refusal> {
     let gate = record.worker().gate();
     let judge = gate.judge(&record.view.snapshot, gate.clock.now());
     if let Some(remembered) = peer.remembered(token)
@@ -182,14 +223,16 @@ fn known(record: &Record, peer: &Peer, token: &[u8]) -> Result<Rc<Remembered>, R
             Ok(remembered)
         }
         Err(reason) => {
-            quota.refused(record.source());
+            if !public {
+                quota.refused(record.source());
+            }
             Err(Refusal::invalid_token(reason))
         }
     }
 }
 
 /// Refuses: the decision line, then the answer.
-fn refuse(record: Record, form: Form, refusal: &Refusal) -> Answer {
+fn refuse(record: Record, form: Form, refusal: &Refusal) -> Answering {
     let decision = match refusal.code {
         ErrorCode::Unauthorized | ErrorCode::InvalidToken => "unauthorized",
         ErrorCode::InsufficientScope | ErrorCode::AccessDenied => "forbidden",
@@ -211,7 +254,12 @@ fn refuse(record: Record, form: Form, refusal: &Refusal) -> Answer {
 }
 
 /// The answer that a refusal is.
-fn answer_with(mut record: Record, form: Form, refusal: &Refusal) -> Answer {
+fn answer_with(record: Record, form: Form, refusal: &Refusal) -> Answering {
+    Answering::Ready(Some(Box::new(rendered(record, form, refusal))))
+}
+
+/// A refusal as an answer.
+fn rendered(mut record: Record, form: Form, refusal: &Refusal) -> Answer {
     let response = refusal.render(&record.view.snapshot.desk, form, record.id.as_str());
     record.status = response.status();
     response.map(|body| AnswerBody::own(body, record))
@@ -225,12 +273,14 @@ async fn own_endpoint(mut record: Record, form: Form, sanitized: Sanitized, body
     let bytes: Bytes = match read.await {
         Ok(Ok(collected)) => collected.to_bytes(),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            return refuse(record, form, &Refusal::too_large(MAX_OWN_BODY as u64));
+            return refuse(record, form, &Refusal::too_large(MAX_OWN_BODY as u64)).await;
         }
-        Ok(Err(_)) => return refuse(record, form, &refusal::bad_request("the body broke off").closing()),
+        Ok(Err(_)) => {
+            return refuse(record, form, &refusal::bad_request("the body broke off").closing()).await;
+        }
         Err(_) => {
             let refusal = refusal::bad_request("the body did not arrive in time").closing();
-            return refuse(record, form, &refusal);
+            return refuse(record, form, &refusal).await;
         }
     };
     let Sanitized { mut parts, target, .. } = sanitized;

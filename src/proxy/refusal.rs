@@ -281,12 +281,10 @@ impl Form {
     /// navigate.
     #[must_use]
     pub fn wanted(headers: &HeaderMap) -> Self {
-        let accepts = |kind: &str| {
-            headers
-                .get_all(ACCEPT)
-                .iter()
-                .any(|v| v.to_str().is_ok_and(|text| text.to_ascii_lowercase().contains(kind)))
+        let names = |value: &HeaderValue, kind: &str| {
+            value.as_bytes().windows(kind.len()).any(|w| w.eq_ignore_ascii_case(kind.as_bytes()))
         };
+        let accepts = |kind: &str| headers.get_all(ACCEPT).iter().any(|value| names(value, kind));
         if accepts("application/problem+json") {
             Self::Problem
         } else if accepts("text/html") && !accepts("application/json") {

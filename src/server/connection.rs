@@ -29,15 +29,14 @@ pub trait Handler: 'static {
     /// The body of answers.
     type Body: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static;
 
+    /// An answer on its way.
+    type Answering: Future<Output = Response<Self::Body>> + 'static;
+
     /// A connection begins.
     fn connected(&self, address: SocketAddr) -> Rc<Self::Peer>;
 
     /// Answers a request.
-    fn handle(
-        self: Rc<Self>,
-        peer: Rc<Self::Peer>,
-        request: Request<Incoming>,
-    ) -> impl Future<Output = Response<Self::Body>> + 'static;
+    fn handle(&self, peer: &Rc<Self::Peer>, request: Request<Incoming>) -> Self::Answering;
 }
 
 /// Limits of a connection's protocol.
@@ -84,13 +83,13 @@ pub async fn serve<H: Handler>(
     let service = {
         let watch = Rc::clone(&watch);
         service_fn(move |mut request: Request<Incoming>| {
-            let (handler, peer) = (Rc::clone(&handler), Rc::clone(&peer));
             watch.restore_framing(&mut request);
             // From here on the request counts as being answered, until its answer's body is dropped.
             watch.begin();
             let ending = Ending(Rc::clone(&watch));
+            let answering = handler.handle(&peer, request);
             async move {
-                let response = handler.handle(peer, request).await;
+                let response = answering.await;
                 Ok::<_, std::convert::Infallible>(response.map(|body| Counted { body, _ending: ending }))
             }
         })

@@ -107,10 +107,13 @@ impl Verdict {
     }
 }
 
+/// Of the hash of digests, which nobody can choose: random for each process and cheap is enough.
+type Seed = foldhash::fast::RandomState;
+
 /// The memory of verdicts.
 #[derive(Debug)]
 pub struct Verdicts {
-    known: DashMap<TokenDigest, Arc<Verdict>>,
+    known: DashMap<TokenDigest, Arc<Verdict>, Seed>,
     /// The order of arrival, for making room. Only an insert takes it, never a hit.
     order: Mutex<VecDeque<TokenDigest>>,
     capacity: usize,
@@ -125,7 +128,7 @@ impl Verdicts {
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         Self {
-            known: DashMap::new(),
+            known: DashMap::with_hasher(Seed::default()),
             order: Mutex::new(VecDeque::new()),
             capacity: capacity.max(1),
             floor: AtomicU64::new(0),

@@ -56,35 +56,28 @@ impl Timestamp {
     /// RFC 3339 in UTC with milliseconds, `2026-11-21T20:12:00.000Z`.
     #[must_use]
     pub fn rfc3339(self) -> String {
-        let mut text = String::with_capacity(24);
-        self.write_rfc3339(&mut text);
-        text
+        self.rfc3339_bytes().map(char::from).iter().collect()
     }
 
-    /// Appends [`Timestamp::rfc3339`] to `target`.
-    pub fn write_rfc3339(self, target: &mut String) {
+    /// The bytes of [`Timestamp::rfc3339`].
+    #[must_use]
+    pub fn rfc3339_bytes(self) -> [u8; 24] {
         let (days, millis) = (self.0.div_euclid(86_400_000), self.0.rem_euclid(86_400_000));
         let (year, month, day) = civil_from_days(days);
-        let digits = |target: &mut String, value: i64, width: u32| {
-            for place in (0..width).rev() {
-                let digit = u8::try_from(value / 10_i64.pow(place) % 10).unwrap_or(0);
-                target.push(char::from(b'0' + digit));
-            }
+        let pair = |value: i64| {
+            let value = u8::try_from(value % 100).unwrap_or(0);
+            [b'0' + value / 10, b'0' + value % 10]
         };
-        digits(target, year, 4);
-        target.push('-');
-        digits(target, month, 2);
-        target.push('-');
-        digits(target, day, 2);
-        target.push('T');
-        digits(target, millis / 3_600_000, 2);
-        target.push(':');
-        digits(target, millis / 60_000 % 60, 2);
-        target.push(':');
-        digits(target, millis / 1000 % 60, 2);
-        target.push('.');
-        digits(target, millis % 1000, 3);
-        target.push('Z');
+        let [[y1, y2], [y3, y4]] = [pair(year / 100), pair(year)];
+        let [[m1, m2], [d1, d2]] = [pair(month), pair(day)];
+        let [[h1, h2], [n1, n2]] = [pair(millis / 3_600_000), pair(millis / 60_000 % 60)];
+        let [[s1, s2], [t1, t2], [_, t3]] =
+            [pair(millis / 1000 % 60), pair(millis % 1000 / 10), pair(millis % 10)];
+        let [dash, colon] = *b"-:";
+        [
+            y1, y2, y3, y4, dash, m1, m2, dash, d1, d2, b'T', h1, h2, colon, n1, n2, colon, s1, s2, b'.', t1,
+            t2, t3, b'Z',
+        ]
     }
 }
 

@@ -145,7 +145,8 @@ impl VerifyingKey {
     /// # Errors
     /// [`JwsError::Malformed`] when the bytes are no point of P-256.
     pub fn new(id: KeyId, point: &[u8]) -> Result<Self, JwsError> {
-        if point.len() != 65 {
+        // aws-lc also takes a hybrid point (SEC 1 names it 06 or 07): a second spelling of the same key.
+        if point.len() != 65 || point.first() != Some(&4) {
             return Err(JwsError::Malformed);
         }
         let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).map_err(|_| JwsError::Malformed)?;
@@ -179,7 +180,11 @@ impl VerifyingKey {
         }
     }
 
-    fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), JwsError> {
+    /// Verifies a bare signature over a message.
+    ///
+    /// # Errors
+    /// [`JwsError::BadSignature`] when it does not fit.
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), JwsError> {
         // RFC 7518 section 3.4: R and S as 32 bytes each; anything else (DER above all) is refused.
         if signature.len() != 64 {
             return Err(JwsError::BadSignature);
@@ -217,6 +222,10 @@ pub fn verify<'k>(
     let signed = token.get(..header.len() + 1 + payload.len()).ok_or(JwsError::Malformed)?;
     let decode = |part| URL_SAFE_NO_PAD.decode(part).map_err(|_| JwsError::Malformed);
     let (header, payload, signature) = (decode(header)?, decode(payload)?, decode(signature)?);
+    // serde would also read the members out of a list, in order. RFC 7515 section 4: a header is an object.
+    if header.first() != Some(&b'{') {
+        return Err(JwsError::Malformed);
+    }
     let header: Header<'_> = serde_json::from_slice(&header).map_err(|_| JwsError::Malformed)?;
     let key = find(header.kid.ok_or(JwsError::UnknownKey)?).ok_or(JwsError::UnknownKey)?;
     if header.alg != key.algorithm().name() {

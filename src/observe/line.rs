@@ -6,6 +6,14 @@ use std::io::Write as _;
 
 use crate::base::time::Timestamp;
 
+/// Characters of a value that are shown at most.
+const LONGEST: usize = 2048;
+
+/// Whether all bytes are of a kind. Looks at each of them, so that the compiler can look at many at once.
+fn all(value: &str, kind: impl Fn(u8) -> bool) -> bool {
+    value.bytes().fold(true, |all, byte| all & kind(byte))
+}
+
 /// The form of lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -24,17 +32,16 @@ pub struct Line<'a> {
 impl<'a> Line<'a> {
     /// Begins a line.
     pub fn begin(buffer: &'a mut Vec<u8>, format: Format, now: Timestamp, kind: &'static str) -> Self {
-        let mut time = String::with_capacity(24);
-        now.write_rfc3339(&mut time);
+        let time = now.rfc3339_bytes();
         match format {
             Format::Text => {
-                buffer.extend_from_slice(time.as_bytes());
+                buffer.extend_from_slice(&time);
                 buffer.push(b' ');
                 buffer.extend_from_slice(kind.as_bytes());
             }
             Format::Json => {
                 buffer.extend_from_slice(b"{\"time\":\"");
-                buffer.extend_from_slice(time.as_bytes());
+                buffer.extend_from_slice(&time);
                 buffer.extend_from_slice(b"\",\"kind\":\"");
                 buffer.extend_from_slice(kind.as_bytes());
                 buffer.push(b'"');
@@ -65,8 +72,9 @@ impl<'a> Line<'a> {
             return self;
         }
         self.key(key);
-        let plain = |b: u8| (0x21..0x7f).contains(&b) && !matches!(b, b'"' | b'\\' | b'=');
-        if self.format == Format::Text && value.bytes().all(plain) {
+        if self.format == Format::Text
+            && all(value, |b| matches!(b, b'!'..=b'~') && !matches!(b, b'"' | b'\\' | b'='))
+        {
             self.buffer.extend_from_slice(value.as_bytes());
         } else {
             self.quoted(value);
@@ -76,7 +84,13 @@ impl<'a> Line<'a> {
 
     fn quoted(&mut self, value: &str) {
         self.buffer.push(b'"');
-        for c in value.chars().take(2048) {
+        // Most values need no care and are copied in one go.
+        if value.len() <= LONGEST && all(value, |b| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\')) {
+            self.buffer.extend_from_slice(value.as_bytes());
+            self.buffer.push(b'"');
+            return;
+        }
+        for c in value.chars().take(LONGEST) {
             match c {
                 '"' | '\\' => self.buffer.extend_from_slice(&[b'\\', c as u8]),
                 ' '..='~' => self.buffer.push(c as u8),

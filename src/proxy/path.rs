@@ -71,6 +71,9 @@ pub fn canonicalise(path: &[u8]) -> Result<Cow<'_, str>, Ambiguous> {
     if path.first() != Some(&b'/') {
         return Err(Ambiguous::NotAbsolute);
     }
+    if is_ordinary(path) {
+        return std::str::from_utf8(path).map(Cow::Borrowed).map_err(|_| Ambiguous::Utf8);
+    }
     let mut escaped = false;
     // The length of the segment so far, and whether it has consisted of dots alone.
     let (mut length, mut dots) = (1_usize, false);
@@ -101,6 +104,16 @@ pub fn canonicalise(path: &[u8]) -> Result<Cow<'_, str>, Ambiguous> {
     }
     // Plain bytes are ASCII.
     std::str::from_utf8(path).map(Cow::Borrowed).map_err(|_| Ambiguous::Utf8)
+}
+
+/// Whether a path that begins with a slash is canonical at first sight, as nearly all are: no byte that needs a look,
+/// and no segment that is empty or begins with a dot. Looks at each byte, so that the compiler can look at many at once.
+fn is_ordinary(path: &[u8]) -> bool {
+    let bytes = path
+        .iter()
+        .fold(true, |all, byte| all & matches!(class(*byte), Class::Plain | Class::Slash | Class::Dot));
+    let pairs = path.iter().zip(path.iter().skip(1));
+    bytes & pairs.fold(true, |all, (first, second)| all & !matches!((first, second), (b'/', b'/' | b'.')))
 }
 
 const fn end_of_segment(length: usize, dots: bool) -> Result<(), Ambiguous> {
@@ -183,6 +196,20 @@ mod tests {
             ["/", "/a", "/a/", "/a/b.c/...", "/a/.hidden/..b", "/~user/a:b@c!$&'()*+,=", "/a/[1]|{x}^"]
         {
             assert!(matches!(canonicalise(path.as_bytes()), Ok(Cow::Borrowed(p)) if p == path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_ordinary_at_first_sight_is_so_at_the_second() {
+        assert!(is_ordinary(b"/") && is_ordinary(b"/a.b/c/") && is_ordinary(b"/~u/$&'()*+,=:@[]^{|}"));
+        for byte in 0..=255 {
+            let path = [b'/', b'a', byte, b'b'];
+            let plain = matches!(class(byte), Class::Plain | Class::Slash | Class::Dot);
+            assert_eq!(is_ordinary(&path), plain, "{byte:#x}");
+            assert!(
+                !is_ordinary(&[b'/', b'a', b'/', b'/', byte]) && !is_ordinary(&[b'/', b'.', byte]),
+                "{byte:#x}"
+            );
         }
     }
 

@@ -70,15 +70,18 @@ impl Prefixes {
     }
 
     fn find(&self, path: &str) -> Option<usize> {
-        // The ends of the first `depth` segments, the deepest first.
-        let boundaries = path.bytes().enumerate().skip(1).filter(|(_, b)| *b == b'/').map(|(at, _)| at);
-        let ends: Vec<usize> = if self.depth == 0 {
-            Vec::new()
-        } else {
-            boundaries.chain([path.len()]).take(self.depth).collect()
-        };
-        let deepest = ends.iter().rev().find_map(|end| self.by_path.get(path.get(..*end)?));
-        deepest.or_else(|| self.by_path.get("/")).copied()
+        // The first `depth` segments, then always one less.
+        let mut rest = self.depth.checked_sub(1).map_or("", |last| {
+            let mut slashes = path.bytes().enumerate().skip(1).filter(|(_, byte)| *byte == b'/');
+            slashes.nth(last).and_then(|(end, _)| path.get(..end)).unwrap_or(path)
+        });
+        while !rest.is_empty() {
+            if let Some(index) = self.by_path.get(rest) {
+                return Some(*index);
+            }
+            rest = rest.rfind('/').and_then(|end| rest.get(..end)).unwrap_or_default();
+        }
+        self.by_path.get("/").copied()
     }
 }
 

@@ -221,16 +221,24 @@ enum Fate {
 /// Removes what is for this hop only, what names an identity, and what `Connection` names.
 fn strip(headers: &mut HeaderMap, inherited: Option<&mut Inherited>) -> Result<(), Refusal> {
     let mut named: Vec<HeaderName> = Vec::new();
+    let mut connection = false;
     for value in headers.get_all(CONNECTION) {
+        connection = true;
         let text = value.to_str().map_err(|_| bad_request("the Connection header is malformed"))?;
         for name in text.split(',').map(|name| name.trim_matches([' ', '\t'])) {
-            // What is judged or frames the message cannot be made to disappear.
+            // What is judged or frames the message cannot be made to disappear. What does not pass anyway is seen to
+            // below.
             if let Ok(name) = HeaderName::from_bytes(name.as_bytes())
                 && !matches!(name, AUTHORIZATION | HOST | CONTENT_LENGTH | header::CONTENT_TYPE | COOKIE)
+                && fate(name.as_str()) == Fate::Pass
             {
                 named.push(name);
             }
         }
+    }
+    // Often this is the only one to remove, and then no list is needed.
+    if connection {
+        headers.remove(CONNECTION);
     }
     for name in headers.keys() {
         match fate(name.as_str()) {
@@ -250,47 +258,31 @@ fn strip(headers: &mut HeaderMap, inherited: Option<&mut Inherited>) -> Result<(
     Ok(())
 }
 
+/// Sorted by first letter, so that a name is compared with few others.
 fn fate(name: &str) -> Fate {
-    match name.as_bytes().first() {
-        Some(b'x' | b'f' | b'r' | b't' | b'c' | b'p' | b'k' | b'u') => {}
-        _ => return Fate::Pass,
-    }
-    if matches!(name, "content-length" | "content-type" | "cookie" | "cache-control" | "referer" | "range") {
-        return Fate::Pass;
-    }
-    let like = |other: &str| same_folded(name, other);
-    if matches!(
-        name,
-        "connection"
-            | "keep-alive"
-            | "proxy-connection"
-            | "proxy-authorization"
-            | "proxy-authenticate"
-            | "te"
-            | "transfer-encoding"
-            | "upgrade"
-    ) {
-        return Fate::Drop;
-    }
-    if like("content-length") || like("transfer-encoding") {
-        return Fate::Refuse;
-    }
-    let prefixed = ["x-forwarded-", "x-envoy-", "x-auth-request-", "x-hubgate-"]
-        .iter()
-        .any(|prefix| name.get(..prefix.len()).is_some_and(|start| same_folded(start, prefix)));
-    let identity = prefixed
-        || ["x-forwarded", "forwarded", "forwarded-for", "x-request-id", "traceparent", "tracestate"]
-            .into_iter()
-            .chain(["x-real-ip", "x-client-ip", "x-original-url", "x-original-uri", "x-original-host"])
-            .chain([
-                "x-original-method",
-                "x-rewrite-url",
-                "x-http-method-override",
-                "x-remote-user",
-                "remote-user",
-            ])
-            .any(like);
-    if identity { Fate::Drop } else { Fate::Pass }
+    let like = |others: &[&str]| others.iter().any(|other| same_folded(name, other));
+    let begins = |prefixes: &[&str]| {
+        prefixes.iter().any(|prefix| name.get(..prefix.len()).is_some_and(|start| same_folded(start, prefix)))
+    };
+    let drop = match name.as_bytes().first() {
+        Some(b'c') if name != "content-length" && like(&["content-length"]) => return Fate::Refuse,
+        Some(b't') if name != "transfer-encoding" && like(&["transfer-encoding"]) => return Fate::Refuse,
+        Some(b'c') => name == "connection",
+        Some(b'f') => like(&["forwarded", "forwarded-for"]),
+        Some(b'k') => name == "keep-alive",
+        Some(b'p') => matches!(name, "proxy-connection" | "proxy-authorization" | "proxy-authenticate"),
+        Some(b'r') => like(&["remote-user"]),
+        Some(b't') => matches!(name, "te" | "transfer-encoding") || like(&["traceparent", "tracestate"]),
+        Some(b'u') => name == "upgrade",
+        Some(b'x') => {
+            begins(&["x-forwarded-", "x-envoy-", "x-auth-request-", "x-hubgate-"])
+                || like(&["x-forwarded", "x-request-id", "x-real-ip", "x-client-ip", "x-remote-user"])
+                || like(&["x-original-url", "x-original-uri", "x-original-host", "x-original-method"])
+                || like(&["x-rewrite-url", "x-http-method-override"])
+        }
+        _ => false,
+    };
+    if drop { Fate::Drop } else { Fate::Pass }
 }
 
 /// Whether two names are the same once `_` and `.` are read as `-`, as CGI-like servers do. Both are lower case.
@@ -337,7 +329,11 @@ fn cookies(headers: &mut HeaderMap, version: Version) {
     }
     let several = values.next().is_some();
     let own = |value: &HeaderValue| {
-        value.as_bytes().windows(OWN_COOKIE.len()).any(|w| w.eq_ignore_ascii_case(OWN_COOKIE.as_bytes()))
+        // Underscores have no case, and few cookies have two of them.
+        value
+            .as_bytes()
+            .windows(OWN_COOKIE.len())
+            .any(|w| w.starts_with(b"__") && w.eq_ignore_ascii_case(OWN_COOKIE.as_bytes()))
     };
     let joined_already = !several || version < Version::HTTP_2;
     if joined_already && !headers.get_all(COOKIE).iter().any(own) {

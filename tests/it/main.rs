@@ -19,3 +19,4 @@ mod streams;
 mod timeouts;
 mod token_endpoint;
 mod tokens;
+mod vectors;

@@ -60,6 +60,10 @@ pub fn verify(
     if verified.typ.as_deref() != Some(ACCESS_TOKEN_TYPE) {
         return Err(TokenError::WrongType);
     }
+    // serde would also read the claims out of a list, in order. RFC 7519 section 4: they are an object.
+    if verified.payload.first() != Some(&b'{') {
+        return Err(TokenError::Claims);
+    }
     let claims: AccessClaims = serde_json::from_slice(&verified.payload).map_err(|_| TokenError::Claims)?;
     if claims.iss != issuer {
         return Err(TokenError::WrongIssuer);
@@ -197,6 +201,9 @@ mod tests {
                 "without {claim}"
             );
         }
+        let jti = &base["jti"];
+        let list = serde_json::json!([ISSUER, "a", ["yt"], "a", "yt", iat, exp, null, jti]).to_string();
+        assert_eq!(attempt("at+jwt", &list).unwrap_err(), TokenError::Claims);
         let doubled = base.to_string().replacen('{', &format!("{{\"exp\":{},", exp + 1000), 1);
         assert_eq!(attempt("at+jwt", &doubled).unwrap_err(), TokenError::Claims);
         assert_eq!(

@@ -4,7 +4,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    net::IpAddr,
     sync::Arc,
 };
 
@@ -45,7 +44,7 @@ pub struct Access<'a> {
     /// Request id.
     pub id: &'a str,
     /// Who asked.
-    pub peer: IpAddr,
+    pub peer: &'a str,
     /// Method.
     pub method: &'a Method,
     /// Path, without query.
@@ -148,10 +147,7 @@ impl Journal {
             _ => "1.1",
         };
         let line = Line::begin(&mut buffer, format, now, "access").text("id", access.id);
-        // The usual peer is written without allocation.
-        let mut text = [0_u8; 48];
-        let peer = write_ip(&mut text, access.peer);
-        line.text("peer", peer)
+        line.text("peer", access.peer)
             .text("method", access.method.as_str())
             .text("path", access.path)
             .text("http", version)
@@ -203,12 +199,4 @@ impl Journal {
             self.totals.add_durations(&label(route), &durations);
         }
     }
-}
-
-fn write_ip(target: &mut [u8; 48], ip: IpAddr) -> &str {
-    use std::io::Write as _;
-    let mut rest = target.as_mut_slice();
-    let _ = write!(rest, "{ip}");
-    let written = 48 - rest.len();
-    target.get(..written).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
 }

@@ -106,7 +106,7 @@ async fn within<T>(limit: Duration, upload: &Upload, answer: impl Future<Output 
 
 /// The token of ours that the upstream gets.
 pub(super) fn scoped(record: &Record, route: &Route, remembered: &Remembered) -> Option<HeaderValue> {
-    let now = record.worker().gate().clock.now();
+    let now = record.now;
     let snapshot = &record.view.snapshot;
     remembered.scoped((record.view.generation(), route.index, now), || {
         let service = route.policy.service.as_ref()?;
@@ -124,7 +124,7 @@ async fn send(
 ) -> Result<(Response<Incoming>, Lease), Refusal> {
     let view = Rc::clone(&record.view);
     let pools = view.pools(route).ok_or_else(|| Refusal::bad_gateway("the upstream has no target"))?;
-    let mut refusal = Refusal::bad_gateway("the service behind the gateway cannot be reached");
+    let mut timed_out = false;
     for pool in pools.in_turn() {
         record.upstream = Some(Rc::clone(pool));
         let mut kept = pool.idle();
@@ -141,14 +141,12 @@ async fn send(
                     Err(error) => {
                         tracing::warn!(upstream = %pool.label, %error, "no connection to the upstream");
                         record.worker().journal().upstream("upstream_errors", record.route, "connect");
-                        if matches!(error, ConnectError::TimedOut) {
-                            refusal = Refusal::gateway_timeout();
-                        }
+                        timed_out = matches!(error, ConnectError::TimedOut);
                         break;
                     }
                 },
             };
-            let Some(request) = unsent.take() else { return Err(refusal) };
+            let Some(request) = unsent.take() else { break };
             match lease.sender().try_send_request(request).await {
                 Ok(response) => return Ok((response, lease)),
                 Err(mut error) => match error.take_message() {
@@ -162,7 +160,11 @@ async fn send(
             }
         }
     }
-    Err(refusal)
+    Err(if timed_out {
+        Refusal::gateway_timeout()
+    } else {
+        Refusal::bad_gateway("the service behind the gateway cannot be reached")
+    })
 }
 
 fn failed(record: &Record, label: &str, error: &hyper::Error, fault: BodyFault) -> Refusal {

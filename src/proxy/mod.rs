@@ -87,7 +87,7 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
     let (parts, body) = request.into_parts();
     let form = Form::wanted(&parts.headers);
     let facts = (parts.method.clone(), parts.uri.path_and_query().cloned(), parts.version);
-    let mut record = Record::new(Rc::clone(worker), worker.view(), peer.ip(), facts);
+    let mut record = Record::new(Rc::clone(worker), worker.view(), peer, facts);
     let view = Rc::clone(&record.view);
     let snapshot = &view.snapshot;
     // 1 one reading of the request, or none
@@ -123,7 +123,7 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
         Err(refusal) => return refuse(record, form, &refusal),
     };
     // 6 the request as the upstream gets it
-    let upload = Upload::begin();
+    let upload = Upload::begin(record.started());
     let body = RequestBody::new(body, route.max_body_size, worker.body_timeout(), Rc::clone(&upload));
     let scoped = || forward::scoped(&record, route, remembered.as_deref()?);
     let identity = (&permit, remembered.as_deref());
@@ -164,14 +164,23 @@ fn judge(
     sanitized: &mut Sanitized,
 ) -> Result<(Permit, Option<Rc<Remembered>>), Refusal> {
     let requirement = route.policy.requirement(&sanitized.parts.method, sanitized.path());
-    let values = sanitized.parts.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
-    let token = match bearer::read(values) {
-        Bearer::Malformed(why) => return Err(Refusal::malformed_credential(why)),
-        Bearer::Token(token) => Some(token),
-        Bearer::Absent => None,
+    let mut values = sanitized.parts.headers.get_all(AUTHORIZATION).iter();
+    let repeated = match (values.next(), values.next()) {
+        (Some(value), None) => repeated(record, peer, value),
+        _ => None,
     };
-    let public = matches!(requirement, Requirement::Public);
-    let remembered = token.map(|token| known(record, peer, token, public));
+    let remembered = if repeated.is_some() {
+        repeated.map(Ok)
+    } else {
+        let values = sanitized.parts.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+        match bearer::read(values) {
+            Bearer::Malformed(why) => return Err(Refusal::malformed_credential(why)),
+            Bearer::Absent => None,
+            Bearer::Token(token) => {
+                Some(known(record, peer, token, matches!(requirement, Requirement::Public)))
+            }
+        }
+    };
     let (permit, decision) = match (requirement, &remembered) {
         (Requirement::Public, _) => {
             let verdict = remembered.as_ref().and_then(|r| r.as_ref().ok());
@@ -194,23 +203,27 @@ fn judge(
         subject: claims.filter(|c| !c.is_service()).map_or("", |c| &c.sub),
         jti: claims.map_or("", |c| &c.jti),
     };
-    let gate = record.worker().gate();
-    record.worker().journal().decision(gate.clock.now(), record.route, line);
+    record.worker().journal().decision(record.now, record.route, line);
     let remembered = remembered.and_then(Result::ok).filter(|_| permit.identity().is_some());
     Ok((permit, remembered))
 }
 
-/// What is known of a token: by this connection, by the process, or by verifying it.
+/// What is known of the token that this connection has sent before, if the header is the same byte for byte and the
+/// token is still good.
+fn repeated(record: &Record, peer: &Peer, value: &HeaderValue) -> Option<Rc<Remembered>> {
+    let remembered = peer.remembered(value)?;
+    let gate = record.worker().gate();
+    let judge = gate.judge(&record.view.snapshot, record.now);
+    remembered.verdict.still_good(&gate.verdicts, judge).ok()?;
+    Some(remembered)
+}
+
+/// What is known of a token: by the process, or by verifying it.
 ///
 /// At a `public` address a refused token does not count against its source: it may be meant for the upstream alone.
 fn known(record: &Record, peer: &Peer, token: &[u8], public: bool) -> Result<Rc<Remembered>, Refusal> {
     let gate = record.worker().gate();
-    let judge = gate.judge(&record.view.snapshot, gate.clock.now());
-    if let Some(remembered) = peer.remembered(token)
-        && remembered.verdict.still_good(&gate.verdicts, judge).is_ok()
-    {
-        return Ok(remembered);
-    }
+    let judge = gate.judge(&record.view.snapshot, record.now);
     peer.forget();
     let quota = &record.view.snapshot.quota;
     if let Err(Wait(wait)) = quota.credentials(record.source()) {
@@ -218,8 +231,8 @@ fn known(record: &Record, peer: &Peer, token: &[u8], public: bool) -> Result<Rc<
     }
     match gate.verdicts.judge(token, judge) {
         Ok(verdict) => {
-            let remembered = Remembered::new(token, verdict);
-            peer.remember(&remembered);
+            let remembered = Remembered::new(verdict);
+            peer.remember(token, &remembered);
             Ok(remembered)
         }
         Err(reason) => {

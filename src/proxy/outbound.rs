@@ -40,6 +40,8 @@ pub(super) fn outbound<B>(
     // Extensions hold hyper's own state of the client's connection.
     parts.extensions = http::Extensions::new();
     let headers = &mut parts.headers;
+    // Identity and metadata: room for all of them at once.
+    headers.reserve(10);
     match route.credential {
         Credential::Pass => {}
         Credential::None => {

@@ -17,17 +17,18 @@ use crate::{access::verdict::Verdict, base::time::Timestamp};
 /// One client connection.
 pub struct Peer {
     ip: IpAddr,
+    /// The address as text.
+    pub text: Rc<str>,
     /// `X-Forwarded-For` of a request that comes without one.
     pub forwarded_for: HeaderValue,
     /// `Forwarded` for the last host that was asked for.
     forwarded: RefCell<Option<(HeaderValue, HeaderValue)>>,
     /// The last token and what is known of it. A connection mostly repeats it.
-    last_token: RefCell<Option<Rc<Remembered>>>,
+    last_token: RefCell<Option<(Box<[u8]>, Rc<Remembered>)>>,
 }
 
 /// A token that this connection has sent before.
 pub struct Remembered {
-    token: Box<[u8]>,
     /// The verdict on it.
     pub verdict: Arc<Verdict>,
     /// `X-Forwarded-Client`, a copy of this connection alone, so that no other thread counts its references.
@@ -40,11 +41,11 @@ pub struct Remembered {
 impl Remembered {
     /// What is known of a token.
     #[must_use]
-    pub fn new(token: &[u8], verdict: Arc<Verdict>) -> Rc<Self> {
+    pub fn new(verdict: Arc<Verdict>) -> Rc<Self> {
         let value = |text: &str| HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""));
         let client = value(verdict.claims.client_id.as_str());
         let scope = value(&verdict.claims.scope);
-        Rc::new(Self { token: token.into(), verdict, client, scope, scoped: RefCell::new(None) })
+        Rc::new(Self { verdict, client, scope, scoped: RefCell::new(None) })
     }
 
     /// The `Authorization` for a route, made once for this connection: by `make`, with the moment to renew it.
@@ -73,9 +74,11 @@ impl Peer {
     pub fn new(address: SocketAddr) -> Self {
         // An IPv4 client of a dual-stack socket is an IPv4 client.
         let ip = address.ip().to_canonical();
-        let forwarded_for = HeaderValue::try_from(ip.to_string());
+        let text = ip.to_string();
+        let forwarded_for = HeaderValue::from_str(&text);
         Self {
             ip,
+            text: Rc::from(text),
             forwarded_for: forwarded_for.unwrap_or_else(|_| HeaderValue::from_static("unknown")),
             forwarded: RefCell::new(None),
             last_token: RefCell::new(None),
@@ -88,15 +91,19 @@ impl Peer {
         self.ip
     }
 
-    /// What is known of `token`, if this connection has just sent it.
+    /// What is known of the token in an `Authorization` header, if this connection has just sent the same.
     #[must_use]
-    pub fn remembered(&self, token: &[u8]) -> Option<Rc<Remembered>> {
-        self.last_token.borrow().as_ref().filter(|known| *known.token == *token).map(Rc::clone)
+    pub fn remembered(&self, authorization: &HeaderValue) -> Option<Rc<Remembered>> {
+        const SCHEME: &[u8] = b"Bearer ";
+        let last = self.last_token.borrow();
+        let (token, remembered) = last.as_ref()?;
+        let sent = authorization.as_bytes().strip_prefix(SCHEME)?;
+        (**token == *sent).then(|| Rc::clone(remembered))
     }
 
     /// Remembers a token.
-    pub fn remember(&self, remembered: &Rc<Remembered>) {
-        *self.last_token.borrow_mut() = Some(Rc::clone(remembered));
+    pub fn remember(&self, token: &[u8], remembered: &Rc<Remembered>) {
+        *self.last_token.borrow_mut() = Some((token.into(), Rc::clone(remembered)));
     }
 
     /// Forgets the token.

@@ -6,8 +6,14 @@ use std::{net::IpAddr, rc::Rc, time::Instant};
 
 use http::{Method, StatusCode, Version, uri::PathAndQuery};
 
-use super::worker::{View, Worker};
-use crate::observe::journal::{Access, NO_ROUTE, OWN_ROUTE, RouteNumber};
+use super::{
+    peer::Peer,
+    worker::{View, Worker},
+};
+use crate::{
+    base::time::Timestamp,
+    observe::journal::{Access, NO_ROUTE, OWN_ROUTE, RouteNumber},
+};
 
 /// A request's id: 32 hexadecimal digits, or what a trusted proxy sent.
 #[derive(Clone)]
@@ -37,10 +43,13 @@ pub struct Record {
     /// Its id.
     pub id: RequestId,
     source: IpAddr,
+    source_text: Rc<str>,
     method: Method,
     target: Option<PathAndQuery>,
     version: Version,
     started: Instant,
+    /// When it arrived: the moment that everything about it is judged by.
+    pub now: Timestamp,
     /// The route, once it is found.
     pub route: RouteNumber,
     /// Which of the route's targets answered.
@@ -57,25 +66,34 @@ impl Record {
     pub fn new(
         worker: Rc<Worker>,
         view: Rc<View>,
-        source: IpAddr,
+        peer: &Peer,
         (method, target, version): (Method, Option<PathAndQuery>, Version),
     ) -> Self {
         let id = RequestId::Own(worker.next_id());
+        let now = worker.gate().clock.now();
         Self {
             worker,
             view,
             id,
-            source,
+            source: peer.ip(),
+            source_text: Rc::clone(&peer.text),
             method,
             target,
             version,
             started: Instant::now(),
+            now,
             route: NO_ROUTE,
             upstream: None,
             status: StatusCode::INTERNAL_SERVER_ERROR,
             bytes: 0,
             complete: false,
         }
+    }
+
+    /// When it arrived, on the monotonic clock.
+    #[must_use]
+    pub const fn started(&self) -> Instant {
+        self.started
     }
 
     /// The worker that answers it.
@@ -93,6 +111,7 @@ impl Record {
     /// A trusted proxy names the client.
     pub fn set_source(&mut self, source: IpAddr) {
         self.source = source;
+        self.source_text = Rc::from(source.to_string());
     }
 
     /// The path in canonical form is known.
@@ -125,7 +144,7 @@ impl Drop for Record {
             || self.status == StatusCode::NOT_MODIFIED;
         let access = Access {
             id: self.id.as_str(),
-            peer: self.source,
+            peer: &self.source_text,
             method: &self.method,
             path: self.target.as_ref().map_or("", PathAndQuery::path),
             version: self.version,

@@ -92,8 +92,8 @@ pub struct Upload {
 impl Upload {
     /// Of a request that is about to be sent.
     #[must_use]
-    pub fn begin() -> Rc<Self> {
-        Rc::new(Self { fault: Cell::default(), progress: Cell::new(Instant::now()) })
+    pub fn begin(now: std::time::Instant) -> Rc<Self> {
+        Rc::new(Self { fault: Cell::default(), progress: Cell::new(Instant::from_std(now)) })
     }
 
     /// What went wrong.

@@ -2,13 +2,7 @@
 //!
 //! Invariant: a request is sent a second time only when not a byte of it was sent the first time.
 
-use std::{
-    future::{Future, poll_fn},
-    pin::pin,
-    rc::Rc,
-    task::Poll,
-    time::Duration,
-};
+use std::rc::Rc;
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
@@ -43,8 +37,9 @@ pub(super) async fn forward(
         return rendered(record, form, &Refusal::not_found());
     };
     let mut unsent = Some(request);
+    let worker = Rc::clone(record.worker());
     let sending = send(&mut record, route, &mut unsent, &upload);
-    let answered = match within(route.timeout, &upload, sending).await {
+    let answered = match worker.waits().within(route.timeout, &upload.progress, sending).await {
         Some(answered) => answered,
         None => {
             record.worker().journal().upstream("upstream_errors", record.route, "timeout");
@@ -82,26 +77,6 @@ fn is_framed_once(headers: &HeaderMap) -> bool {
     codings.next().is_none()
         && coding.as_bytes().eq_ignore_ascii_case(b"chunked")
         && !headers.contains_key(CONTENT_LENGTH)
-}
-
-/// Waits for an answer, at most `limit` after the last piece of the request was sent: a long upload is no slow upstream.
-async fn within<T>(limit: Duration, upload: &Upload, answer: impl Future<Output = T>) -> Option<T> {
-    let mut answer = pin!(answer);
-    let mut patience = pin!(tokio::time::sleep_until(upload.progress() + limit));
-    poll_fn(|cx| {
-        if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
-            return Poll::Ready(Some(answer));
-        }
-        while patience.as_mut().poll(cx).is_ready() {
-            let end = upload.progress() + limit;
-            if end <= patience.deadline() {
-                return Poll::Ready(None);
-            }
-            patience.as_mut().reset(end);
-        }
-        Poll::Pending
-    })
-    .await
 }
 
 /// The token of ours that the upstream gets.

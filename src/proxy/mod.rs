@@ -16,6 +16,7 @@ pub mod relay;
 pub mod route;
 pub mod sanitize;
 pub mod upstream;
+pub mod waits;
 pub mod worker;
 
 use std::{

@@ -47,11 +47,11 @@ pub(super) fn outbound<B>(
         Credential::None => {
             headers.remove(AUTHORIZATION);
         }
+        Credential::Scoped if permit.identity().is_some() => {
+            headers.insert(AUTHORIZATION, scoped()?);
+        }
         Credential::Scoped => {
             headers.remove(AUTHORIZATION);
-            if permit.identity().is_some() {
-                headers.insert(AUTHORIZATION, scoped()?);
-            }
         }
     }
     if let (Some(verdict), Some(remembered)) = (permit.identity(), remembered) {

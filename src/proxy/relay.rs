@@ -18,7 +18,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use super::{record::Record, upstream::Lease};
+use super::{record::Record, upstream::Lease, waits::Progress};
 
 /// What went wrong with a request's body while the upstream was reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -85,27 +85,21 @@ pub struct RequestBody {
 #[derive(Debug)]
 pub struct Upload {
     fault: Cell<BodyFault>,
-    /// When the last piece was handed on, or the sending began.
-    progress: Cell<Instant>,
+    /// When the last piece was handed on.
+    pub progress: Rc<Progress>,
 }
 
 impl Upload {
     /// Of a request that is about to be sent.
     #[must_use]
     pub fn begin(now: std::time::Instant) -> Rc<Self> {
-        Rc::new(Self { fault: Cell::default(), progress: Cell::new(Instant::from_std(now)) })
+        Rc::new(Self { fault: Cell::default(), progress: Rc::new(Progress::begin(now)) })
     }
 
     /// What went wrong.
     #[must_use]
     pub fn fault(&self) -> BodyFault {
         self.fault.get()
-    }
-
-    /// When the last piece was handed on.
-    #[must_use]
-    pub fn progress(&self) -> Instant {
-        self.progress.get()
     }
 }
 
@@ -139,7 +133,7 @@ impl Body for RequestBody {
             Poll::Ready(Some(Err(error))) => fail(BodyFault::Broken, error.into()),
             Poll::Ready(Some(Ok(frame))) => {
                 this.patience.rest();
-                this.upload.progress.set(Instant::now());
+                this.upload.progress.note();
                 let size = frame.data_ref().map_or(0, |data| data.len() as u64);
                 match this.left.checked_sub(size) {
                     Some(left) => {

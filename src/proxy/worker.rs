@@ -13,6 +13,7 @@ use super::{
     gate::{Gate, OwnEndpoints, Snapshot},
     route::Route,
     upstream::{RoutePools, TargetPool},
+    waits::Waits,
 };
 use crate::{
     base::FastMap,
@@ -63,6 +64,7 @@ pub struct WorkerParts {
 pub struct Worker {
     parts: WorkerParts,
     view: RefCell<Rc<View>>,
+    waits: Waits,
     ids: Cell<u64>,
     seed: u64,
 }
@@ -73,7 +75,7 @@ impl Worker {
     pub fn new(parts: WorkerParts) -> Self {
         let seed = u64::from_ne_bytes(parts.gate.random.bytes());
         let view = RefCell::new(Rc::new(view(&parts.gate, None)));
-        Self { parts, view, ids: Cell::new(u64::from_ne_bytes([0; 8])), seed }
+        Self { parts, view, waits: Waits::default(), ids: Cell::new(u64::from_ne_bytes([0; 8])), seed }
     }
 
     /// What all workers share.
@@ -92,6 +94,12 @@ impl Worker {
     #[must_use]
     pub const fn journal(&self) -> &Journal {
         &self.parts.journal
+    }
+
+    /// Its requests that wait for an upstream.
+    #[must_use]
+    pub(super) const fn waits(&self) -> &Waits {
+        &self.waits
     }
 
     /// How long a request's body may be silent.
@@ -122,8 +130,9 @@ impl Worker {
         self.parts.journal.hand_over(|route| view.label(route).to_owned());
     }
 
-    /// To be called now and then: hands over, closes what has been idle for too long.
+    /// To be called now and then: ends waits that last too long, hands over, closes what has been idle for too long.
     pub fn tick(&self, now: Instant) {
+        self.waits.tick(now);
         self.hand_over();
         for pool in self.view.borrow().pools.iter().flat_map(RoutePools::iter) {
             pool.tidy(now);

@@ -1,0 +1,140 @@
+//! Deadlines of requests that wait for an upstream, looked at by the worker's tick.
+//!
+//! Invariant: a wait that is over is noticed within one tick, and a wait costs an entry in a list, not a timer: there
+//! is one for every request, and nearly all end long before.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::{Future, poll_fn},
+    pin::pin,
+    rc::Rc,
+    task::{Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use slab::Slab;
+
+/// How a request that was sent is getting on.
+#[derive(Debug)]
+pub struct Progress {
+    last: Cell<Instant>,
+    over: Cell<bool>,
+}
+
+impl Progress {
+    /// Of a request that arrived at `now`.
+    #[must_use]
+    pub const fn begin(now: Instant) -> Self {
+        Self { last: Cell::new(now), over: Cell::new(false) }
+    }
+
+    /// A piece of the request was handed on.
+    pub fn note(&self) {
+        self.last.set(Instant::now());
+    }
+}
+
+/// The waits of one worker.
+#[derive(Debug, Default)]
+pub struct Waits(RefCell<Slab<Wait>>);
+
+#[derive(Debug)]
+struct Wait {
+    progress: Rc<Progress>,
+    limit: Duration,
+    waker: Waker,
+}
+
+impl Waits {
+    /// Waits for an answer, at most `limit` after the last piece of the request was sent: a long upload is no slow
+    /// upstream. `None` when the wait is over.
+    pub async fn within<T>(
+        &self,
+        limit: Duration,
+        progress: &Rc<Progress>,
+        answer: impl Future<Output = T>,
+    ) -> Option<T> {
+        let mut answer = pin!(answer);
+        let mut place: Option<Place<'_>> = None;
+        poll_fn(|cx| {
+            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                return Poll::Ready(Some(answer));
+            }
+            if progress.over.get() {
+                return Poll::Ready(None);
+            }
+            match &place {
+                Some(place) => place.wake_by(cx.waker()),
+                None => {
+                    let wait = Wait { progress: Rc::clone(progress), limit, waker: cx.waker().clone() };
+                    place = Some(Place { waits: self, key: self.0.borrow_mut().insert(wait) });
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Ends the waits that have lasted too long.
+    pub fn tick(&self, now: Instant) {
+        for (_, wait) in self.0.borrow().iter() {
+            if now.saturating_duration_since(wait.progress.last.get()) >= wait.limit {
+                wait.progress.over.set(true);
+                wait.waker.wake_by_ref();
+            }
+        }
+    }
+}
+
+/// A wait's place in the list.
+struct Place<'a> {
+    waits: &'a Waits,
+    key: usize,
+}
+
+impl Place<'_> {
+    fn wake_by(&self, waker: &Waker) {
+        if let Some(wait) = self.waits.0.borrow_mut().get_mut(self.key)
+            && !wait.waker.will_wake(waker)
+        {
+            wait.waker.clone_from(waker);
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.waits.0.borrow_mut().try_remove(self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    fn poll<F: Future>(future: &mut std::pin::Pin<&mut F>) -> Poll<F::Output> {
+        future.as_mut().poll(&mut std::task::Context::from_waker(Waker::noop()))
+    }
+
+    #[tokio::test]
+    async fn waits_end_when_they_last_too_long_and_leave_nothing_behind() {
+        let waits = Waits::default();
+        let start = Instant::now();
+        let progress = Rc::new(Progress::begin(start));
+        assert_eq!(waits.within(LIMIT, &progress, async { 7 }).await, Some(7));
+        let mut silent = pin!(waits.within(LIMIT, &progress, std::future::pending::<()>()));
+        assert_eq!(poll(&mut silent), Poll::Pending);
+        assert_eq!(waits.0.borrow().len(), 1);
+        waits.tick(start + LIMIT / 2);
+        assert_eq!(poll(&mut silent), Poll::Pending);
+        progress.last.set(start + LIMIT / 2);
+        waits.tick(start + LIMIT);
+        assert_eq!(poll(&mut silent), Poll::Pending, "there was progress");
+        waits.tick(start + LIMIT * 2);
+        assert_eq!(poll(&mut silent), Poll::Ready(None));
+        drop(silent);
+        assert!(waits.0.borrow().is_empty());
+    }
+}

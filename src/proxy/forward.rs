@@ -39,13 +39,11 @@ pub(super) async fn forward(
     let mut unsent = Some(request);
     let worker = Rc::clone(record.worker());
     let sending = send(&mut record, route, &mut unsent, &upload);
-    let answered = match worker.waits().within(route.timeout, &upload.progress, sending).await {
-        Some(answered) => answered,
-        None => {
-            record.worker().journal().upstream("upstream_errors", record.route, "timeout");
-            Err(Refusal::gateway_timeout())
-        }
-    };
+    let answered = worker.waits().within(route.timeout, &upload.progress, sending).await;
+    let answered = answered.unwrap_or_else(|| {
+        worker.journal().upstream("upstream_errors", record.route, "timeout");
+        Err(Refusal::gateway_timeout())
+    });
     let (response, lease) = match answered.and_then(checked) {
         Ok(answered) => answered,
         Err(refusal) => return rendered(record, form, &refusal),

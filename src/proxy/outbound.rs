@@ -44,13 +44,10 @@ pub(super) fn outbound<B>(
     headers.reserve(10);
     match route.credential {
         Credential::Pass => {}
-        Credential::None => {
-            headers.remove(AUTHORIZATION);
-        }
         Credential::Scoped if permit.identity().is_some() => {
             headers.insert(AUTHORIZATION, scoped()?);
         }
-        Credential::Scoped => {
+        Credential::Scoped | Credential::None => {
             headers.remove(AUTHORIZATION);
         }
     }

@@ -24,10 +24,13 @@ pub struct Peer {
     /// `Forwarded` for the last host that was asked for.
     forwarded: RefCell<Option<(HeaderValue, HeaderValue)>>,
     /// The last token and what is known of it. A connection mostly repeats it.
-    last_token: RefCell<Option<(Box<[u8]>, Rc<Remembered>)>>,
+    last_token: RefCell<Option<LastToken>>,
 }
 
-/// A token that this connection has sent before.
+/// A token as it was sent, and what is known of it.
+type LastToken = (Box<[u8]>, Rc<Remembered>);
+
+/// What is known of a token that this connection has sent before.
 pub struct Remembered {
     /// The verdict on it.
     pub verdict: Arc<Verdict>,

@@ -63,12 +63,11 @@ impl Waits {
             if progress.over.get() {
                 return Poll::Ready(None);
             }
-            match &place {
-                Some(place) => place.wake_by(cx.waker()),
-                None => {
-                    let wait = Wait { progress: Rc::clone(progress), limit, waker: cx.waker().clone() };
-                    place = Some(Place { waits: self, key: self.0.borrow_mut().insert(wait) });
-                }
+            if let Some(place) = &place {
+                place.wake_by(cx.waker());
+            } else {
+                let wait = Wait { progress: Rc::clone(progress), limit, waker: cx.waker().clone() };
+                place = Some(Place { waits: self, key: self.0.borrow_mut().insert(wait) });
             }
             Poll::Pending
         })

@@ -13,7 +13,7 @@
 use std::{hint::black_box, net::Ipv4Addr, rc::Rc, sync::Arc, time::Duration};
 
 use gungraun::prelude::*;
-use http::{Request, Uri, request::Parts, uri::PathAndQuery};
+use http::{HeaderValue, Request, Uri, request::Parts, uri::PathAndQuery};
 use hubgate::{
     access::{
         revocations::Revocations,
@@ -59,6 +59,7 @@ struct Tokens {
     revocations: Revocations,
     verdicts: Verdicts,
     token: String,
+    authorization: HeaderValue,
     peer: Peer,
 }
 
@@ -93,6 +94,7 @@ fn tokens(remembered: usize) -> &'static Tokens {
     let keyring = Keyring::open(&[record], &sealing).unwrap();
     let token = issue(&keyring);
     let tokens = leak(Tokens {
+        authorization: HeaderValue::try_from(format!("Bearer {token}")).unwrap(),
         token,
         keyring,
         revocations: Revocations::default(),
@@ -101,7 +103,7 @@ fn tokens(remembered: usize) -> &'static Tokens {
     });
     if remembered > 0 {
         let verdict = tokens.verdicts.judge(tokens.token.as_bytes(), tokens.judge()).unwrap();
-        tokens.peer.remember(&Remembered::new(tokens.token.as_bytes(), verdict));
+        tokens.peer.remember(tokens.token.as_bytes(), &Remembered::new(verdict));
     }
     for _ in 1..remembered {
         tokens.verdicts.judge(tokens.issue().as_bytes(), tokens.judge()).unwrap();
@@ -122,7 +124,7 @@ fn known_token(tokens: &'static Tokens) -> Arc<Verdict> {
 #[library_benchmark]
 #[bench::same_connection(tokens(1))]
 fn repeated_token(tokens: &'static Tokens) -> Rc<Remembered> {
-    let remembered = tokens.peer.remembered(black_box(tokens.token.as_bytes())).unwrap();
+    let remembered = tokens.peer.remembered(black_box(&tokens.authorization)).unwrap();
     remembered.verdict.still_good(&tokens.verdicts, tokens.judge()).unwrap();
     remembered
 }

@@ -133,7 +133,6 @@ impl TargetPool {
             timeout(self.connect_timeout, self.open()).await.map_err(|_| ConnectError::TimedOut)??;
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(MAX_ANSWER_HEAD)
-            .max_headers(256)
             .handshake(TokioIo::new(opened))
             .await
             .map_err(io::Error::other)?;

@@ -15,7 +15,7 @@ use hyper::{
     server::conn::{http1, http2},
     service::service_fn,
 };
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsAcceptor;
@@ -51,6 +51,9 @@ pub struct ProtocolLimits {
     /// Concurrent HTTP/2 streams.
     pub max_streams: u32,
 }
+
+/// The number of header fields that hyper takes when it is not told otherwise.
+const HYPERS_MAX_HEADERS: usize = 100;
 
 /// Runs tasks of HTTP/2 streams on the worker's own thread.
 #[derive(Debug, Clone, Copy)]
@@ -97,21 +100,19 @@ pub async fn serve<H: Handler>(
     if http2 {
         let mut builder = http2::Builder::new(LocalExecutor);
         builder
-            .timer(TokioTimer::new())
             .max_concurrent_streams(limits.max_streams)
             .max_header_list_size(u32::try_from(limits.max_header_size.min(16 * 1024)).unwrap_or(16 * 1024))
             .max_send_buf_size(64 * 1024)
             .initial_stream_window_size(256 * 1024)
-            .initial_connection_window_size(1024 * 1024)
-            .keep_alive_interval(Duration::from_secs(20))
-            .keep_alive_timeout(Duration::from_secs(20));
+            .initial_connection_window_size(1024 * 1024);
         drive(builder.serve_connection(io, service), &watch, http2::Connection::graceful_shutdown).await;
     } else {
         let mut builder = http1::Builder::new();
-        builder
-            .max_buf_size(limits.max_header_size.max(8192))
-            .max_headers(limits.max_headers)
-            .half_close(false);
+        builder.max_buf_size(limits.max_header_size.max(8192)).half_close(false);
+        // hyper's own limit costs nothing; any that is set, even the same, makes it fill a table for each request.
+        if limits.max_headers != HYPERS_MAX_HEADERS {
+            builder.max_headers(limits.max_headers);
+        }
         drive(builder.serve_connection(io, service), &watch, http1::Connection::graceful_shutdown).await;
     }
 }

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::base::source::bucket;
 use dashmap::DashMap;
 use governor::{
     Quota as GovernorQuota, RateLimiter,
@@ -18,7 +19,7 @@ use governor::{
 
 type Limiter = RateLimiter<IpAddr, DashMapStateStore<IpAddr>, DefaultClock>;
 
-/// The most sources that may be shut out at a time; beyond, the rate itself still holds.
+/// The most sources that may be shut out at a time; those beyond are refused like anybody, after being verified.
 const MAX_PENALTIES: usize = 100_000;
 
 /// The rates of a configuration.
@@ -57,6 +58,7 @@ impl Quota {
     /// # Errors
     /// [`Wait`] when the source is over its rate.
     pub fn request(&self, source: IpAddr) -> Result<(), Wait> {
+        let source = bucket(source);
         match &self.requests {
             None => Ok(()),
             Some(limiter) => Self::count(limiter, source),
@@ -71,6 +73,7 @@ impl Quota {
         if self.penalties.is_empty() {
             return Ok(());
         }
+        let source = bucket(source);
         let Some(until) = self.penalties.get(&source).map(|entry| *entry) else { return Ok(()) };
         match until.checked_duration_since(Instant::now()) {
             Some(left) if !left.is_zero() => Err(Wait(left)),
@@ -83,6 +86,7 @@ impl Quota {
 
     /// Counts a refused credential; a source that is over its rate is shut out until the rate allows the next.
     pub fn refused(&self, source: IpAddr) {
+        let source = bucket(source);
         let Some(limiter) = &self.rejections else { return };
         if let Err(Wait(wait)) = Self::count(limiter, source)
             && self.penalties.len() < MAX_PENALTIES

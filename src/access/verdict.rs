@@ -18,6 +18,7 @@ use super::revocations::Revocations;
 use crate::{
     base::{id::ServiceId, time::Timestamp},
     crypto::{digest::TokenDigest, jws::SigningKey, keyring::Keyring},
+    model::registry::Registry,
     oauth::token::{
         claims::AccessClaims,
         issue::Issuer,
@@ -55,6 +56,8 @@ pub struct Scoped {
 pub struct Judge<'a> {
     /// The keys.
     pub keyring: &'a Keyring,
+    /// The services.
+    pub registry: &'a Registry,
     /// `iss`
     pub issuer: &'a str,
     /// The revocations.
@@ -63,20 +66,34 @@ pub struct Judge<'a> {
     pub now: Timestamp,
 }
 
+impl Judge<'_> {
+    /// Whether the client is still there, and neither it nor the token revoked.
+    fn registered_and_not_revoked(&self, claims: &AccessClaims) -> Result<(), TokenError> {
+        if self.registry.by_id(claims.client_id.as_str()).is_none() {
+            return Err(TokenError::ClientGone);
+        }
+        if self.revocations.hit(claims) { Err(TokenError::Revoked) } else { Ok(()) }
+    }
+}
+
 impl Verdict {
-    /// Whether the token is still good: expiry each time, revocations when there is news.
+    /// Whether the token is still good: expiry each time; issuer, client and revocations when there is news.
     ///
     /// # Errors
-    /// [`TokenError::Expired`] or [`TokenError::Revoked`].
+    /// [`TokenError`], why not any more.
     pub fn still_good(&self, verdicts: &Verdicts, judge: Judge<'_>) -> Result<(), TokenError> {
         if judge.now >= self.claims.expires() {
             return Err(TokenError::Expired);
         }
         let epoch = judge.revocations.epoch();
         if self.epoch.load(Ordering::Acquire) != epoch {
-            if self.born < verdicts.floor.load(Ordering::Acquire) || judge.revocations.hit(&self.claims) {
+            if self.born < verdicts.floor.load(Ordering::Acquire) {
                 return Err(TokenError::Revoked);
             }
+            if self.claims.iss != judge.issuer {
+                return Err(TokenError::WrongIssuer);
+            }
+            judge.registered_and_not_revoked(&self.claims)?;
             self.epoch.store(epoch, Ordering::Release);
         }
         Ok(())
@@ -137,28 +154,29 @@ impl Verdicts {
         }
     }
 
-    /// The verdict on a token, from memory if there is one that is still good.
+    /// The verdict on a token that is remembered, if it is: still good, or why not any more.
+    pub fn recall(&self, token: &[u8], judge: Judge<'_>) -> Option<Result<Arc<Verdict>, TokenError>> {
+        let digest = TokenDigest::of(token);
+        let verdict = self.known.get(&digest).map(|entry| Arc::clone(&entry))?;
+        self.hits.fetch_add(1, Ordering::Relaxed);
+        let outcome = verdict.still_good(self, judge);
+        if outcome.is_err() {
+            self.known.remove(&digest);
+        }
+        verdict.recent.store(true, Ordering::Relaxed);
+        Some(outcome.map(|()| verdict))
+    }
+
+    /// Verifies a token that is not remembered, and remembers the verdict.
     ///
     /// # Errors
     /// [`TokenError`], why the token is not accepted.
-    pub fn judge(&self, token: &[u8], judge: Judge<'_>) -> Result<Arc<Verdict>, TokenError> {
-        let digest = TokenDigest::of(token);
-        if let Some(verdict) = self.known.get(&digest).map(|entry| Arc::clone(&entry)) {
-            self.hits.fetch_add(1, Ordering::Relaxed);
-            let outcome = verdict.still_good(self, judge);
-            if outcome.is_err() {
-                self.known.remove(&digest);
-            }
-            verdict.recent.store(true, Ordering::Relaxed);
-            return outcome.map(|()| verdict);
-        }
+    pub fn verify(&self, token: &[u8], judge: Judge<'_>) -> Result<Arc<Verdict>, TokenError> {
         self.misses.fetch_add(1, Ordering::Relaxed);
         // The epoch is read first: what is revoked from here on is news to this verdict.
         let epoch = judge.revocations.epoch();
         let claims = verify::verify(token, judge.keyring, judge.issuer, judge.now)?;
-        if judge.revocations.hit(&claims) {
-            return Err(TokenError::Revoked);
-        }
+        judge.registered_and_not_revoked(&claims)?;
         let verdict = Arc::new(Verdict {
             claims,
             epoch: AtomicU64::new(epoch),
@@ -166,7 +184,7 @@ impl Verdicts {
             recent: AtomicBool::new(false),
             scoped: Mutex::new(Vec::new()),
         });
-        self.remember(digest, Arc::clone(&verdict));
+        self.remember(TokenDigest::of(token), Arc::clone(&verdict));
         Ok(verdict)
     }
 
@@ -235,15 +253,33 @@ mod tests {
     use crate::{
         base::{id::TokenId, random::SystemRandom},
         crypto::{keyring, seal::SealingKey},
-        model::revocation::{Revocation, RevocationTarget},
+        model::{
+            revocation::{Revocation, RevocationTarget},
+            service::{Profile, Service, Trust},
+        },
         oauth::{grant::Granted, scope::GrantedScope},
     };
 
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
     const HOUR: Duration = Duration::from_secs(3600);
 
+    fn registry(with_client: bool) -> Registry {
+        let client = Service {
+            id: ServiceId::parse("client").unwrap(),
+            name: "Client".into(),
+            trust: Trust::default(),
+            profile: Profile::default(),
+            secrets: vec![],
+            declared: false,
+            created: NOW,
+            updated: NOW,
+        };
+        Registry::new(with_client.then_some(client), "u")
+    }
+
     struct Bench {
         keyring: Keyring,
+        registry: Registry,
         revocations: Revocations,
         verdicts: Verdicts,
     }
@@ -253,7 +289,12 @@ mod tests {
             let sealing = SealingKey::new(&[1; 32]).unwrap();
             let record = keyring::generate(&sealing, NOW, &SystemRandom).unwrap();
             let keyring = Keyring::open(&[record], &sealing).unwrap();
-            Self { keyring, revocations: Revocations::default(), verdicts: Verdicts::new(capacity) }
+            Self {
+                keyring,
+                registry: registry(true),
+                revocations: Revocations::default(),
+                verdicts: Verdicts::new(capacity),
+            }
         }
 
         fn token(&self) -> (String, TokenId) {
@@ -269,11 +310,14 @@ mod tests {
         }
 
         fn judge(&self, now: Timestamp) -> Judge<'_> {
-            Judge { keyring: &self.keyring, issuer: "i", revocations: &self.revocations, now }
+            let Self { keyring, registry, revocations, .. } = self;
+            Judge { keyring, registry, issuer: "i", revocations, now }
         }
 
         fn ask(&self, token: &str, now: Timestamp) -> Result<Arc<Verdict>, TokenError> {
-            self.verdicts.judge(token.as_bytes(), self.judge(now))
+            let judge = self.judge(now);
+            let token = token.as_bytes();
+            self.verdicts.recall(token, judge).unwrap_or_else(|| self.verdicts.verify(token, judge))
         }
     }
 
@@ -316,6 +360,20 @@ mod tests {
         assert_eq!(bench.ask(&token, NOW).unwrap_err(), TokenError::Revoked);
         bench.revocations.purge(NOW.plus(HOUR));
         assert!(bench.revocations.is_empty());
+    }
+
+    #[test]
+    fn a_client_or_issuer_that_is_gone_takes_its_tokens_along() {
+        let mut bench = Bench::new(10);
+        let (token, _) = bench.token();
+        let held = bench.ask(&token, NOW).unwrap();
+        bench.revocations.advance();
+        let renamed = Judge { issuer: "other", ..bench.judge(NOW) };
+        assert_eq!(held.still_good(&bench.verdicts, renamed).unwrap_err(), TokenError::WrongIssuer);
+        bench.registry = registry(false);
+        assert_eq!(held.still_good(&bench.verdicts, bench.judge(NOW)).unwrap_err(), TokenError::ClientGone);
+        assert_eq!(bench.ask(&token, NOW).unwrap_err(), TokenError::ClientGone);
+        assert_eq!(bench.ask(&token, NOW).unwrap_err(), TokenError::ClientGone);
     }
 
     #[test]

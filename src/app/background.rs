@@ -42,7 +42,7 @@ impl Background {
     pub(super) fn start(self, runtime: &Handle) {
         let Self { shared, certificate, .. } = self;
         let store = Arc::clone(&shared);
-        runtime.spawn(repeat(LOOK_AT_STORE, "the store cannot be read", move || {
+        runtime.spawn(repeat(LOOK_AT_STORE, "changes in the store cannot be taken up", move || {
             let shared = Arc::clone(&store);
             async move { shared.refresh().await.map_err(|error| error.to_string()) }
         }));
@@ -60,8 +60,10 @@ impl Background {
         runtime.spawn(repeat(HOUSEKEEPING, "housekeeping failed", move || {
             let shared = Arc::clone(&shared);
             async move {
-                shared.rotate_if_due().await.map_err(|error| error.to_string())?;
-                shared.purge().await.map_err(|error| error.to_string())
+                // One that fails must not keep the other from being done.
+                let rotated = shared.rotate_if_due().await.map_err(|error| error.to_string());
+                let purged = shared.purge().await.map_err(|error| error.to_string());
+                rotated.and(purged)
             }
         }));
     }
@@ -101,6 +103,9 @@ impl Readiness for Ready {
     async fn check(&self) -> Result<(), String> {
         if *self.stage.borrow() != Stage::Serve {
             return Err("draining".to_owned());
+        }
+        if !self.shared.keys_are_open() {
+            return Err("the signing keys in the store cannot be opened".to_owned());
         }
         match tokio::time::timeout(STORE_PATIENCE, self.shared.store.versions()).await {
             Ok(Ok(_)) => Ok(()),

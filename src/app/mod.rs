@@ -215,14 +215,15 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         Some(socket) => {
             let address = socket.local_addr()?;
             let router = management::router(Management { totals, gauges, tick: TICK, ready });
-            control.spawn(serve_plain(socket, router));
+            control.spawn(serve_plain(socket, router, None));
             Some(address)
         }
     };
     let mut http = Vec::new();
     for socket in sockets.http {
         http.push(socket.local_addr()?);
-        control.spawn(serve_plain(socket, redirect::router(shared.public_url())));
+        let admission = Some(Arc::clone(&admission));
+        control.spawn(serve_plain(socket, redirect::router(shared.public_url()), admission));
     }
     background.start(control.handle());
     Ok(Running {
@@ -239,8 +240,9 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
     })
 }
 
-async fn serve_plain(socket: std::net::TcpListener, router: axum::Router) {
-    if let Err(error) = management::serve(socket, router, std::future::pending()).await {
+async fn serve_plain(socket: std::net::TcpListener, router: axum::Router, admission: Option<Arc<Admission>>) {
+    let admit = move |source| admission.as_ref().map(|a| a.admit(source)).map_or(Some(None), |t| t.map(Some));
+    if let Err(error) = management::serve(socket, router, admit).await {
         tracing::error!(%error, "a plain listener has ended");
     }
 }
@@ -254,11 +256,12 @@ fn work(build: impl FnOnce() -> WorkerParts, setup: Setup) {
             return;
         }
     };
-    let outcome = runtime.block_on(async move {
-        let worker = Rc::new(Worker::new(build()));
-        let handler = Rc::new(DataPlane(Rc::clone(&worker)));
-        crate::server::worker::run(handler, setup, |now| worker.tick(now)).await
-    });
+    let worker = Rc::new(Worker::new(build()));
+    let handler = Rc::new(DataPlane(Rc::clone(&worker)));
+    let outcome = runtime.block_on(crate::server::worker::run(handler, setup, |now| worker.tick(now)));
+    // What was cut off at the deadline writes its lines when its task is dropped.
+    drop(runtime);
+    worker.hand_over();
     if let Err(error) = outcome {
         tracing::error!(%error, "a worker has ended");
     }

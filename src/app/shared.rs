@@ -4,7 +4,10 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex as StdMutex, PoisonError},
+    sync::{
+        Arc, Mutex as StdMutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,8 +17,11 @@ use super::{StartError, line_format};
 use crate::{
     access::quota::Quota,
     base::{random::Random, time::Clock, url::PublicUrl},
-    config::{Config, Rate, allowed_flows},
-    crypto::{keyring::Keyring, seal::SealingKey},
+    config::{Config, Limits, Rate, allowed_flows},
+    crypto::{
+        keyring::{Keyring, KeyringError},
+        seal::SealingKey,
+    },
     model::{key::SigningKeyRecord, registry::Registry},
     oauth::token::issue::Issuer,
     observe::line::Format,
@@ -40,6 +46,20 @@ pub enum ReloadError {
     Start(#[from] StartError),
 }
 
+/// Why a change in the store is not taken up. It is tried again.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RefreshError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Keys that do not open.
+    #[error("the changed keys cannot be used, those before stay in use: {0}")]
+    Keyring(#[from] KeyringError),
+    /// No new key.
+    #[error(transparent)]
+    Key(#[from] keys::KeyError),
+}
+
 /// See the module.
 pub(super) struct Shared {
     /// What the workers use.
@@ -49,6 +69,8 @@ pub(super) struct Shared {
     /// The key that seals signing keys.
     pub(super) sealing: SealingKey,
     state: Mutex<State>,
+    /// Whether the keys in the store are those in use.
+    keys_open: AtomicBool,
     /// The configuration in force, for those who cannot wait for `state`.
     config: StdMutex<Arc<Config>>,
 }
@@ -159,7 +181,19 @@ impl Shared {
         let gate = Gate::new(snapshot, config.limits.token_cache, clock, random);
         gate.revocations.enter(&revocations);
         let state = Mutex::new(State { inputs, versions, keys, keyring });
-        Ok(Arc::new(Self { gate: Arc::new(gate), store, sealing, state, config: StdMutex::new(config) }))
+        Ok(Arc::new(Self {
+            gate: Arc::new(gate),
+            store,
+            sealing,
+            state,
+            keys_open: AtomicBool::new(true),
+            config: StdMutex::new(config),
+        }))
+    }
+
+    /// Whether the keys in the store are those in use.
+    pub(super) fn keys_are_open(&self) -> bool {
+        self.keys_open.load(Ordering::Acquire)
     }
 
     /// The configuration in force.
@@ -181,7 +215,14 @@ impl Shared {
     pub(super) async fn reload(&self, config: Config) -> Result<Vec<&'static str>, ReloadError> {
         let mut state = self.state.lock().await;
         let left = only_by_restart(&state.inputs.config, &config);
-        let inputs = Arc::new(Inputs::new(Arc::new(config)).map_err(StartError::from)?);
+        let mut inputs = Inputs::new(Arc::new(config)).map_err(StartError::from)?;
+        let (before, after) = (&state.inputs.config.limits, &inputs.config.limits);
+        let rates = |l: &Limits| (l.requests_per_source, l.rejections_per_source);
+        if rates(before) == rates(after) {
+            // Who was shut out stays so.
+            inputs.quota = Arc::clone(&state.inputs.quota);
+        }
+        let inputs = Arc::new(inputs);
         reconcile(&inputs, &self.store, self.gate.clock.as_ref()).await?;
         let services = self.store.list_services().await.map_err(|e| store_error(&inputs.config, e))?;
         warn_of_unknown_services(&inputs, &services);
@@ -193,7 +234,8 @@ impl Shared {
     }
 
     /// Looks whether another process has changed the store, and takes the change up.
-    pub(super) async fn refresh(&self) -> Result<(), StoreError> {
+    pub(super) async fn refresh(&self) -> Result<(), RefreshError> {
+        self.gate.settle();
         let mut state = self.state.lock().await;
         let versions = self.store.versions().await?;
         if versions == state.versions {
@@ -204,15 +246,11 @@ impl Shared {
         }
         if versions.keys != state.versions.keys {
             let keys = self.store.list_keys().await?;
-            match Keyring::open(&keys, &self.sealing) {
-                Ok(keyring) => {
-                    state.keyring = Arc::new(keyring);
-                    state.keys = keys;
-                }
-                Err(error) => {
-                    tracing::error!(%error, "the changed keys cannot be used; those before stay in use");
-                }
-            }
+            let opened = Keyring::open(&keys, &self.sealing);
+            self.keys_open.store(opened.is_ok(), Ordering::Release);
+            // Tried again at the next look; those before stay in use until then.
+            state.keyring = Arc::new(opened?);
+            state.keys = keys;
         }
         if versions.keys != state.versions.keys || versions.services != state.versions.services {
             let registry = Registry::new(self.store.list_services().await?, &state.inputs.desk.hub_url);
@@ -223,7 +261,7 @@ impl Shared {
     }
 
     /// Makes a new signing key when the configuration says that it is time.
-    pub(super) async fn rotate_if_due(&self) -> Result<(), keys::KeyError> {
+    pub(super) async fn rotate_if_due(&self) -> Result<(), RefreshError> {
         let config = self.config();
         let Some(life) = config.oauth.key_rotation else { return Ok(()) };
         let now = self.gate.clock.now();
@@ -231,10 +269,9 @@ impl Shared {
             return Ok(());
         }
         let (clock, random) = (self.gate.clock.as_ref(), self.gate.random.as_ref());
-        let ttl = config.oauth.access_token_ttl;
-        let id = keys::rotate(self.store.as_ref(), &self.sealing, ttl, clock, random).await?;
+        let id = keys::rotate(self.store.as_ref(), &self.sealing, clock, random).await?;
         tracing::info!(key = %id, "a new signing key is in use");
-        Ok(self.refresh().await?)
+        self.refresh().await
     }
 
     /// Forgets what has expired.
@@ -309,6 +346,10 @@ fn only_by_restart(before: &Config, after: &Config) -> Vec<&'static str> {
         ("data_dir", before.data_dir != after.data_dir),
         ("limits (except rates and max_body_size)", limits(before) != limits(after)),
         ("log", log(before) != log(after)),
+        (
+            "public_url, for the listeners that redirect",
+            before.public_url != after.public_url && !after.listen.http.is_empty(),
+        ),
     ];
     changes.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect()
 }

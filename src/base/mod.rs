@@ -2,10 +2,12 @@
 //!
 //! Invariant: nothing in here knows a protocol; only `file` touches the disk.
 
+pub mod body;
 pub mod file;
 pub mod id;
 pub mod random;
 pub mod secret;
+pub mod source;
 pub mod time;
 pub mod url;
 

@@ -69,8 +69,7 @@ fn rotate(file: &Path) -> Result<(), Failure> {
         if !known.is_empty() {
             crate::crypto::keyring::Keyring::open(&known, &sealing).map_err(|e| Failure::Start(e.into()))?;
         }
-        let life = r.config.oauth.access_token_ttl;
-        let id = keys::rotate(r.store.as_ref(), &sealing, life, r.clock.as_ref(), r.random.as_ref()).await?;
+        let id = keys::rotate(r.store.as_ref(), &sealing, r.clock.as_ref(), r.random.as_ref()).await?;
         say(&format!("{id} signs from now on; a running gateway takes it up within a second."))
     })
 }

@@ -219,8 +219,7 @@ fn rotate(file: &Path, id: &str, grace: Option<Duration>, json: bool) -> Result<
 fn remove(file: &Path, id: &str) -> Result<(), Failure> {
     let id = ServiceId::parse(id)?;
     with_registry(file, async |r| {
-        let life = r.config.oauth.access_token_ttl;
-        services::remove(r.store.as_ref(), &id, life, r.clock.as_ref()).await?;
+        services::remove(r.store.as_ref(), &id, r.clock.as_ref()).await?;
         say(&format!("{id} is removed; its tokens are dead."))
     })
 }

@@ -2,10 +2,15 @@
 //!
 //! Invariant: a revocation is kept until everything that it kills would have expired anyway.
 
+use std::time::Duration;
+
 use crate::base::{
     id::{ServiceId, TokenId},
     time::Timestamp,
 };
+
+/// No access token lives longer, whatever the configuration says now or said when it was made.
+pub const LONGEST_TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// What a revocation names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -8,7 +8,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
 };
 
@@ -101,10 +101,16 @@ pub struct Outcome {
     pub jti: String,
 }
 
+/// Values of `Gate::unsettled`.
+const REGISTRY: u8 = 1;
+const KEYS: u8 = 2;
+
 /// What all workers share.
 pub struct Gate {
     snapshot: ArcSwap<Snapshot>,
     generation: AtomicU64,
+    /// What the last change of the snapshot has touched, until it is settled.
+    unsettled: AtomicU8,
     /// Remembered verdicts.
     pub verdicts: Verdicts,
     /// Live revocations.
@@ -122,6 +128,7 @@ impl Gate {
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             generation: AtomicU64::new(1),
+            unsettled: AtomicU8::new(0),
             verdicts: Verdicts::new(capacity),
             revocations: Revocations::default(),
             clock,
@@ -129,14 +136,28 @@ impl Gate {
         }
     }
 
-    /// Replaces the snapshot. When a key has disappeared, what it signed is forgotten.
+    /// Replaces the snapshot. Every remembered verdict is looked at again; when the keys have changed, none stays.
     pub fn replace(&self, snapshot: Snapshot) {
         let keys_are_the_same = Arc::ptr_eq(&self.snapshot.load().keyring, &snapshot.keyring);
         self.snapshot.store(Arc::new(snapshot));
+        self.generation.fetch_add(1, Ordering::Release);
         if !keys_are_the_same {
             self.verdicts.forget_all(&self.revocations);
         }
-        self.generation.fetch_add(1, Ordering::Release);
+        self.revocations.advance();
+        self.unsettled.fetch_max(if keys_are_the_same { REGISTRY } else { KEYS }, Ordering::AcqRel);
+    }
+
+    /// To be called a moment after [`Gate::replace`]: a request that had taken up the snapshot before may have judged a
+    /// token by it after the epoch moved, so the epoch moves once more.
+    pub fn settle(&self) {
+        match self.unsettled.swap(0, Ordering::AcqRel) {
+            0 => {}
+            KEYS => self.verdicts.forget_all(&self.revocations),
+            _ => {
+                self.revocations.advance();
+            }
+        }
     }
 
     /// The number of the current snapshot. Reading it costs less than loading the snapshot.
@@ -153,6 +174,7 @@ impl Gate {
     pub fn judge<'a>(&'a self, snapshot: &'a Snapshot, now: Timestamp) -> Judge<'a> {
         Judge {
             keyring: &snapshot.keyring,
+            registry: &snapshot.registry,
             issuer: snapshot.issuer.name(),
             revocations: &self.revocations,
             now,

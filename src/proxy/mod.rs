@@ -50,12 +50,13 @@ use crate::{
         quota::Wait,
         scheme::bearer::{self, Bearer},
     },
+    base::body::Whole,
     oauth::error::ErrorCode,
     observe::journal::{Decision, NO_ROUTE, OWN_ROUTE, RouteNumber},
 };
 
 /// The largest body that one of our own endpoints reads, in bytes.
-const MAX_OWN_BODY: usize = 1024 * 1024;
+const MAX_OWN_BODY: usize = 64 * 1024;
 
 /// What a request is answered with.
 pub type Answer = Response<AnswerBody>;
@@ -85,7 +86,8 @@ impl Future for Answering {
 /// Answers one request of a client connection.
 #[must_use]
 pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -> Answering {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let whole = parts.extensions.remove::<Whole>();
     let form = Form::wanted(&parts.headers);
     let facts = (parts.method.clone(), parts.uri.path_and_query().cloned(), parts.version);
     let mut record = Record::new(Rc::clone(worker), worker.view(), peer, facts);
@@ -108,7 +110,7 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
     }
     // 3 one of our own endpoints?
     if worker.own().owns(&snapshot.hub_path, sanitized.path()) {
-        return Answering::Waiting(Box::pin(own_endpoint(record, form, sanitized, body)));
+        return Answering::Waiting(Box::pin(own_endpoint(record, form, sanitized, (body, whole))));
     }
     // 4 which route
     let Some(route) = snapshot.routes.find(sanitized.host(), sanitized.path()) else {
@@ -125,7 +127,8 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
     };
     // 6 the request as the upstream gets it
     let upload = Upload::begin(record.started());
-    let body = RequestBody::new(body, route.max_body_size, worker.body_timeout(), Rc::clone(&upload));
+    let limits = (route.max_body_size, worker.body_timeout());
+    let body = RequestBody::new(body, limits, Rc::clone(&upload), whole);
     let scoped = || forward::scoped(&record, route, remembered.as_deref()?);
     let identity = (&permit, remembered.as_deref());
     let Some(request) = outbound::outbound(sanitized, identity, (route, peer, &record.id), scoped, body)
@@ -150,7 +153,8 @@ fn inherit(record: &mut Record, forwarded: &Inherited) {
     let addresses: Vec<&str> = chain.flat_map(|value| value.split(',')).map(str::trim).collect();
     for address in addresses.iter().rev() {
         let Ok(ip) = address.parse::<IpAddr>() else { break };
-        record.set_source(ip.to_canonical());
+        let ip = ip.to_canonical();
+        record.set_source(ip);
         if !record.view.snapshot.trusts(ip) {
             break;
         }
@@ -227,10 +231,17 @@ fn known(record: &Record, peer: &Peer, token: &[u8], public: bool) -> Result<Rc<
     let judge = gate.judge(&record.view.snapshot, record.now);
     peer.forget();
     let quota = &record.view.snapshot.quota;
-    if let Err(Wait(wait)) = quota.credentials(record.source()) {
-        return Err(Refusal::too_many("this source sends too many refused credentials", wait));
-    }
-    match gate.verdicts.judge(token, judge) {
+    let judged = match gate.verdicts.recall(token, judge) {
+        Some(judged) => judged,
+        None => {
+            // Only what has to be verified is held against the source: its neighbours' good tokens pass.
+            if let Err(Wait(wait)) = quota.credentials(record.source()) {
+                return Err(Refusal::too_many("this source sends too many refused credentials", wait));
+            }
+            gate.verdicts.verify(token, judge)
+        }
+    };
+    match judged {
         Ok(verdict) => {
             let remembered = Remembered::new(verdict);
             peer.remember(token, &remembered);
@@ -280,12 +291,27 @@ fn rendered(mut record: Record, form: Form, refusal: &Refusal) -> Answer {
 }
 
 /// Hands a request for one of our own endpoints to the control plane, its body read and bounded.
-async fn own_endpoint(mut record: Record, form: Form, sanitized: Sanitized, body: Incoming) -> Answer {
+async fn own_endpoint(
+    mut record: Record,
+    form: Form,
+    sanitized: Sanitized,
+    (body, whole): (Incoming, Option<Whole>),
+) -> Answer {
     record.route = OWN_ROUTE;
+    let worker = Rc::clone(record.worker());
+    let Some(_reading) = worker.read_own_body() else {
+        let refusal = Refusal::unavailable("too many requests for the gateway itself are arriving", RETRY);
+        return refuse(record, form, &refusal.closing()).await;
+    };
     let patience = record.worker().body_timeout();
     let read = tokio::time::timeout(patience, Limited::new(body, MAX_OWN_BODY).collect());
     let bytes: Bytes = match read.await {
-        Ok(Ok(collected)) => collected.to_bytes(),
+        Ok(Ok(collected)) => {
+            if let Some(whole) = whole {
+                whole.mark();
+            }
+            collected.to_bytes()
+        }
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
             return refuse(record, form, &Refusal::too_large(MAX_OWN_BODY as u64)).await;
         }

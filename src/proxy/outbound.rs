@@ -34,7 +34,7 @@ pub(super) fn outbound<B>(
     scoped: impl FnOnce() -> Option<HeaderValue>,
     body: B,
 ) -> Option<Request<B>> {
-    let Sanitized { mut parts, target, authority, forwarded } = sanitized;
+    let Sanitized { mut parts, target, authority, forwarded, .. } = sanitized;
     parts.uri = Uri::from(if route.strip_path { stripped(&target, &route.path)? } else { target });
     parts.version = Version::HTTP_11;
     // Extensions hold hyper's own state of the client's connection.

@@ -19,6 +19,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
 use super::{record::Record, upstream::Lease, waits::Progress};
+use crate::base::body::Whole;
 
 /// What went wrong with a request's body while the upstream was reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -79,6 +80,7 @@ pub struct RequestBody {
     left: u64,
     patience: Patience,
     upload: Rc<Upload>,
+    whole: Whole,
 }
 
 /// How the sending of a request's body goes, for whoever waits for the answer.
@@ -106,9 +108,27 @@ impl Upload {
 impl RequestBody {
     /// At most `limit` bytes, silent for at most `silence`.
     #[must_use]
-    pub fn new(inner: Incoming, limit: u64, silence: Duration, upload: Rc<Upload>) -> Self {
+    pub fn new(
+        inner: Incoming,
+        (limit, silence): (u64, Duration),
+        upload: Rc<Upload>,
+        whole: Option<Whole>,
+    ) -> Self {
         let inner = Some(inner).filter(|body| !body.is_end_stream());
-        Self { inner, left: limit, patience: Patience::new(silence), upload }
+        Self {
+            inner,
+            left: limit,
+            patience: Patience::new(silence),
+            upload,
+            whole: whole.unwrap_or_default(),
+        }
+    }
+
+    fn end(&mut self) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.inner = None;
+        self.upload.progress.uploading(false);
+        self.whole.mark();
+        Poll::Ready(None)
     }
 }
 
@@ -126,11 +146,16 @@ impl Body for RequestBody {
             this.upload.fault.set(fault);
             Poll::Ready(Some(Err(error)))
         };
-        match Pin::new(inner).poll_frame(cx) {
+        match Pin::new(&mut *inner).poll_frame(cx) {
             Poll::Pending if this.patience.is_over(cx) => fail(BodyFault::Silent, BodyError::Silent),
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => {
+                this.upload.progress.uploading(true);
+                Poll::Pending
+            }
+            Poll::Ready(None) => this.end(),
             Poll::Ready(Some(Err(error))) => fail(BodyFault::Broken, error.into()),
+            // A trailer could name an identity header, and upstreams that join trailers to headers would believe it.
+            Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => this.end(),
             Poll::Ready(Some(Ok(frame))) => {
                 this.patience.rest();
                 this.upload.progress.note();
@@ -138,6 +163,9 @@ impl Body for RequestBody {
                 match this.left.checked_sub(size) {
                     Some(left) => {
                         this.left = left;
+                        if inner.is_end_stream() {
+                            this.whole.mark();
+                        }
                         Poll::Ready(Some(Ok(frame)))
                     }
                     None => fail(BodyFault::TooLarge, BodyError::TooLarge),

@@ -31,6 +31,8 @@ pub struct Sanitized {
     pub authority: HeaderValue,
     /// Metadata that a trusted proxy sent; empty for everybody else.
     pub forwarded: Inherited,
+    /// Only [`sanitize`] makes one.
+    _sealed: (),
 }
 
 /// What a trusted proxy says about the client.
@@ -117,7 +119,7 @@ pub fn sanitize(mut parts: Parts, target: PathAndQuery, trusted: bool) -> Result
     let mut inherited = Inherited::default();
     strip(&mut parts.headers, trusted.then_some(&mut inherited))?;
     cookies(&mut parts.headers, parts.version);
-    Ok(Sanitized { parts, target, authority, forwarded: inherited })
+    Ok(Sanitized { parts, target, authority, forwarded: inherited, _sealed: () })
 }
 
 /// RFC 9112 section 3.2: exactly one Host, and a target's authority agrees with it.
@@ -269,10 +271,13 @@ fn fate(name: &str) -> Fate {
         Some(b't') if name != "transfer-encoding" && like(&["transfer-encoding"]) => return Fate::Refuse,
         Some(b'c') => name == "connection",
         Some(b'f') => like(&["forwarded", "forwarded-for"]),
-        Some(b'k') => name == "keep-alive",
-        Some(b'p') => matches!(name, "proxy-connection" | "proxy-authorization" | "proxy-authenticate"),
+        Some(b'k') => like(&["keep-alive"]),
+        // `Proxy` would become HTTP_PROXY in a CGI-like upstream.
+        Some(b'p') => like(&["proxy", "proxy-connection", "proxy-authorization", "proxy-authenticate"]),
         Some(b'r') => like(&["remote-user"]),
-        Some(b't') => matches!(name, "te" | "transfer-encoding") || like(&["traceparent", "tracestate"]),
+        Some(b't') => {
+            matches!(name, "te" | "trailer" | "transfer-encoding") || like(&["traceparent", "tracestate"])
+        }
         Some(b'u') => name == "upgrade",
         Some(b'x') => {
             begins(&["x-forwarded-", "x-envoy-", "x-auth-request-", "x-hubgate-"])

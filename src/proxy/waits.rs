@@ -18,6 +18,8 @@ use slab::Slab;
 #[derive(Debug)]
 pub struct Progress {
     last: Cell<Instant>,
+    /// The client has not sent the next piece yet: then it is not the upstream that is slow.
+    uploading: Cell<bool>,
     over: Cell<bool>,
 }
 
@@ -25,12 +27,20 @@ impl Progress {
     /// Of a request that arrived at `now`.
     #[must_use]
     pub const fn begin(now: Instant) -> Self {
-        Self { last: Cell::new(now), over: Cell::new(false) }
+        Self { last: Cell::new(now), uploading: Cell::new(false), over: Cell::new(false) }
     }
 
     /// A piece of the request was handed on.
     pub fn note(&self) {
         self.last.set(Instant::now());
+        self.uploading.set(false);
+    }
+
+    /// Whether the next piece is still to come from the client.
+    pub fn uploading(&self, yes: bool) {
+        if self.uploading.replace(yes) && !yes {
+            self.last.set(Instant::now());
+        }
     }
 }
 
@@ -77,7 +87,8 @@ impl Waits {
     /// Ends the waits that have lasted too long.
     pub fn tick(&self, now: Instant) {
         for (_, wait) in self.0.borrow().iter() {
-            if now.saturating_duration_since(wait.progress.last.get()) >= wait.limit {
+            let waited = now.saturating_duration_since(wait.progress.last.get());
+            if waited >= wait.limit && !wait.progress.uploading.get() {
                 wait.progress.over.set(true);
                 wait.waker.wake_by_ref();
             }

@@ -60,11 +60,24 @@ pub struct WorkerParts {
     pub body_timeout: Duration,
 }
 
+/// Bodies for our own endpoints that a worker reads at a time: 64 MiB at most.
+const MAX_OWN_BODIES: usize = 1024;
+
+/// The right to read one; given back when dropped.
+pub(super) struct OwnBody(Rc<Worker>);
+
+impl Drop for OwnBody {
+    fn drop(&mut self) {
+        self.0.own_bodies.set(self.0.own_bodies.get().saturating_sub(1));
+    }
+}
+
 /// One worker.
 pub struct Worker {
     parts: WorkerParts,
     view: RefCell<Rc<View>>,
     waits: Waits,
+    own_bodies: Cell<usize>,
     ids: Cell<u64>,
     seed: u64,
 }
@@ -75,7 +88,14 @@ impl Worker {
     pub fn new(parts: WorkerParts) -> Self {
         let seed = u64::from_ne_bytes(parts.gate.random.bytes());
         let view = RefCell::new(Rc::new(view(&parts.gate, None)));
-        Self { parts, view, waits: Waits::default(), ids: Cell::new(u64::from_ne_bytes([0; 8])), seed }
+        Self {
+            parts,
+            view,
+            waits: Waits::default(),
+            own_bodies: Cell::new(0),
+            ids: Cell::new(u64::from_ne_bytes([0; 8])),
+            seed,
+        }
     }
 
     /// What all workers share.
@@ -100,6 +120,16 @@ impl Worker {
     #[must_use]
     pub(super) const fn waits(&self) -> &Waits {
         &self.waits
+    }
+
+    /// The right to read a body for one of our own endpoints; `None` while too many are being read.
+    pub(super) fn read_own_body(self: &Rc<Self>) -> Option<OwnBody> {
+        let reading = self.own_bodies.get();
+        if reading >= MAX_OWN_BODIES {
+            return None;
+        }
+        self.own_bodies.set(reading + 1);
+        Some(OwnBody(Rc::clone(self)))
     }
 
     /// How long a request's body may be silent.

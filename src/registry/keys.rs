@@ -9,7 +9,10 @@ use crate::{
         time::{Clock, Timestamp},
     },
     crypto::{jws::JwsError, keyring, seal::SealingKey},
-    model::key::{KeyState, SigningKeyRecord},
+    model::{
+        key::{KeyState, SigningKeyRecord},
+        revocation::LONGEST_TOKEN_LIFE,
+    },
     oauth::token::verify::CLOCK_SKEW,
     store::{KeyStore, StoreError},
 };
@@ -50,14 +53,13 @@ pub async fn ensure(
 pub async fn rotate(
     store: &dyn KeyStore,
     sealing: &SealingKey,
-    longest_token_life: Duration,
     clock: &dyn Clock,
     random: &dyn Random,
 ) -> Result<KeyId, KeyError> {
     let now = clock.now();
     let key = keyring::generate(sealing, now, random)?;
     // A little longer: another node may sign with the key before for as long as it has not heard of the new one.
-    store.rotate_key(&key, now.plus(longest_token_life).plus(CLOCK_SKEW)).await?;
+    store.rotate_key(&key, now.plus(LONGEST_TOKEN_LIFE).plus(CLOCK_SKEW)).await?;
     Ok(key.id)
 }
 

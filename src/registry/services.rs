@@ -11,7 +11,7 @@ use crate::{
     },
     crypto::digest::SecretDigest,
     model::{
-        revocation::{Revocation, RevocationTarget},
+        revocation::{LONGEST_TOKEN_LIFE, Revocation, RevocationTarget},
         service::{Profile, Service, StoredSecret, Trust},
     },
     store::{ServiceStore, StoreError},
@@ -111,23 +111,18 @@ pub async fn rotate_secret(
 const NOTICE: Duration = Duration::from_secs(5);
 
 /// Removes a service; every token that it obtained is dead from now on, those that a gateway issues before it notices
-/// included. `longest_token_life` says how long that has to be remembered.
+/// included.
 ///
 /// # Errors
 /// [`ServiceError`]
-pub async fn remove(
-    store: &dyn ServiceStore,
-    id: &ServiceId,
-    longest_token_life: Duration,
-    clock: &dyn Clock,
-) -> Result<(), ServiceError> {
+pub async fn remove(store: &dyn ServiceStore, id: &ServiceId, clock: &dyn Clock) -> Result<(), ServiceError> {
     let service = store.find_service(id).await?.ok_or(StoreError::NotFound { what: "service" })?;
     if service.declared {
         return Err(ServiceError::Declared(id.clone()));
     }
     let revoked = clock.now().plus(NOTICE);
     let target = RevocationTarget::Client(id.clone());
-    let revocation = Revocation { target, revoked, expires: revoked.plus(longest_token_life) };
+    let revocation = Revocation { target, revoked, expires: revoked.plus(LONGEST_TOKEN_LIFE) };
     Ok(store.remove_service(id, &revocation).await?)
 }
 

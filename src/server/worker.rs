@@ -19,7 +19,7 @@ use super::{
     connection::{self, Handler, ProtocolLimits},
     io::{Deadlines, Order, Watch},
 };
-use crate::base::FastMap;
+use crate::base::{FastMap, source::bucket};
 
 /// How often connections are held against their deadlines, and lines and numbers are handed over.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -141,7 +141,7 @@ impl<H: Handler> Accept<H> {
         loop {
             match listener.accept().await {
                 Ok((tcp, address)) => {
-                    if let Some(ticket) = self.admission.admit(address.ip().to_canonical()) {
+                    if let Some(ticket) = self.admission.admit(bucket(address.ip())) {
                         self.serve((tcp, address), ticket);
                     }
                 }

@@ -1,6 +1,6 @@
 //! The management listener: `/healthz`, `/readyz`, `/metrics`. Plain HTTP, meant for a private address.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -10,7 +10,10 @@ use axum::{
 };
 use http::{StatusCode, header::CONTENT_TYPE};
 
-use crate::observe::metrics::{Gauge, Totals, render};
+use crate::{
+    base::source::bucket,
+    observe::metrics::{Gauge, Totals, render},
+};
 
 /// What the management endpoints ask.
 #[derive(Clone)]
@@ -60,29 +63,26 @@ async fn metrics(State(management): State<Management>) -> Response {
     }
 }
 
-/// Serves a router on a plain socket until `stop`. Small, private traffic: no limits beyond hyper's own and one on the
-/// head.
+/// Serves a router on a plain socket, until its task is dropped. `admit` gives what a connection holds while it lasts,
+/// or refuses it. Small requests without bodies: limits beyond hyper's own are one on the head and one on its time.
 ///
 /// # Errors
 /// When the socket cannot be registered.
-pub async fn serve(
+pub async fn serve<T: Send + 'static>(
     listener: std::net::TcpListener,
     router: Router,
-    stop: impl Future<Output = ()>,
+    admit: impl Fn(IpAddr) -> Option<T>,
 ) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let mut stop = std::pin::pin!(stop);
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = &mut stop => return Ok(()),
-        };
-        let Ok((tcp, _)) = accepted else {
+        let Ok((tcp, address)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
+        let Some(ticket) = admit(bucket(address.ip())) else { continue };
         let router = router.clone();
         tokio::spawn(async move {
+            let _ticket = ticket;
             let service = hyper_util::service::TowerToHyperService::new(router);
             let mut builder = hyper::server::conn::http1::Builder::new();
             builder

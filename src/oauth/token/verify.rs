@@ -40,6 +40,9 @@ pub enum TokenError {
     /// `nbf` or `iat` lies in the future.
     #[error("the token is not valid yet")]
     NotYetValid,
+    /// Its client is not registered any more.
+    #[error("the client that obtained the token is not registered any more")]
+    ClientGone,
     /// It was revoked, or its client was.
     #[error("the token has been revoked")]
     Revoked,

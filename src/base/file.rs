@@ -31,3 +31,21 @@ pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     fs::rename(&beside, path)?;
     File::open(folder)?.sync_all()
 }
+
+/// Writes a file for its owner alone, unless there is one: of two who do so at once the first wins, and nothing of the
+/// second is left.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_private_first(path: &Path, content: &[u8], unique: u64) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let beside = path.with_extension(format!("new-{unique:016x}"));
+    write_private(&beside, content)?;
+    let published = match fs::hard_link(&beside, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    };
+    fs::remove_file(&beside)?;
+    published?;
+    File::open(folder)?.sync_all()
+}

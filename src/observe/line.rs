@@ -73,6 +73,7 @@ impl<'a> Line<'a> {
         }
         self.key(key);
         if self.format == Format::Text
+            && value.len() <= LONGEST
             && all(value, |b| matches!(b, b'!'..=b'~') && !matches!(b, b'"' | b'\\' | b'='))
         {
             self.buffer.extend_from_slice(value.as_bytes());

@@ -20,7 +20,8 @@ use rustls::ServerConfig;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::io::{Order, Watch, Watched};
+use super::io::{Follows, Order, Watch, Watched};
+use crate::base::body::Whole;
 
 /// What answers requests. One for each worker.
 pub trait Handler: 'static {
@@ -86,14 +87,16 @@ pub async fn serve<H: Handler>(
     let service = {
         let watch = Rc::clone(&watch);
         service_fn(move |mut request: Request<Incoming>| {
-            watch.restore_framing(&mut request);
+            let follows = watch.restore_framing(&mut request);
             // From here on the request counts as being answered, until its answer's body is dropped.
-            watch.begin();
-            let ending = Ending(Rc::clone(&watch));
+            watch.begin(follows);
+            let ending = Ending::new(&watch);
             let answering = handler.handle(&peer, request);
             async move {
                 let response = answering.await;
-                Ok::<_, std::convert::Infallible>(response.map(|body| Counted { body, _ending: ending }))
+                Ok::<_, std::convert::Infallible>(
+                    response.map(|body| Counted { body, ending: ending.answered() }),
+                )
             }
         })
     };
@@ -140,29 +143,54 @@ async fn drive<C: Future>(connection: C, watch: &Watch, drain: impl Fn(std::pin:
 impl Watch {
     /// hyper takes a Content-Length away when there is a Transfer-Encoding, and the handler could not refuse the pair.
     /// Whether there was one is seen in the raw head; when that was not seen whole, it counts as if there had been.
-    fn restore_framing(&self, request: &mut Request<Incoming>) {
-        if request.headers().contains_key(TRANSFER_ENCODING)
-            && request.version() == http::Version::HTTP_11
-            && self.head_names("content-length") != Some(false)
-        {
+    /// Returns what follows the head.
+    fn restore_framing(&self, request: &mut Request<Incoming>) -> Follows {
+        let headers = request.headers();
+        if let Some(length) = headers.get(CONTENT_LENGTH) {
+            let length = length.to_str().ok().and_then(|length| length.parse().ok());
+            return length.filter(|length| *length > 0).map_or(Follows::Nothing, Follows::Bytes);
+        }
+        if !headers.contains_key(TRANSFER_ENCODING) || request.version() != http::Version::HTTP_11 {
+            return Follows::Nothing;
+        }
+        if self.head_names("content-length") != Some(false) {
             request.headers_mut().insert(CONTENT_LENGTH, http::HeaderValue::from_static("0"));
         }
+        let whole = Whole::default();
+        request.extensions_mut().insert(whole.clone());
+        Follows::Chunks(whole)
     }
 }
 
 /// Notes the end of a request when its answer is dropped.
-struct Ending(Rc<Watch>);
+struct Ending {
+    watch: Rc<Watch>,
+    offer: usize,
+}
 
-impl Drop for Ending {
-    fn drop(&mut self) {
-        self.0.end();
+impl Ending {
+    fn new(watch: &Rc<Watch>) -> Self {
+        Self { watch: Rc::clone(watch), offer: usize::MAX }
+    }
+
+    /// The head of the answer is there; from now on the client has to make room for its body.
+    fn answered(mut self) -> Self {
+        self.offer = self.watch.offer();
+        self
     }
 }
 
-/// An answer's body that notes the end of its request.
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.watch.withdraw(self.offer);
+        self.watch.end();
+    }
+}
+
+/// An answer's body that notes how it is taken, and the end of its request.
 struct Counted<B> {
     body: B,
-    _ending: Ending,
+    ending: Ending,
 }
 
 impl<B: Body + Unpin> Body for Counted<B> {
@@ -173,7 +201,10 @@ impl<B: Body + Unpin> Body for Counted<B> {
         mut self: std::pin::Pin<&mut Self>,
         cx: &mut std::task::Context<'_>,
     ) -> Poll<Option<Result<http_body::Frame<B::Data>, B::Error>>> {
-        std::pin::Pin::new(&mut self.body).poll_frame(cx)
+        let polled = std::pin::Pin::new(&mut self.body).poll_frame(cx);
+        // While there is nothing to hand on it is not the client that is waited for.
+        self.ending.watch.offered(self.ending.offer, matches!(polled, Poll::Ready(Some(_))));
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -11,11 +11,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use slab::Slab;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
 use tokio_rustls::server::TlsStream;
+
+use crate::base::body::Whole;
 
 /// How long a client may take for each thing.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +72,30 @@ pub struct Watch {
     /// The raw head of the next HTTP/1.1 request, as far as it has come.
     head: RefCell<Vec<u8>>,
     keep_head: Cell<bool>,
+    /// The last four bytes that arrived.
+    tail: Cell<[u8; 4]>,
+    /// Bytes that arrived since the head of the request that is being answered.
+    after_head: Cell<u64>,
+    /// What follows that head.
+    body: RefCell<Follows>,
+    /// Where the next request begins is not known for certain.
+    doubtful: Cell<bool>,
+    /// Answers whose next piece the client has not made room for, each since when.
+    unread: RefCell<Slab<Option<Instant>>>,
+    /// The time of the last tick, for what need not be exact.
+    now: Cell<Instant>,
+}
+
+/// What follows the head of an HTTP/1.1 request.
+#[derive(Debug, Clone, Default)]
+pub enum Follows {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// So many bytes.
+    Bytes(u64),
+    /// Chunks; the mark is set when the last one was read.
+    Chunks(Whole),
 }
 
 /// More of a head is not kept: hyper refuses it anyway.
@@ -88,6 +115,12 @@ impl Watch {
             waker: RefCell::new(None),
             head: RefCell::new(Vec::new()),
             keep_head: Cell::new(keep_head),
+            tail: Cell::new([0; 4]),
+            after_head: Cell::new(0),
+            body: RefCell::default(),
+            doubtful: Cell::new(false),
+            unread: RefCell::default(),
+            now: Cell::new(Instant::now()),
         }
     }
 
@@ -99,7 +132,17 @@ impl Watch {
 
     fn arrived(&self, bytes: &[u8]) {
         // Over HTTP/2 bytes may be a window or a ping: they begin no head, and a connection that only pings is idle.
-        if matches!(self.phase.get(), Phase::Busy | Phase::Lingering) || !self.keep_head.get() {
+        if !self.keep_head.get() {
+            return;
+        }
+        let mut tail = self.tail.get();
+        for byte in bytes.iter().skip(bytes.len().saturating_sub(tail.len())) {
+            tail.rotate_left(1);
+            tail[3] = *byte;
+        }
+        self.tail.set(tail);
+        if matches!(self.phase.get(), Phase::Busy | Phase::Lingering) {
+            self.after_head.set(self.after_head.get() + bytes.len() as u64);
             return;
         }
         if self.phase.get() == Phase::Idle {
@@ -115,8 +158,18 @@ impl Watch {
         head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
     }
 
-    /// A request begins to be answered.
-    pub fn begin(&self) {
+    /// A request begins to be answered; over HTTP/1.1 `follows` says what comes after its head.
+    pub fn begin(&self, follows: Follows) {
+        if self.keep_head.get() {
+            let head = self.head.borrow();
+            // Without a body the head is the end of what has arrived, or the next request has already begun.
+            let surplus = match &follows {
+                Follows::Nothing => 0,
+                _ => memchr::memmem::find(&head, b"\r\n\r\n").map_or(head.len(), |end| head.len() - end - 4),
+            };
+            self.after_head.set(surplus as u64);
+            *self.body.borrow_mut() = follows;
+        }
         self.phase.set(Phase::Busy);
         self.requests.set(self.requests.get() + 1);
         self.served.set(true);
@@ -129,18 +182,53 @@ impl Watch {
         if left == 0 && self.phase.get() != Phase::Lingering {
             self.phase.set(Phase::Idle);
             self.since.set(Instant::now());
+            if self.keep_head.get() && !self.ended_at_a_boundary() {
+                self.doubtful.set(true);
+            }
             let mut head = self.head.borrow_mut();
             head.clear();
             head.shrink_to(2048);
         }
     }
 
+    /// Whether exactly the request that was answered has arrived and nothing of the next, so that the next head will be
+    /// seen whole. A head that has begun never ends in an empty line; one that came whole was not kept, and then
+    /// nothing is known of it.
+    fn ended_at_a_boundary(&self) -> bool {
+        let empty_line = self.tail.get() == *b"\r\n\r\n";
+        match &*self.body.borrow() {
+            Follows::Nothing => empty_line,
+            Follows::Bytes(length) => self.after_head.get() == *length,
+            Follows::Chunks(whole) => whole.is_marked() && empty_line,
+        }
+    }
+
+    /// An answer begins whose pieces the client has to make room for.
+    pub fn offer(&self) -> usize {
+        self.unread.borrow_mut().insert(Some(self.now.get()))
+    }
+
+    /// The next piece of an answer was handed on, or is waited for.
+    pub fn offered(&self, key: usize, handed_on: bool) {
+        if let Some(since) = self.unread.borrow_mut().get_mut(key) {
+            *since = handed_on.then(|| self.now.get());
+        }
+    }
+
+    /// An answer has ended.
+    pub fn withdraw(&self, key: usize) {
+        self.unread.borrow_mut().try_remove(key);
+    }
+
     /// Whether the raw head of the request that is beginning names a header. `None` when the head was not seen whole,
-    /// which pipelining can bring about.
+    /// which pipelining and early answers can bring about; then it stays so.
     #[must_use]
     pub fn head_names(&self, name: &str) -> Option<bool> {
+        if self.doubtful.get() {
+            return None;
+        }
         let head = self.head.borrow();
-        let end = head.windows(4).position(|w| w == b"\r\n\r\n")?;
+        let end = memchr::memmem::find(&head, b"\r\n\r\n")?;
         let lines = head.get(..end)?.split(|b| *b == b'\n').skip(1);
         let wanted = name.as_bytes();
         Some(lines.into_iter().any(|line| {
@@ -171,7 +259,15 @@ impl Watch {
 
     /// Holds the connection against its deadlines.
     pub fn inspect(&self, now: Instant, deadlines: &Deadlines) {
+        self.now.set(now);
         let waited = now.saturating_duration_since(self.since.get());
+        let late = |since: &Option<Instant>| {
+            since.is_some_and(|since| now.saturating_duration_since(since) >= deadlines.write)
+        };
+        if self.unread.borrow().iter().any(|(_, since)| late(since)) {
+            self.command(Order::Close);
+            return;
+        }
         if self.stalled.get().is_some_and(|since| now.saturating_duration_since(since) >= deadlines.write) {
             self.command(Order::Close);
             return;
@@ -305,12 +401,12 @@ mod tests {
         reading.arrived(b"GET / HT");
         assert_eq!(after(&reading, 2), Order::Close);
         let busy = Watch::new(true);
-        busy.begin();
+        busy.begin(Follows::Nothing);
         assert_eq!(after(&busy, 1000), Order::None);
         busy.end();
         assert_eq!((after(&busy, 2), after(&busy, 11)), (Order::None, Order::Drain));
         let stalled = Watch::new(true);
-        stalled.begin();
+        stalled.begin(Follows::Nothing);
         stalled.stalled.set(Some(Instant::now()));
         assert_eq!((after(&stalled, 4), after(&stalled, 6)), (Order::None, Order::Close));
     }
@@ -319,7 +415,7 @@ mod tests {
     fn bytes_of_http_2_begin_no_head() {
         let watch = Watch::new(true);
         watch.forget_heads();
-        watch.begin();
+        watch.begin(Follows::Nothing);
         watch.end();
         watch.arrived(b"a window update");
         assert_eq!((after(&watch, 2), after(&watch, 11)), (Order::None, Order::Drain));
@@ -343,7 +439,7 @@ mod tests {
         assert_eq!(watch.head_names("content-length"), Some(true));
         assert_eq!(watch.head_names("content-type"), Some(false));
         assert_eq!(watch.head_names("content"), Some(false));
-        watch.begin();
+        watch.begin(Follows::Nothing);
         watch.end();
         assert_eq!(watch.head_names("content-length"), None);
     }

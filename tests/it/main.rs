@@ -14,6 +14,7 @@ mod headers;
 mod operation;
 mod paths;
 mod refusals;
+mod review;
 mod store;
 mod streams;
 mod timeouts;

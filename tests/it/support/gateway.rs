@@ -183,6 +183,7 @@ pub(crate) struct Gateway {
     path: PathBuf,
     folder: TempDir,
     lines: Lines,
+    clock: Arc<dyn Clock>,
 }
 
 impl Gateway {
@@ -194,11 +195,21 @@ impl Gateway {
         let (path, folder) = setup.write();
         let config = load(&path).unwrap_or_else(|problems| panic!("the test's configuration:\n{problems}"));
         let lines = Lines::default();
-        let seams = Seams { clock, random: Arc::new(SystemRandom), lines: Box::new(lines.clone()) };
-        let running = hubgate::app::start(config, seams).unwrap_or_else(|e| panic!("{e}"));
+        let running = run(config, Arc::clone(&clock), lines.clone());
         let address = running.https()[0];
         let management = running.management().expect("a management listener");
-        Self { running: Some(running), address, management, path, folder, lines }
+        Self { running: Some(running), address, management, path, folder, lines, clock }
+    }
+
+    /// Stops it and starts it again on the same folder, with the same clock and other ports.
+    pub(crate) fn restart(&mut self) {
+        self.stop();
+        let config =
+            load(&self.path).unwrap_or_else(|problems| panic!("the test's configuration:\n{problems}"));
+        let running = run(config, Arc::clone(&self.clock), self.lines.clone());
+        self.address = running.https()[0];
+        self.management = running.management().expect("a management listener");
+        self.running = Some(running);
     }
 
     /// Starts one with [`Setup::standard`] routes to a new upstream.
@@ -355,6 +366,11 @@ impl Gateway {
         eventually("the gateway knows the new service", || self.send(&form).status == 200);
         (id.to_owned(), secret)
     }
+}
+
+fn run(config: Config, clock: Arc<dyn Clock>, lines: Lines) -> Running {
+    let seams = Seams { clock, random: Arc::new(SystemRandom), lines: Box::new(lines) };
+    hubgate::app::start(config, seams).unwrap_or_else(|e| panic!("{e}"))
 }
 
 impl Drop for Gateway {

@@ -14,6 +14,7 @@ pub(crate) const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 pub(crate) const GOAWAY: u8 = 7;
+pub(crate) const WINDOW_UPDATE: u8 = 8;
 /// Flags.
 const END_STREAM: u8 = 1;
 const ACK: u8 = 1;
@@ -57,11 +58,16 @@ pub(crate) struct H2 {
 impl H2 {
     /// Connects and says hello, asking for header blocks without a dynamic table.
     pub(crate) fn connect(address: SocketAddr) -> Self {
+        Self::connect_with_window(address, 1024 * 1024)
+    }
+
+    /// The same, with room for so many bytes of each answer's body.
+    pub(crate) fn connect_with_window(address: SocketAddr, window: u32) -> Self {
         let mut connection = RawClient::connect_with(address, "h2", "localhost");
         assert_eq!(connection.alpn(), "h2");
         let mut hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-        // SETTINGS_HEADER_TABLE_SIZE = 0, SETTINGS_INITIAL_WINDOW_SIZE = 1 MiB.
-        let settings = [&[0, 1, 0, 0, 0, 0][..], &[0, 4, 0, 0x10, 0, 0]].concat();
+        // SETTINGS_HEADER_TABLE_SIZE = 0, SETTINGS_INITIAL_WINDOW_SIZE.
+        let settings = [&[0, 1, 0, 0, 0, 0][..], &[0, 4], &window.to_be_bytes()].concat();
         hello.extend_from_slice(&frame(SETTINGS, 0, 0, &settings));
         connection.send(hello);
         Self { connection, pending: vec![] }

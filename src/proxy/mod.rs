@@ -110,6 +110,10 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
     }
     // 3 one of our own endpoints?
     if worker.own().owns(&snapshot.hub_path, sanitized.path()) {
+        if body.size_hint().lower() > MAX_OWN_BODY as u64 {
+            record.route = OWN_ROUTE;
+            return refuse(record, form, &Refusal::too_large(MAX_OWN_BODY as u64));
+        }
         return Answering::Waiting(Box::pin(own_endpoint(record, form, sanitized, (body, whole))));
     }
     // 4 which route
@@ -231,15 +235,14 @@ fn known(record: &Record, peer: &Peer, token: &[u8], public: bool) -> Result<Rc<
     let judge = gate.judge(&record.view.snapshot, record.now);
     peer.forget();
     let quota = &record.view.snapshot.quota;
-    let judged = match gate.verdicts.recall(token, judge) {
-        Some(judged) => judged,
-        None => {
-            // Only what has to be verified is held against the source: its neighbours' good tokens pass.
-            if let Err(Wait(wait)) = quota.credentials(record.source()) {
-                return Err(Refusal::too_many("this source sends too many refused credentials", wait));
-            }
-            gate.verdicts.verify(token, judge)
+    let judged = if let Some(judged) = gate.verdicts.recall(token, judge) {
+        judged
+    } else {
+        // Only what has to be verified is held against the source: its neighbours' good tokens pass.
+        if let Err(Wait(wait)) = quota.credentials(record.source()) {
+            return Err(Refusal::too_many("this source sends too many refused credentials", wait));
         }
+        gate.verdicts.verify(token, judge)
     };
     match judged {
         Ok(verdict) => {

@@ -124,7 +124,7 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(10);
 
-    fn poll<F: Future>(future: &mut std::pin::Pin<&mut F>) -> Poll<F::Output> {
+    fn poll<F: Future>(future: &mut std::pin::Pin<Box<F>>) -> Poll<F::Output> {
         future.as_mut().poll(&mut std::task::Context::from_waker(Waker::noop()))
     }
 
@@ -134,7 +134,7 @@ mod tests {
         let start = Instant::now();
         let progress = Rc::new(Progress::begin(start));
         assert_eq!(waits.within(LIMIT, &progress, async { 7 }).await, Some(7));
-        let mut silent = pin!(waits.within(LIMIT, &progress, std::future::pending::<()>()));
+        let mut silent = Box::pin(waits.within(LIMIT, &progress, std::future::pending::<()>()));
         assert_eq!(poll(&mut silent), Poll::Pending);
         assert_eq!(waits.0.borrow().len(), 1);
         waits.tick(start + LIMIT / 2);

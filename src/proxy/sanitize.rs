@@ -32,7 +32,7 @@ pub struct Sanitized {
     /// Metadata that a trusted proxy sent; empty for everybody else.
     pub forwarded: Inherited,
     /// Only [`sanitize`] makes one.
-    sealed: Sealed,
+    _sealed: Sealed,
 }
 
 /// Nobody else can make one, so nobody else can make a [`Sanitized`].
@@ -122,7 +122,7 @@ pub fn sanitize(mut parts: Parts, target: PathAndQuery, trusted: bool) -> Result
     let mut inherited = Inherited::default();
     strip(&mut parts.headers, trusted.then_some(&mut inherited))?;
     cookies(&mut parts.headers, parts.version);
-    Ok(Sanitized { parts, target, authority, forwarded: inherited, sealed: Sealed })
+    Ok(Sanitized { parts, target, authority, forwarded: inherited, _sealed: Sealed })
 }
 
 /// RFC 9112 section 3.2: exactly one Host, and a target's authority agrees with it.

@@ -26,6 +26,7 @@ use hubgate::{
     },
     model::{
         registry::Registry,
+        service::{Profile, Service, Trust},
         upstream::{Credential, Upstream},
     },
     oauth::{
@@ -56,6 +57,7 @@ fn leak<T>(value: T) -> &'static T {
 /// Keys, verdicts, and one token of a client for one service.
 struct Tokens {
     keyring: Keyring,
+    registry: Registry,
     revocations: Revocations,
     verdicts: Verdicts,
     token: String,
@@ -65,7 +67,8 @@ struct Tokens {
 
 impl Tokens {
     fn judge(&self) -> Judge<'_> {
-        Judge { keyring: &self.keyring, issuer: ISSUER, revocations: &self.revocations, now: NOW }
+        let Self { keyring, registry, revocations, .. } = self;
+        Judge { keyring, registry, issuer: ISSUER, revocations, now: NOW }
     }
 
     fn issue(&self) -> String {
@@ -73,8 +76,21 @@ impl Tokens {
     }
 }
 
+fn client() -> Service {
+    Service {
+        id: ServiceId::parse("2f6a1b0e-8f6c-4d6e-9c39-3a0a6f1d7c11").unwrap(),
+        name: "Client".to_owned(),
+        trust: Trust::default(),
+        profile: Profile::default(),
+        secrets: Vec::new(),
+        declared: false,
+        created: NOW,
+        updated: NOW,
+    }
+}
+
 fn issue(keyring: &Keyring) -> String {
-    let client = ServiceId::parse("2f6a1b0e-8f6c-4d6e-9c39-3a0a6f1d7c11").unwrap();
+    let client = client().id;
     let granted = Granted {
         subject: client.to_string(),
         client,
@@ -97,16 +113,17 @@ fn tokens(remembered: usize) -> &'static Tokens {
         authorization: HeaderValue::try_from(format!("Bearer {token}")).unwrap(),
         token,
         keyring,
+        registry: Registry::new([client()], "https://gate.example/hub"),
         revocations: Revocations::default(),
         verdicts: Verdicts::new(20_000),
         peer: Peer::new((Ipv4Addr::LOCALHOST, 1).into()),
     });
     if remembered > 0 {
-        let verdict = tokens.verdicts.judge(tokens.token.as_bytes(), tokens.judge()).unwrap();
+        let verdict = tokens.verdicts.verify(tokens.token.as_bytes(), tokens.judge()).unwrap();
         tokens.peer.remember(tokens.token.as_bytes(), &Remembered::new(verdict));
     }
     for _ in 1..remembered {
-        tokens.verdicts.judge(tokens.issue().as_bytes(), tokens.judge()).unwrap();
+        tokens.verdicts.verify(tokens.issue().as_bytes(), tokens.judge()).unwrap();
     }
     assert_eq!(tokens.verdicts.len(), remembered);
     tokens
@@ -117,7 +134,7 @@ fn tokens(remembered: usize) -> &'static Tokens {
 #[bench::of_1(tokens(1))]
 #[bench::of_10000(tokens(10_000))]
 fn known_token(tokens: &'static Tokens) -> Arc<Verdict> {
-    tokens.verdicts.judge(black_box(tokens.token.as_bytes()), tokens.judge()).unwrap()
+    tokens.verdicts.recall(black_box(tokens.token.as_bytes()), tokens.judge()).unwrap().unwrap()
 }
 
 // A token that this connection has just sent.
@@ -133,7 +150,7 @@ fn repeated_token(tokens: &'static Tokens) -> Rc<Remembered> {
 #[library_benchmark]
 #[bench::es256(tokens(0))]
 fn new_token(tokens: &'static Tokens) -> Arc<Verdict> {
-    tokens.verdicts.judge(black_box(tokens.token.as_bytes()), tokens.judge()).unwrap()
+    tokens.verdicts.verify(black_box(tokens.token.as_bytes()), tokens.judge()).unwrap()
 }
 
 // The same without the memory.

@@ -76,7 +76,7 @@ impl Tokens {
     }
 }
 
-fn client() -> Service {
+fn client_service() -> Service {
     Service {
         id: ServiceId::parse("2f6a1b0e-8f6c-4d6e-9c39-3a0a6f1d7c11").unwrap(),
         name: "Client".to_owned(),
@@ -90,7 +90,7 @@ fn client() -> Service {
 }
 
 fn issue(keyring: &Keyring) -> String {
-    let client = client().id;
+    let client = client_service().id;
     let granted = Granted {
         subject: client.to_string(),
         client,
@@ -113,7 +113,7 @@ fn tokens(remembered: usize) -> &'static Tokens {
         authorization: HeaderValue::try_from(format!("Bearer {token}")).unwrap(),
         token,
         keyring,
-        registry: Registry::new([client()], "https://gate.example/hub"),
+        registry: Registry::new([client_service()], "https://gate.example/hub"),
         revocations: Revocations::default(),
         verdicts: Verdicts::new(20_000),
         peer: Peer::new((Ipv4Addr::LOCALHOST, 1).into()),

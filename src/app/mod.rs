@@ -110,9 +110,7 @@ pub enum StartError {
     #[error(transparent)]
     Key(#[from] KeyError),
     /// The keys in the store do not open.
-    #[error(
-        "{0}. The store belongs to another key file: put the right one back, or rename the database to begin anew"
-    )]
+    #[error(transparent)]
     Keyring(#[from] KeyringError),
     /// A certificate.
     #[error(transparent)]

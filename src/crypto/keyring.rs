@@ -17,13 +17,15 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyringError {
     /// A key does not open.
-    #[error("signing key {0}: {NotOurs}")]
+    #[error(
+        "signing key {0} does not open: {NotOurs}. The store belongs to another key file: put the right one back, or rename the database to begin anew"
+    )]
     Sealed(KeyId),
     /// A key opens, but aws-lc refuses it.
     #[error("signing key {0} is damaged")]
     Damaged(KeyId),
     /// No key signs.
-    #[error("there is no active signing key")]
+    #[error("there is no signing key yet; the first start of the gateway makes one")]
     NoActiveKey,
 }
 

@@ -160,7 +160,7 @@ fn authority(parts: &Parts) -> Result<HeaderValue, Refusal> {
     // http::uri::Authority lets any text be a port.
     let after = text.get(parsed.host().len()..).unwrap_or_default();
     let port = after.is_empty() || after.strip_prefix(':').is_some_and(|p| is_port(p.as_bytes()));
-    if parsed.as_str().contains('@') || parsed.host().is_empty() || !port {
+    if parsed.as_str().contains('@') || !has_labels(parsed.host().as_bytes()) || !port {
         return Err(bad_request("the host is malformed"));
     }
     HeaderValue::from_str(&text.to_ascii_lowercase()).map_err(|_| bad_request("the host is malformed"))
@@ -171,7 +171,13 @@ fn well_formed(host: &[u8]) -> bool {
     let mut halves = host.splitn(2, |b| *b == b':');
     let name = halves.next().unwrap_or_default();
     let port = halves.next();
-    !name.is_empty() && port.is_none_or(is_port)
+    has_labels(name) && port.is_none_or(is_port)
+}
+
+/// No label of the name is empty, but for the root's at its end (RFC 1034 section 3.1).
+fn has_labels(name: &[u8]) -> bool {
+    let name = name.strip_suffix(b".").unwrap_or(name);
+    name.split(|b| *b == b'.').all(|label| !label.is_empty())
 }
 
 /// Digits that name a port.
@@ -452,7 +458,10 @@ mod tests {
         ] {
             assert_eq!(host(&[("host", value)]).ok().as_deref(), Some(expected), "{value}");
         }
-        for bad in ["", "a b", "u@a", "a:b", "a/b", "a:1:2", ":80", "a\u{e4}", "a:999999"] {
+        for bad in [
+            "", ".", "..", "a..", ".a", "a..b", ".:1", "A..", "a b", "u@a", "a:b", "a/b", "a:1:2", ":80",
+            "a\u{e4}", "a:999999",
+        ] {
             assert!(host(&[("host", bad)]).is_err(), "{bad:?}");
         }
         assert!(host(&[]).is_err() && host(&[("host", "a"), ("host", "a")]).is_err());

@@ -125,7 +125,8 @@ mod tests {
         let token =
             Keyring::open(std::slice::from_ref(&old), &sealing).unwrap().signing().sign("t", b"{}").unwrap();
         let new = generate(&sealing, t0.plus(hour), &SystemRandom).unwrap();
-        let ring = Keyring::open(&[new.clone(), old.clone().retire(t0, hour)], &sealing).unwrap();
+        let retired = SigningKeyRecord { state: KeyState::Retired { until: t0.plus(hour) }, ..old };
+        let ring = Keyring::open(&[new.clone(), retired], &sealing).unwrap();
         assert_eq!(ring.signing().id(), &new.id);
         let at = |now| verify(token.as_bytes(), |kid| ring.verifying(kid, now));
         assert!(at(t0.plus(hour / 2)).is_ok());

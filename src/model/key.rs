@@ -1,6 +1,6 @@
 //! Signing keys and their life: active while they sign, retired while what they signed may still live, then gone.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use crate::base::{id::KeyId, time::Timestamp};
 
@@ -58,23 +58,6 @@ pub struct SigningKeyRecord {
     pub created: Timestamp,
     /// Where it is in its life.
     pub state: KeyState,
-}
-
-impl SigningKeyRecord {
-    /// The key after its retirement at `now`: it verifies for as long as a token that it signed may live.
-    #[must_use]
-    pub fn retire(self, now: Timestamp, longest_token_life: Duration) -> Self {
-        Self { state: KeyState::Retired { until: now.plus(longest_token_life) }, ..self }
-    }
-
-    /// Whether it may still verify at `now`.
-    #[must_use]
-    pub fn is_usable(&self, now: Timestamp) -> bool {
-        match self.state {
-            KeyState::Active => true,
-            KeyState::Retired { until } => now < until,
-        }
-    }
 }
 
 impl fmt::Debug for SigningKeyRecord {

@@ -99,7 +99,7 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
         Err(refusal) => return refuse(record, form, &refusal),
     };
     record.set_target(target.clone());
-    let mut sanitized = match sanitize::sanitize(parts, target, snapshot.trusts(peer.ip())) {
+    let sanitized = match sanitize::sanitize(parts, target, snapshot.trusts(peer.ip())) {
         Ok(sanitized) => sanitized,
         Err(refusal) => return refuse(record, form, &refusal),
     };
@@ -125,7 +125,7 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
         return refuse(record, form, &Refusal::too_large(route.max_body_size));
     }
     // 5 may it pass?
-    let (permit, remembered) = match judge(&record, peer, route, &mut sanitized) {
+    let (permit, remembered) = match judge(&record, peer, route, &sanitized) {
         Ok(permitted) => permitted,
         Err(refusal) => return refuse(record, form, &refusal),
     };
@@ -170,7 +170,7 @@ fn judge(
     record: &Record,
     peer: &Peer,
     route: &Route,
-    sanitized: &mut Sanitized,
+    sanitized: &Sanitized,
 ) -> Result<(Permit, Option<Rc<Remembered>>), Refusal> {
     let requirement = route.policy.requirement(&sanitized.parts.method, sanitized.path());
     let mut values = sanitized.parts.headers.get_all(AUTHORIZATION).iter();

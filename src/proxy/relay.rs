@@ -80,7 +80,8 @@ pub struct RequestBody {
     left: u64,
     patience: Patience,
     upload: Rc<Upload>,
-    whole: Whole,
+    /// Where somebody has to know that the body was read to its end.
+    whole: Option<Whole>,
 }
 
 /// How the sending of a request's body goes, for whoever waits for the answer.
@@ -115,19 +116,15 @@ impl RequestBody {
         whole: Option<Whole>,
     ) -> Self {
         let inner = Some(inner).filter(|body| !body.is_end_stream());
-        Self {
-            inner,
-            left: limit,
-            patience: Patience::new(silence),
-            upload,
-            whole: whole.unwrap_or_default(),
-        }
+        Self { inner, left: limit, patience: Patience::new(silence), upload, whole }
     }
 
     fn end(&mut self) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         self.inner = None;
         self.upload.progress.uploading(false);
-        self.whole.mark();
+        if let Some(whole) = &self.whole {
+            whole.mark();
+        }
         Poll::Ready(None)
     }
 }
@@ -163,8 +160,10 @@ impl Body for RequestBody {
                 match this.left.checked_sub(size) {
                     Some(left) => {
                         this.left = left;
-                        if inner.is_end_stream() {
-                            this.whole.mark();
+                        if let Some(whole) = &this.whole
+                            && inner.is_end_stream()
+                        {
+                            whole.mark();
                         }
                         Poll::Ready(Some(Ok(frame)))
                     }

@@ -26,12 +26,12 @@ use hubgate::{
     },
     model::{
         registry::Registry,
+        scope::GrantedScope,
         service::{Profile, Service, Trust},
         upstream::{Credential, Upstream},
     },
     oauth::{
         grant::Granted,
-        scope::GrantedScope,
         token::{claims::AccessClaims, issue::Issuer, verify},
     },
     observe::line::{Format, Line},
@@ -98,6 +98,7 @@ fn issue(keyring: &Keyring) -> String {
             spelled: "YouTrack".to_owned(),
             services: vec![ServiceId::parse("74c9b5a4-4d13-4a3c-8f5f-6a55a0a3f9a2").unwrap()],
         },
+        family: None,
     };
     let issuer = Issuer::new(ISSUER, Duration::from_secs(3600));
     issuer.issue(granted, keyring.signing(), NOW, &SystemRandom).unwrap().access_token

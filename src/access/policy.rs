@@ -174,6 +174,8 @@ mod tests {
             exp: i64::MAX,
             nbf: None,
             jti: String::new(),
+            grant_id: None,
+            sid: None,
         }
     }
 

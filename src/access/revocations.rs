@@ -9,7 +9,7 @@ use dashmap::DashMap;
 
 use crate::{
     base::{
-        id::{ServiceId, TokenId},
+        id::{GrantId, ServiceId, SessionId, TokenId, UserId},
         time::Timestamp,
     },
     model::revocation::{Revocation, RevocationTarget},
@@ -19,16 +19,34 @@ use crate::{
 /// Which tokens are dead before their time.
 #[derive(Debug, Default)]
 pub struct Revocations {
-    /// Until when each is kept.
+    /// By what is dead as a whole, until when each is kept.
     tokens: DashMap<TokenId, Timestamp>,
-    clients: DashMap<ServiceId, ClientRevocation>,
+    grants: DashMap<GrantId, Timestamp>,
+    sessions: DashMap<SessionId, Timestamp>,
+    /// By whose tokens are dead up to a moment.
+    clients: DashMap<ServiceId, UpTo>,
+    users: DashMap<UserId, UpTo>,
+    consents: DashMap<(UserId, ServiceId), UpTo>,
     epoch: AtomicU64,
 }
 
+/// What was issued up to `revoked` is dead.
 #[derive(Debug, Clone, Copy)]
-struct ClientRevocation {
+struct UpTo {
     revoked: Timestamp,
     expires: Timestamp,
+}
+
+impl UpTo {
+    /// Whether it is news to `map`.
+    fn enter<K: Eq + std::hash::Hash>(self, map: &DashMap<K, Self>, key: K) -> bool {
+        map.insert(key, self).is_none_or(|before| before.revoked != self.revoked)
+    }
+
+    /// `iat` has whole seconds: a token of the same second as the revocation is dead too. Fail closed.
+    const fn hits(self, claims: &AccessClaims) -> bool {
+        claims.iat <= self.revoked.seconds()
+    }
 }
 
 impl Revocations {
@@ -41,12 +59,16 @@ impl Revocations {
     pub fn enter(&self, revocations: &[Revocation]) {
         let mut news = false;
         for revocation in revocations {
+            let expires = revocation.expires;
+            let up_to = UpTo { revoked: revocation.revoked, expires };
             news |= match &revocation.target {
-                RevocationTarget::Token(id) => self.tokens.insert(*id, revocation.expires).is_none(),
-                RevocationTarget::Client(id) => {
-                    let entry = ClientRevocation { revoked: revocation.revoked, expires: revocation.expires };
-                    let before = self.clients.insert(id.clone(), entry);
-                    before.is_none_or(|before| before.revoked != revocation.revoked)
+                RevocationTarget::Token(id) => self.tokens.insert(*id, expires).is_none(),
+                RevocationTarget::Grant(id) => self.grants.insert(id.clone(), expires).is_none(),
+                RevocationTarget::Session(id) => self.sessions.insert(id.clone(), expires).is_none(),
+                RevocationTarget::Client(id) => up_to.enter(&self.clients, id.clone()),
+                RevocationTarget::User(id) => up_to.enter(&self.users, id.clone()),
+                RevocationTarget::Consent(user, client) => {
+                    up_to.enter(&self.consents, (user.clone(), client.clone()))
                 }
             };
         }
@@ -63,21 +85,42 @@ impl Revocations {
     /// Whether a token with these claims is dead.
     #[must_use]
     pub fn hit(&self, claims: &AccessClaims) -> bool {
-        let by_token = claims.token_id().is_none_or(|id| self.tokens.contains_key(&id));
-        // `iat` has whole seconds: a token of the same second as the revocation is dead too. Fail closed.
-        by_token || self.clients.get(&claims.client_id).is_some_and(|r| claims.iat <= r.revoked.seconds())
+        let dead = claims.token_id().is_none_or(|id| self.tokens.contains_key(&id))
+            || claims.grant_id.as_ref().is_some_and(|id| self.grants.contains_key(id))
+            || claims.sid.as_ref().is_some_and(|id| self.sessions.contains_key(id));
+        dead || self.clients.get(&claims.client_id).is_some_and(|up_to| up_to.hits(claims))
+            || !claims.is_service() && self.user_hit(claims)
+    }
+
+    fn user_hit(&self, claims: &AccessClaims) -> bool {
+        // What names no user that there could be is dead.
+        let Ok(user) = UserId::parse(&claims.sub) else { return true };
+        if self.users.get(&user).is_some_and(|up_to| up_to.hits(claims)) {
+            return true;
+        }
+        let consent = (user, claims.client_id.clone());
+        self.consents.get(&consent).is_some_and(|up_to| up_to.hits(claims))
     }
 
     /// Forgets what has expired at `now`.
     pub fn purge(&self, now: Timestamp) {
         self.tokens.retain(|_, expires| now < *expires);
-        self.clients.retain(|_, revocation| now < revocation.expires);
+        self.grants.retain(|_, expires| now < *expires);
+        self.sessions.retain(|_, expires| now < *expires);
+        self.clients.retain(|_, up_to| now < up_to.expires);
+        self.users.retain(|_, up_to| now < up_to.expires);
+        self.consents.retain(|_, up_to| now < up_to.expires);
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.tokens.len() + self.clients.len()
+        self.tokens.len()
+            + self.grants.len()
+            + self.sessions.len()
+            + self.clients.len()
+            + self.users.len()
+            + self.consents.len()
     }
 
     /// Whether there are none.

@@ -255,9 +255,10 @@ mod tests {
         crypto::{keyring, seal::SealingKey},
         model::{
             revocation::{Revocation, RevocationTarget},
+            scope::GrantedScope,
             service::{Profile, Service, Trust},
         },
-        oauth::{grant::Granted, scope::GrantedScope},
+        oauth::grant::Granted,
     };
 
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -303,6 +304,7 @@ mod tests {
                 subject: "client".into(),
                 client,
                 scope: GrantedScope { spelled: "yt".into(), services: vec![ServiceId::parse("yt").unwrap()] },
+                family: None,
             };
             let issued =
                 Issuer::new("i", HOUR).issue(granted, self.keyring.signing(), NOW, &SystemRandom).unwrap();

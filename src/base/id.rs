@@ -105,8 +105,24 @@ text_id! {
     UserId
 }
 text_id! {
+    /// Names a group of users.
+    GroupId
+}
+text_id! {
     /// Names a signing key; `kid` of a token and of a JWK.
     KeyId
+}
+text_id! {
+    /// Names one sign-in of a person on one browser; `sid` of what came of it. Not the cookie: knowing it opens nothing.
+    SessionId
+}
+text_id! {
+    /// Names what a person granted a client at one time, and the family of tokens that came of it.
+    GrantId
+}
+text_id! {
+    /// Names a remembered consent; Hub calls it an approved scope.
+    ConsentId
 }
 
 impl ServiceId {

@@ -116,6 +116,8 @@ fn decide(test: &DecisionTest, routes: &Routes, registry: &Registry, config: &Co
         exp: i64::MAX,
         nbf: None,
         jti: String::new(),
+        grant_id: None,
+        sid: None,
     };
     match route.policy.check(requirement, &claims) {
         Ok(()) => Expectation::Allowed,

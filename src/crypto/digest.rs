@@ -51,7 +51,8 @@ impl fmt::Debug for SecretDigest {
     }
 }
 
-/// SHA-256 of a token: the key under which its verdict is remembered. A digest, so that a memory dump gives no token.
+/// SHA-256 of a token: the key under which its verdict is remembered or its record is kept. A digest, so that a dump of
+/// memory or database gives no token.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenDigest([u8; 32]);
 
@@ -66,6 +67,12 @@ impl TokenDigest {
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// From the raw bytes that the store kept.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
     }
 }
 

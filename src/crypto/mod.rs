@@ -5,4 +5,5 @@
 pub mod digest;
 pub mod jws;
 pub mod keyring;
+pub mod opaque;
 pub mod seal;

@@ -3,8 +3,12 @@
 //! Invariant: nothing in here performs I/O, reads a clock or draws random numbers; a record that exists is consistent.
 
 pub mod flow;
+pub mod grant;
 pub mod key;
 pub mod registry;
 pub mod revocation;
+pub mod scope;
 pub mod service;
+pub mod session;
 pub mod upstream;
+pub mod user;

@@ -6,19 +6,13 @@
 use percent_encoding::percent_decode_str;
 
 use super::error::{ErrorCode, OAuthError};
-use crate::{base::id::ServiceId, model::registry::Registry};
+use crate::{
+    base::id::ServiceId,
+    model::{registry::Registry, scope::GrantedScope},
+};
 
 /// The most entries that a scope may have.
 pub const MAX_ENTRIES: usize = 500;
-
-/// What a token is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GrantedScope {
-    /// The entries as requested, separated by one blank: `scope` of the answer and of the token.
-    pub spelled: String,
-    /// The services that they name: `aud` of the token.
-    pub services: Vec<ServiceId>,
-}
 
 /// Resolves a requested scope at the token endpoint, where every entry must be known.
 ///

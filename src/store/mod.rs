@@ -3,7 +3,9 @@
 //! Invariants: a write that was acknowledged survives `kill -9`; a method either does all that it says or nothing;
 //! nothing that is read from here is a usable secret.
 
+pub mod grants;
 pub mod name;
+pub mod people;
 pub mod sqlite;
 
 use std::sync::Arc;

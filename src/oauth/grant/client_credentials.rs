@@ -2,11 +2,8 @@
 
 use super::Granted;
 use crate::{
-    model::{registry::Registry, service::Service},
-    oauth::{
-        error::OAuthError,
-        scope::{self, GrantedScope},
-    },
+    model::{registry::Registry, scope::GrantedScope, service::Service},
+    oauth::{error::OAuthError, scope},
 };
 
 /// Grants the requested scope; without one, a token for the service itself.
@@ -19,5 +16,5 @@ pub(super) fn grant(
         Some(requested) => scope::resolve(requested, registry)?,
         None => GrantedScope { spelled: service.id.as_str().to_owned(), services: vec![service.id.clone()] },
     };
-    Ok(Granted { client: service.id.clone(), subject: service.id.as_str().to_owned(), scope })
+    Ok(Granted { client: service.id.clone(), subject: service.id.as_str().to_owned(), scope, family: None })
 }

@@ -11,15 +11,19 @@ use super::{
     client_auth,
     error::{ErrorCode, OAuthError, invalid_request},
     form::Form,
-    scope::GrantedScope,
     token::issue::{Issued, Issuer},
 };
 use crate::{
-    base::{id::ServiceId, random::Random, time::Timestamp},
+    base::{
+        id::{GrantId, ServiceId, SessionId},
+        random::Random,
+        time::Timestamp,
+    },
     crypto::keyring::Keyring,
     model::{
         flow::{Flow, Flows},
         registry::Registry,
+        scope::GrantedScope,
         service::Service,
     },
 };
@@ -33,6 +37,17 @@ pub struct Granted {
     pub subject: String,
     /// `scope` and `aud`
     pub scope: GrantedScope,
+    /// Where it comes from when a person granted it; `None` for a service that acts for itself.
+    pub family: Option<Family>,
+}
+
+/// Where a token comes from, for everything that may end it early.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Family {
+    /// `grant_id`
+    pub grant: GrantId,
+    /// `sid`
+    pub session: Option<SessionId>,
 }
 
 /// What a token request is judged by.

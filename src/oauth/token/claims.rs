@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::{
-    id::{ServiceId, TokenId},
+    id::{GrantId, ServiceId, SessionId, TokenId},
     time::Timestamp,
 };
 
@@ -29,6 +29,12 @@ pub struct AccessClaims {
     pub nbf: Option<i64>,
     /// Its id: 22 characters of base64url.
     pub jti: String,
+    /// The grant that it came of; absent where a service acts for itself, and only there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant_id: Option<GrantId>,
+    /// The session in which that grant was given (OpenID Connect Front-Channel Logout section 3 names the claim).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<SessionId>,
 }
 
 impl AccessClaims {
@@ -50,9 +56,10 @@ impl AccessClaims {
         TokenId::parse(&self.jti)
     }
 
-    /// Whether the client obtained it for itself.
+    /// Whether the client obtained it for itself. A person's token names the grant it came of, so that a user whose id
+    /// is that of a service is not taken for it.
     #[must_use]
     pub fn is_service(&self) -> bool {
-        self.sub == self.client_id.as_str()
+        self.grant_id.is_none() && self.sub == self.client_id.as_str()
     }
 }

@@ -10,7 +10,8 @@ use crate::{
         time::Timestamp,
     },
     crypto::jws::{JwsError, SigningKey},
-    oauth::{grant::Granted, scope::GrantedScope},
+    model::scope::GrantedScope,
+    oauth::grant::Granted,
 };
 
 /// How long the token that an upstream gets lives at most. It is made anew before it ends.
@@ -66,7 +67,8 @@ impl Issuer {
         now: Timestamp,
         random: &dyn Random,
     ) -> Result<Issued, JwsError> {
-        let Granted { client, subject, scope: GrantedScope { spelled, services } } = granted;
+        let Granted { client, subject, scope: GrantedScope { spelled, services }, family } = granted;
+        let (grant_id, sid) = family.map_or((None, None), |family| (Some(family.grant), family.session));
         let token_id = TokenId::random(random);
         let expires_in = self.life.as_secs();
         let claims = AccessClaims {
@@ -79,6 +81,8 @@ impl Issuer {
             exp: now.plus(self.life).seconds(),
             nbf: None,
             jti: token_id.to_string(),
+            grant_id,
+            sid,
         };
         let access_token = sign(&claims, key)?;
         Ok(Issued { access_token, expires_in, scope: claims.scope, token_id })

@@ -96,7 +96,8 @@ mod tests {
     use crate::{
         base::{id::ServiceId, random::SystemRandom},
         crypto::{keyring, seal::SealingKey},
-        oauth::{grant::Granted, scope::GrantedScope, token::issue::Issuer},
+        model::scope::GrantedScope,
+        oauth::{grant::Granted, token::issue::Issuer},
     };
 
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -117,6 +118,7 @@ mod tests {
                 spelled: "YouTrack".into(),
                 services: vec![ServiceId::parse("yt").unwrap()],
             },
+            family: None,
         }
     }
 

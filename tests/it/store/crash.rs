@@ -102,6 +102,7 @@ async fn acknowledged_writes_survive_kill() {
             match revocation.target {
                 RevocationTarget::Token(id) => tokens.insert(u128::from_be_bytes(*id.as_bytes())),
                 RevocationTarget::Client(id) => clients.insert(id.to_string()),
+                other => panic!("nobody wrote {other:?}"),
             };
         }
         for line in &acknowledged {

@@ -1,0 +1,31 @@
+//! What a token is for.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::id::ServiceId;
+
+/// The scope values that OpenID Connect defines, with Hub's `groups` (OpenID Connect Core sections 5.4, 11).
+pub const OPENID_SCOPES: [&str; 5] = ["openid", "profile", "email", "groups", "offline_access"];
+
+/// A scope that names registered services, each once, and is spelled as it was requested, because Hub's clients compare
+/// the answer with what they asked for literally (hub-contract section 4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantedScope {
+    /// The entries as requested, separated by one blank: `scope` of the answer and of the token.
+    pub spelled: String,
+    /// The services that they name: `aud` of the token.
+    pub services: Vec<ServiceId>,
+}
+
+impl GrantedScope {
+    /// Whether an entry is exactly this word; for the values of [`OPENID_SCOPES`].
+    #[must_use]
+    pub fn has(&self, word: &str) -> bool {
+        self.spelled.split(' ').any(|entry| entry == word)
+    }
+
+    /// The values of [`OPENID_SCOPES`] in it.
+    pub fn openid_entries(&self) -> impl Iterator<Item = &'static str> + '_ {
+        OPENID_SCOPES.into_iter().filter(|word| self.has(word))
+    }
+}

@@ -1,0 +1,137 @@
+//! Users, groups and their sessions, as the store offers them.
+
+use async_trait::async_trait;
+
+use super::Result;
+use crate::{
+    base::{
+        id::{GroupId, SessionId, UserId},
+        time::Timestamp,
+    },
+    crypto::digest::TokenDigest,
+    model::{
+        revocation::Revocation,
+        session::{Session, SessionLife},
+        user::{Group, Person, User},
+    },
+};
+
+/// A change to a user, carried out inside of the transaction that reads and writes it.
+pub type ChangeUser<'c> = &'c (dyn Fn(&mut User) + Send + Sync);
+
+/// Users.
+#[async_trait]
+pub trait UserStore: Send + Sync {
+    /// All users in the order of their logins (case-insensitive), then ids.
+    async fn list_users(&self) -> Result<Vec<User>>;
+
+    /// The user with this id.
+    async fn find_user(&self, id: &UserId) -> Result<Option<User>>;
+
+    /// The user whom somebody means who types `name` to sign in: by login, else by e-mail address (both without regard
+    /// to case), else by id.
+    async fn find_user_by_name(&self, name: &str) -> Result<Option<User>>;
+
+    /// The guest, if there is one.
+    async fn find_guest(&self) -> Result<Option<User>>;
+
+    /// Adds a user with its memberships.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`](super::StoreError::Conflict) when another has its id, login or e-mail address, or a
+    /// login or address of one is what another could type to sign in (fields `"id"`, `"login"`, `"email"`);
+    /// [`StoreError::NotFound`](super::StoreError::NotFound) when a group is none. Nothing is written then.
+    async fn add_user(&self, user: &User) -> Result<()>;
+
+    /// Reads a user, lets `change` alter everything but the id, and writes it, all in one transaction. Where `revocation`
+    /// is given it is recorded in that transaction, with all that it ends. Returns the user as it is now.
+    ///
+    /// # Errors
+    /// As [`UserStore::add_user`]; [`StoreError::NotFound`](super::StoreError::NotFound) when there is no such user.
+    async fn change_user(
+        &self,
+        id: &UserId,
+        change: ChangeUser<'_>,
+        revocation: Option<&Revocation>,
+    ) -> Result<User>;
+
+    /// Removes a user with memberships, sessions, grants and consents, and records the revocation of what was granted.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`](super::StoreError::NotFound) when there is none; the revocation is not recorded then.
+    async fn remove_user(&self, id: &UserId, revocation: &Revocation) -> Result<()>;
+
+    /// What the gate has to know: everybody who has changed since `version`, and who is gone. `since = 0`: everybody.
+    async fn people(&self, since: i64) -> Result<People>;
+}
+
+/// What [`UserStore::people`] answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct People {
+    /// To be passed the next time; equal to [`Versions::users`](super::Versions::users) at the time of reading.
+    pub version: i64,
+    /// Added, changed, or member of a group whose name has changed.
+    pub changed: Vec<Person>,
+    /// Removed.
+    pub removed: Vec<UserId>,
+}
+
+/// Groups.
+#[async_trait]
+pub trait GroupStore: Send + Sync {
+    /// All groups in the order of their names (case-insensitive), then ids.
+    async fn list_groups(&self) -> Result<Vec<Group>>;
+
+    /// The group with this id.
+    async fn find_group(&self, id: &GroupId) -> Result<Option<Group>>;
+
+    /// The users in it, in the order of their logins.
+    async fn list_members(&self, id: &GroupId) -> Result<Vec<User>>;
+
+    /// Adds a group.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`](super::StoreError::Conflict) when another has its id or (case-insensitively) its name.
+    async fn add_group(&self, group: &Group) -> Result<()>;
+
+    /// Replaces the group with the same id. A changed name is a change of all its members.
+    ///
+    /// # Errors
+    /// As [`GroupStore::add_group`]; [`StoreError::NotFound`](super::StoreError::NotFound) when there is none.
+    async fn update_group(&self, group: &Group) -> Result<()>;
+
+    /// Removes a group; its members stay, and have changed.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`](super::StoreError::NotFound) when there is none.
+    async fn remove_group(&self, id: &GroupId) -> Result<()>;
+}
+
+/// Sessions.
+#[async_trait]
+pub trait SessionStore: Send + Sync {
+    /// Adds a session under the digest of its cookie and, in the same transaction, takes away the one that it replaces,
+    /// recording `revocation` where one is given: replaced for the same user it ends nothing else, for another it does.
+    async fn begin_session(
+        &self,
+        session: &Session,
+        digest: &TokenDigest,
+        replaced: Option<(&SessionId, Option<&Revocation>)>,
+    ) -> Result<()>;
+
+    /// The session of this cookie and its user. `None` also when the user is gone; expiry and bans are the caller's to judge.
+    async fn find_session(&self, digest: &TokenDigest) -> Result<Option<(Session, User)>>;
+
+    /// Notes a use. A session that is gone meanwhile stays gone.
+    async fn touch_session(&self, id: &SessionId, used: Timestamp, address: &str) -> Result<()>;
+
+    /// Ends a session and records the revocation of what came of it. Returns whether there was one; without one nothing is
+    /// recorded.
+    async fn end_session(&self, id: &SessionId, revocation: &Revocation) -> Result<bool>;
+
+    /// The sessions of a user, the one last used first.
+    async fn list_sessions(&self, user: &UserId) -> Result<Vec<Session>>;
+
+    /// Forgets sessions that are not live at `now`. What came of them lives on. Returns how many.
+    async fn purge_sessions(&self, life: SessionLife, now: Timestamp) -> Result<u64>;
+}

@@ -30,7 +30,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header::AUTHORIZATION};
+use http::{
+    HeaderValue, Request, Response,
+    header::{AUTHORIZATION, COOKIE},
+};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Body as _, Incoming};
 
@@ -326,8 +329,13 @@ async fn own_endpoint(
             return refuse(record, form, &refusal).await;
         }
     };
-    let Sanitized { mut parts, target, .. } = sanitized;
+    let Sanitized { mut parts, target, own_cookies, .. } = sanitized;
     parts.uri = http::Uri::from(target);
+    // The cookies of other services on this host are none of our endpoints' business.
+    parts.headers.remove(COOKIE);
+    if let Some(cookies) = own_cookies {
+        parts.headers.insert(COOKIE, cookies);
+    }
     parts.extensions = http::Extensions::new();
     let caller = Caller {
         source: record.source(),

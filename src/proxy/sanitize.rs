@@ -31,6 +31,8 @@ pub struct Sanitized {
     pub authority: HeaderValue,
     /// Metadata that a trusted proxy sent; empty for everybody else.
     pub forwarded: Inherited,
+    /// Our own cookies, taken out of the headers: only our own endpoints get them.
+    pub own_cookies: Option<HeaderValue>,
     /// Only [`sanitize`] makes one.
     _sealed: Sealed,
 }
@@ -121,8 +123,8 @@ pub fn sanitize(mut parts: Parts, target: PathAndQuery, trusted: bool) -> Result
     expectation(&mut parts.headers)?;
     let mut inherited = Inherited::default();
     strip(&mut parts.headers, trusted.then_some(&mut inherited))?;
-    cookies(&mut parts.headers, parts.version);
-    Ok(Sanitized { parts, target, authority, forwarded: inherited, _sealed: Sealed })
+    let own_cookies = cookies(&mut parts.headers, parts.version);
+    Ok(Sanitized { parts, target, authority, forwarded: inherited, own_cookies, _sealed: Sealed })
 }
 
 /// RFC 9112 section 3.2: exactly one Host, and a target's authority agrees with it.
@@ -335,12 +337,10 @@ fn is_traceparent(value: &[u8]) -> bool {
         && set(parent)
 }
 
-/// Joins the cookie crumbs of HTTP/2 (RFC 9113 section 8.2.3) and takes our own cookies out.
-fn cookies(headers: &mut HeaderMap, version: Version) {
+/// Joins the cookie crumbs of HTTP/2 (RFC 9113 section 8.2.3) and takes our own cookies out, which it returns.
+fn cookies(headers: &mut HeaderMap, version: Version) -> Option<HeaderValue> {
     let mut values = headers.get_all(COOKIE).iter();
-    if values.next().is_none() {
-        return;
-    }
+    values.next()?;
     let several = values.next().is_some();
     let own = |value: &HeaderValue| {
         // Underscores have no case, and few cookies have two of them.
@@ -351,26 +351,25 @@ fn cookies(headers: &mut HeaderMap, version: Version) {
     };
     let joined_already = !several || version < Version::HTTP_2;
     if joined_already && !headers.get_all(COOKIE).iter().any(own) {
-        return;
+        return None;
     }
-    let mut joined: Vec<u8> = Vec::new();
+    let (mut others, mut ours) = (Vec::new(), Vec::new());
     for pair in headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|b| *b == b';')) {
         let pair = pair.trim_ascii();
-        let ours =
+        let is_ours =
             pair.get(..OWN_COOKIE.len()).is_some_and(|name| name.eq_ignore_ascii_case(OWN_COOKIE.as_bytes()));
-        if !pair.is_empty() && !ours {
-            if !joined.is_empty() {
-                joined.extend_from_slice(b"; ");
-            }
+        let joined = if is_ours { &mut ours } else { &mut others };
+        if !pair.is_empty() {
+            joined.extend_from_slice(if joined.is_empty() { b"" } else { b"; " });
             joined.extend_from_slice(pair);
         }
     }
     headers.remove(COOKIE);
-    if let Ok(value) = HeaderValue::from_bytes(&joined)
-        && !value.is_empty()
-    {
+    let value = |joined: Vec<u8>| HeaderValue::try_from(joined).ok().filter(|value| !value.is_empty());
+    if let Some(value) = value(others) {
         headers.insert(COOKIE, value);
     }
+    value(ours)
 }
 
 #[cfg(test)]
@@ -504,6 +503,27 @@ mod tests {
         );
         assert_eq!(cookie(Version::HTTP_11, &["__host-HUBGATE=x"]), None);
         assert_eq!(cookie(Version::HTTP_11, &["a=1"]).as_deref(), Some("a=1"));
+        assert_eq!(
+            cookie(Version::HTTP_11, &["a=x__Host-hubgate", "__Host-hubgate=x;b=\"2;3\""]).as_deref(),
+            Some("a=x__Host-hubgate; b=\"2; 3\"")
+        );
+    }
+
+    #[test]
+    fn our_own_cookies_are_kept_aside() {
+        let own = |values: &[&str]| {
+            let mut headers = vec![("host", "a")];
+            headers.extend(values.iter().map(|v| ("cookie", *v)));
+            let sanitized = clean(Version::HTTP_2, &headers).ok().unwrap();
+            sanitized.own_cookies.map(|v| v.to_str().unwrap().to_owned())
+        };
+        assert_eq!(own(&["a=1; __Host-hubgate=x; b=2"]).as_deref(), Some("__Host-hubgate=x"));
+        assert_eq!(
+            own(&["__Host-hubgate=x", "b=2", "__Host-hubgate=y"]).as_deref(),
+            Some("__Host-hubgate=x; __Host-hubgate=y")
+        );
+        assert_eq!(own(&["a=1", "b=2"]), None);
+        assert_eq!(own(&[]), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod forward;
 pub mod gate;
+pub mod inherited;
 mod outbound;
 pub mod path;
 pub mod peer;
@@ -39,12 +40,13 @@ use hyper::body::{Body as _, Incoming};
 
 use self::{
     gate::{Caller, Outcome},
+    inherited::Inherited,
     peer::{Peer, Remembered},
     record::{Record, RequestId},
     refusal::{Form, Refusal},
     relay::{AnswerBody, RequestBody, Upload},
     route::Route,
-    sanitize::{Inherited, Sanitized},
+    sanitize::Sanitized,
     worker::Worker,
 };
 use crate::{

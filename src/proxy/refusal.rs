@@ -281,6 +281,13 @@ impl Form {
     /// navigate.
     #[must_use]
     pub fn wanted(headers: &HeaderMap) -> Self {
+        // Most programs send nothing, or one field that takes anything.
+        let mut values = headers.get_all(ACCEPT).iter();
+        match (values.next(), values.next()) {
+            (None, _) => return Self::Json,
+            (Some(value), None) if value == "*/*" => return Self::Json,
+            _ => {}
+        }
         let names = |value: &HeaderValue, kind: &str| {
             value.as_bytes().windows(kind.len()).any(|w| w.eq_ignore_ascii_case(kind.as_bytes()))
         };

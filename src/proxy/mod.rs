@@ -16,6 +16,7 @@ pub mod refusal;
 pub mod relay;
 pub mod route;
 pub mod sanitize;
+pub mod shell;
 pub mod upstream;
 pub mod waits;
 pub mod worker;

@@ -8,6 +8,7 @@ mod keys;
 pub mod management;
 pub mod origin;
 mod page;
+pub mod pages;
 pub mod redirect;
 mod reply;
 mod token;

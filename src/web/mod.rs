@@ -2,10 +2,13 @@
 //!
 //! Invariant: runs on its own threads; whatever it does, and however long, a proxied request does not wait for it.
 
+pub mod cookie;
 pub mod endpoint;
 mod keys;
 pub mod management;
+pub mod origin;
 mod page;
+pub mod pages;
 pub mod redirect;
 mod reply;
 mod token;

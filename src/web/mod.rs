@@ -6,6 +6,7 @@ pub mod cookie;
 pub mod endpoint;
 mod keys;
 pub mod management;
+pub mod news;
 pub mod origin;
 mod page;
 pub mod pages;
@@ -26,7 +27,7 @@ use http::{Request, Response, StatusCode, Uri};
 use tokio::runtime::Handle;
 use tower::ServiceExt as _;
 
-use self::endpoint::Endpoint;
+use self::{endpoint::Endpoint, news::News};
 use crate::{
     base::{random::Random, time::Clock},
     oauth::error::ErrorCode,
@@ -35,14 +36,22 @@ use crate::{
         gate::{Caller, OwnEndpoints},
         refusal::{Form, Refusal},
     },
+    store::SharedStore,
 };
 
 /// What handlers share.
 #[derive(Clone)]
 pub struct Control {
-    clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
-    totals: Arc<Totals>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// Sums.
+    pub totals: Arc<Totals>,
+    /// What is kept.
+    pub store: SharedStore,
+    /// To be told of what was written, where an answer has to wait until it is in force.
+    pub news: Arc<dyn News>,
 }
 
 /// Our own endpoints, as the data plane calls them.
@@ -54,13 +63,13 @@ pub struct ControlPlane {
 impl ControlPlane {
     /// The endpoints, answered by tasks of `runtime`.
     #[must_use]
-    pub fn new(runtime: Handle, clock: Arc<dyn Clock>, random: Arc<dyn Random>, totals: Arc<Totals>) -> Self {
+    pub fn new(runtime: Handle, control: Control) -> Self {
         let router = Router::new()
             .route(Endpoint::Token.path(), post(token::answer).fallback(token::wrong_method))
             .route(Endpoint::Keys.path(), get(keys::answer).fallback(reply::only_get))
             .route(Endpoint::Error.path(), get(page::error).fallback(reply::only_get))
             .fallback(reply::not_found)
-            .with_state(Control { clock, random, totals });
+            .with_state(control);
         Self { router, runtime }
     }
 }

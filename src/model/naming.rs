@@ -116,12 +116,28 @@ mod tests {
 
     #[test]
     fn addresses() {
-        for good in ["jane@example.org", "a@localhost", "j.d+x@mail.example", "джейн@пример.рф"] {
+        for good in ["jane@example.org", "a@localhost", "j.d+x@mail.example", "джейн@пример.рф"]
+        {
             assert_eq!(email(good), Ok(()), "{good}");
         }
         for bad in [
-            "", "jane", "@", "jane@", "@example.org", "a b@c", "a@b c", "a@b..c", "a@.b", "a@b.", "a@-b", "a@b@c",
-            "a,b@c", "a@c\n", "<a@c>", "a@[127.0.0.1]", &format!("{}@c", "x".repeat(65)),
+            "",
+            "jane",
+            "@",
+            "jane@",
+            "@example.org",
+            "a b@c",
+            "a@b c",
+            "a@b..c",
+            "a@.b",
+            "a@b.",
+            "a@-b",
+            "a@b@c",
+            "a,b@c",
+            "a@c\n",
+            "<a@c>",
+            "a@[127.0.0.1]",
+            &format!("{}@c", "x".repeat(65)),
             &format!("a@{}", "x".repeat(254)),
         ] {
             assert!(email(bad).is_err(), "{bad:?}");

@@ -78,11 +78,7 @@ impl NewPassword {
     ///
     /// # Errors
     /// [`PeopleError::Refused`], [`PeopleError::Hash`]
-    pub async fn of(
-        password: &Secret,
-        must_change: bool,
-        hasher: &dyn Hasher,
-    ) -> Result<Self, PeopleError> {
+    pub async fn of(password: &Secret, must_change: bool, hasher: &dyn Hasher) -> Result<Self, PeopleError> {
         naming::password(password.expose()).map_err(PeopleError::refused("password"))?;
         Ok(Self { hash: hasher.hash(password).await?, must_change })
     }

@@ -3,6 +3,7 @@
 //! Invariant: a snapshot is made from one configuration and one reading of the store, and only one is made at a time.
 
 use std::{
+    num::NonZeroUsize,
     path::PathBuf,
     sync::{
         Arc, Mutex as StdMutex, PoisonError,
@@ -13,7 +14,10 @@ use std::{
 
 use tokio::sync::Mutex;
 
-use super::{StartError, line_format};
+use super::{
+    StartError, line_format,
+    people::{self, People},
+};
 use crate::{
     access::quota::Quota,
     base::{random::Random, time::Clock, url::PublicUrl},
@@ -66,6 +70,8 @@ pub(super) struct Shared {
     pub(super) gate: Arc<Gate>,
     /// The store.
     pub(super) store: SharedStore,
+    /// Signing in, and who has.
+    pub(super) people: People,
     /// The key that seals signing keys.
     pub(super) sealing: SealingKey,
     state: Mutex<State>,
@@ -162,6 +168,7 @@ impl Shared {
     pub(super) async fn build(
         config: Config,
         store: SharedStore,
+        people: People,
         sealing: SealingKey,
         (clock, random): (Arc<dyn Clock>, Arc<dyn Random>),
     ) -> Result<Arc<Self>, StartError> {
@@ -184,6 +191,7 @@ impl Shared {
         Ok(Arc::new(Self {
             gate: Arc::new(gate),
             store,
+            people,
             sealing,
             state,
             keys_open: AtomicBool::new(true),
@@ -224,6 +232,8 @@ impl Shared {
         }
         let inputs = Arc::new(inputs);
         reconcile(&inputs, &self.store, self.gate.clock.as_ref()).await?;
+        people::reconcile(&inputs.config, &self.store, self.gate.clock.as_ref(), &self.gate.random).await?;
+        self.people.take_up(&inputs.config);
         let services = self.store.list_services().await.map_err(|e| store_error(&inputs.config, e))?;
         warn_of_unknown_services(&inputs, &services);
         let registry = Registry::new(services, &inputs.desk.hub_url);
@@ -282,6 +292,7 @@ impl Shared {
         self.gate.snapshot().quota.purge();
         self.store.purge_revocations(now).await?;
         self.store.purge_keys(now).await?;
+        self.store.purge_sessions(self.people.sessions.life(), now).await?;
         Ok(())
     }
 }
@@ -334,6 +345,8 @@ fn only_by_restart(before: &Config, after: &Config) -> Vec<&'static str> {
                 l.max_connections,
                 l.max_connections_per_source,
                 l.token_cache,
+                l.password_threads.map_or(0, NonZeroUsize::get),
+                l.password_queue,
             ],
             l.max_streams,
         )

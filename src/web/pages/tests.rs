@@ -185,7 +185,7 @@ fn consent_is_asked_in_words() {
     }));
     for part in [
         "Signed in as Jane Doe (jane)",
-        "<li>YouTrack</li>\n<li>Hub</li>",
+        "<li>YouTrack<span>Everything that you may do there.</span></li>\n<li>Hub<",
         "<li>Your e-mail address<span>",
         "<input type=\"hidden\" name=\"state\" value=\"a&#38;b\">",
         "name=\"decision\" value=\"cancel\">Cancel<",

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use self::people::{GroupStore, SessionStore, UserStore};
 use crate::{
     base::{
         id::{KeyId, ServiceId},
@@ -132,12 +133,20 @@ pub struct Versions {
     pub keys: i64,
     /// Changes of revocations, purges apart.
     pub revocations: i64,
+    /// Changes of users and groups.
+    pub users: i64,
 }
 
 /// All of it; what a concrete store implements.
-pub trait Store: ServiceStore + KeyStore + RevocationStore + ChangeFeed {}
+pub trait Store:
+    ServiceStore + KeyStore + RevocationStore + ChangeFeed + UserStore + GroupStore + SessionStore
+{
+}
 
-impl<T: ServiceStore + KeyStore + RevocationStore + ChangeFeed> Store for T {}
+impl<T> Store for T where
+    T: ServiceStore + KeyStore + RevocationStore + ChangeFeed + UserStore + GroupStore + SessionStore
+{
+}
 
 /// A store that is shared by the control plane's tasks.
 pub type SharedStore = Arc<dyn Store>;

@@ -28,8 +28,8 @@ pub trait UserStore: Send + Sync {
     /// The user with this id.
     async fn find_user(&self, id: &UserId) -> Result<Option<User>>;
 
-    /// The user whom somebody means who types `name` to sign in: by login, else by e-mail address (both without regard
-    /// to case), else by id.
+    /// The user whom somebody means who types `name` to sign in: login, e-mail address or id, each without regard to case.
+    /// There is at most one, see [`UserStore::add_user`].
     async fn find_user_by_name(&self, name: &str) -> Result<Option<User>>;
 
     /// The guest, if there is one.
@@ -38,13 +38,15 @@ pub trait UserStore: Send + Sync {
     /// Adds a user with its memberships.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`](super::StoreError::Conflict) when another has its id, login or e-mail address, or a
-    /// login or address of one is what another could type to sign in (fields `"id"`, `"login"`, `"email"`);
-    /// [`StoreError::NotFound`](super::StoreError::NotFound) when a group is none. Nothing is written then.
+    /// [`StoreError::Conflict`](super::StoreError::Conflict) when its id, login or e-mail address (fields `"id"`,
+    /// `"login"`, `"email"`) is the id, login or address of another, in whatever case; or when there is a guest and this
+    /// is one too (`"guest"`); [`StoreError::NotFound`](super::StoreError::NotFound) when a group is none. Nothing is
+    /// written then.
     async fn add_user(&self, user: &User) -> Result<()>;
 
     /// Reads a user, lets `change` alter everything but the id, and writes it, all in one transaction. Where `revocation`
-    /// is given it is recorded in that transaction, with all that it ends. Returns the user as it is now.
+    /// is given it is recorded in that transaction, with all that it ends. Returns the user as it is now. A change that
+    /// changes nothing is not counted.
     ///
     /// # Errors
     /// As [`UserStore::add_user`]; [`StoreError::NotFound`](super::StoreError::NotFound) when there is no such user.
@@ -61,7 +63,9 @@ pub trait UserStore: Send + Sync {
     /// [`StoreError::NotFound`](super::StoreError::NotFound) when there is none; the revocation is not recorded then.
     async fn remove_user(&self, id: &UserId, revocation: &Revocation) -> Result<()>;
 
-    /// What the gate has to know: everybody who has changed since `version`, and who is gone. `since = 0`: everybody.
+    /// What the gate has to know: everybody who has changed since `since`, a [`People::version`], and who is gone.
+    /// `since = 0`: everybody. So it is with a number that was never reached, which tells that an older copy of the
+    /// database was put back: then the answer's number is lower, and whom it does not name is gone.
     async fn people(&self, since: i64) -> Result<People>;
 }
 
@@ -112,6 +116,11 @@ pub trait GroupStore: Send + Sync {
 pub trait SessionStore: Send + Sync {
     /// Adds a session under the digest of its cookie and, in the same transaction, takes away the one that it replaces,
     /// recording `revocation` where one is given: replaced for the same user it ends nothing else, for another it does.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`](super::StoreError::NotFound) when there is no such user, or the user was revoked later than
+    /// `session.authenticated`: whoever was judged before a ban or a new password gets no session after it. Nothing is
+    /// written then. [`StoreError::Conflict`](super::StoreError::Conflict) when there is a session of this id or digest.
     async fn begin_session(
         &self,
         session: &Session,
@@ -122,7 +131,7 @@ pub trait SessionStore: Send + Sync {
     /// The session of this cookie and its user. `None` also when the user is gone; expiry and bans are the caller's to judge.
     async fn find_session(&self, digest: &TokenDigest) -> Result<Option<(Session, User)>>;
 
-    /// Notes a use. A session that is gone meanwhile stays gone.
+    /// Notes a use, unless a later one is known. A session that is gone meanwhile stays gone.
     async fn touch_session(&self, id: &SessionId, used: Timestamp, address: &str) -> Result<()>;
 
     /// Ends a session and records the revocation of what came of it. Returns whether there was one; without one nothing is

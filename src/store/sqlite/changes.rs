@@ -15,6 +15,7 @@ pub(super) enum Topic {
     Services,
     Keys,
     Revocations,
+    Users,
 }
 
 impl Topic {
@@ -23,18 +24,30 @@ impl Topic {
             Self::Services => "services",
             Self::Keys => "keys",
             Self::Revocations => "revocations",
+            Self::Users => "users",
         }
     }
 }
 
-/// Counts one change within the transaction that is open on `connection`.
-pub(super) async fn count(connection: &mut SqliteConnection, topic: Topic) -> Result<()> {
-    let updated = sqlx::query("UPDATE changes SET version = version + 1 WHERE topic = ?1")
+/// Counts one change within the transaction that is open on `connection`; returns the new number.
+pub(super) async fn count(connection: &mut SqliteConnection, topic: Topic) -> Result<i64> {
+    let counted: Vec<i64> =
+        sqlx::query_scalar("UPDATE changes SET version = version + 1 WHERE topic = ?1 RETURNING version")
+            .bind(topic.name())
+            .fetch_all(connection)
+            .await
+            .map_err(store_error)?;
+    counted.first().copied().ok_or_else(|| missing(topic))
+}
+
+/// The number as `connection` sees it.
+pub(super) async fn version(connection: &mut SqliteConnection, topic: Topic) -> Result<i64> {
+    sqlx::query_scalar("SELECT version FROM changes WHERE topic = ?1")
         .bind(topic.name())
-        .execute(connection)
+        .fetch_optional(connection)
         .await
-        .map_err(store_error)?;
-    if updated.rows_affected() == 1 { Ok(()) } else { Err(missing(topic)) }
+        .map_err(store_error)?
+        .ok_or_else(|| missing(topic))
 }
 
 fn missing(topic: Topic) -> StoreError {
@@ -62,6 +75,7 @@ impl ChangeFeed for SqliteStore {
             services: version(Topic::Services)?,
             keys: version(Topic::Keys)?,
             revocations: version(Topic::Revocations)?,
+            users: version(Topic::Users)?,
         })
     }
 }

@@ -67,6 +67,16 @@ fn from_code(code: i32, message: &str) -> StoreError {
     }
 }
 
+/// Maps an error of adding a record of kind `what` whose `field` must be its own.
+pub(super) fn conflict(error: sqlx::Error, what: &'static str, field: &'static str) -> StoreError {
+    match &error {
+        sqlx::Error::Database(database) if database.is_unique_violation() => {
+            StoreError::Conflict { what, field }
+        }
+        _ => store_error(error),
+    }
+}
+
 /// Maps an error of bringing the schema up to date.
 pub(super) fn migration_error(error: MigrateError) -> StoreError {
     match error {

@@ -75,15 +75,15 @@ impl KeyStore for SqliteStore {
         let active: Option<i64> =
             sqlx::query_scalar("SELECT 1 FROM signing_keys WHERE algorithm = ?1 AND retired_until IS NULL")
                 .bind(key.algorithm.name())
-                .fetch_optional(&mut tx.connection)
+                .fetch_optional(tx.connection())
                 .await
                 .map_err(store_error)?;
         if active.is_some() {
             tx.abandon().await?;
             return Ok(false);
         }
-        insert(&mut tx.connection, key).await?;
-        count(&mut tx.connection, Topic::Keys).await?;
+        insert(tx.connection(), key).await?;
+        count(tx.connection(), Topic::Keys).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -95,11 +95,11 @@ impl KeyStore for SqliteStore {
         )
         .bind(key.algorithm.name())
         .bind(retired_until.millis())
-        .execute(&mut tx.connection)
+        .execute(tx.connection())
         .await
         .map_err(store_error)?;
-        insert(&mut tx.connection, key).await?;
-        count(&mut tx.connection, Topic::Keys).await?;
+        insert(tx.connection(), key).await?;
+        count(tx.connection(), Topic::Keys).await?;
         tx.commit().await
     }
 
@@ -108,14 +108,14 @@ impl KeyStore for SqliteStore {
         let updated = sqlx::query("UPDATE signing_keys SET sealed = ?2 WHERE id = ?1")
             .bind(id.as_str())
             .bind(sealed)
-            .execute(&mut tx.connection)
+            .execute(tx.connection())
             .await
             .map_err(store_error)?;
         if updated.rows_affected() == 0 {
             tx.abandon().await?;
             return Err(StoreError::NotFound { what: WHAT });
         }
-        count(&mut tx.connection, Topic::Keys).await?;
+        count(tx.connection(), Topic::Keys).await?;
         tx.commit().await
     }
 
@@ -123,7 +123,7 @@ impl KeyStore for SqliteStore {
         let mut tx = self.writer.begin().await?;
         let purged = sqlx::query("DELETE FROM signing_keys WHERE retired_until <= ?1")
             .bind(now.millis())
-            .execute(&mut tx.connection)
+            .execute(tx.connection())
             .await
             .map_err(store_error)?
             .rows_affected();
@@ -131,7 +131,7 @@ impl KeyStore for SqliteStore {
             tx.abandon().await?;
             return Ok(0);
         }
-        count(&mut tx.connection, Topic::Keys).await?;
+        count(tx.connection(), Topic::Keys).await?;
         tx.commit().await?;
         Ok(purged)
     }

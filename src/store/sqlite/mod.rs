@@ -7,12 +7,15 @@
 
 mod changes;
 mod errors;
+mod groups;
 mod keys;
 mod record;
 mod revocations;
 mod schema;
 mod services;
+mod sessions;
 mod setup;
+mod users;
 mod writer;
 
 use std::{path::Path, time::Duration};
@@ -22,8 +25,9 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous},
 };
 
+use self::{errors::store_error, writer::Writer};
 use super::Result;
-use writer::Writer;
+use crate::base::time::Timestamp;
 
 /// How long a statement waits for another process to release its lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -36,6 +40,9 @@ const READERS: u32 = 4;
 
 /// The size down to which SQLite cuts its log after having emptied it, so that one burst does not occupy the disk for ever.
 const LOG_LIMIT: &str = "16777216";
+
+/// The most rows that one statement of [`SqliteStore::purge`] takes; they all say so themselves.
+const SLICE: u64 = 500;
 
 /// The store in one SQLite file.
 pub struct SqliteStore {
@@ -66,6 +73,22 @@ impl SqliteStore {
     pub async fn close(&self) -> Result<()> {
         self.readers.close().await;
         self.writer.close().await
+    }
+
+    /// Repeats `statement`, which deletes at most [`SLICE`] rows, until it finds fewer. Each time is a transaction of its
+    /// own, so that other writes wait for a slice and not for all that is over.
+    async fn purge(&self, statement: &'static str, times: &[Timestamp]) -> Result<u64> {
+        let mut purged = 0;
+        loop {
+            let mut tx = self.writer.begin().await?;
+            let query = times.iter().fold(sqlx::query(statement), |query, time| query.bind(time.millis()));
+            let slice = query.execute(tx.connection()).await.map_err(store_error)?.rows_affected();
+            tx.commit().await?;
+            purged += slice;
+            if slice < SLICE {
+                return Ok(purged);
+            }
+        }
     }
 }
 

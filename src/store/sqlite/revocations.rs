@@ -17,7 +17,7 @@ use crate::{
         time::Timestamp,
     },
     model::revocation::{Revocation, RevocationTarget},
-    store::{Result, RevocationStore},
+    store::{Result, RevocationStore, StoreError},
 };
 
 const TOKEN: &str = "token";
@@ -78,14 +78,102 @@ pub(super) async fn record(connection: &mut SqliteConnection, revocation: &Revoc
     .execute(&mut *connection)
     .await
     .map_err(store_error)?;
-    count(connection, Topic::Revocations).await
+    end(connection, &revocation.target).await?;
+    count(connection, Topic::Revocations).await?;
+    Ok(())
+}
+
+/// Takes away what `target` ends and the store keeps, whenever it was made: nothing of it may come to life again.
+async fn end(connection: &mut SqliteConnection, target: &RevocationTarget) -> Result<()> {
+    // Refresh tokens go with their grant.
+    let query = match target {
+        RevocationTarget::Token(_) => return Ok(()),
+        RevocationTarget::Grant(id) => sqlx::query(
+            "DELETE FROM grants WHERE id = ?1;
+             DELETE FROM codes WHERE grant_id = ?1",
+        )
+        .bind(id.as_str()),
+        RevocationTarget::Session(id) => sqlx::query(
+            "DELETE FROM sessions WHERE id = ?1;
+             DELETE FROM grants WHERE session = ?1;
+             DELETE FROM codes WHERE session = ?1",
+        )
+        .bind(id.as_str()),
+        RevocationTarget::Client(id) => sqlx::query(
+            "DELETE FROM consents WHERE client = ?1;
+             DELETE FROM grants WHERE client = ?1;
+             DELETE FROM codes WHERE client = ?1",
+        )
+        .bind(id.as_str()),
+        RevocationTarget::User(id) => sqlx::query(
+            "DELETE FROM sessions WHERE user_id = ?1;
+             DELETE FROM grants WHERE user_id = ?1;
+             DELETE FROM codes WHERE user_id = ?1",
+        )
+        .bind(id.as_str()),
+        RevocationTarget::Consent(user, client) => sqlx::query(
+            "DELETE FROM consents WHERE user_id = ?1 AND client = ?2;
+             DELETE FROM grants WHERE user_id = ?1 AND client = ?2;
+             DELETE FROM codes WHERE user_id = ?1 AND client = ?2",
+        )
+        .bind(user.as_str())
+        .bind(client.as_str()),
+    };
+    query.execute(connection).await.map_err(store_error)?;
+    Ok(())
+}
+
+/// What somebody is about to be given, judged at the time `made`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Claim<'c> {
+    pub(super) user: &'c UserId,
+    pub(super) client: Option<&'c ServiceId>,
+    pub(super) session: Option<&'c SessionId>,
+    pub(super) grant: Option<&'c GrantId>,
+    pub(super) made: Timestamp,
+}
+
+/// Refuses what was revoked between being judged and being written, which no later revocation would find.
+pub(super) async fn refuse_ended(connection: &mut SqliteConnection, claim: Claim<'_>) -> Result<()> {
+    let ended: Option<String> = sqlx::query_scalar(
+        "SELECT CASE
+             WHEN NOT EXISTS (SELECT 1 FROM users WHERE id = ?1) THEN 'user'
+             WHEN EXISTS (SELECT 1 FROM revocations
+                          WHERE kind = 'user' AND target = CAST(?1 AS BLOB) AND revoked > ?5) THEN 'user'
+             WHEN EXISTS (SELECT 1 FROM revocations
+                          WHERE kind = 'client' AND target = CAST(?2 AS BLOB) AND revoked > ?5) THEN 'service'
+             WHEN EXISTS (SELECT 1 FROM revocations
+                          WHERE kind = 'consent' AND target = CAST(?1 || ' ' || ?2 AS BLOB)
+                                AND revoked > ?5) THEN 'consent'
+             WHEN EXISTS (SELECT 1 FROM revocations
+                          WHERE kind = 'session' AND target = CAST(?3 AS BLOB)) THEN 'session'
+             WHEN EXISTS (SELECT 1 FROM revocations
+                          WHERE kind = 'grant' AND target = CAST(?4 AS BLOB)) THEN 'grant'
+         END",
+    )
+    .bind(claim.user.as_str())
+    .bind(claim.client.map(ServiceId::as_str))
+    .bind(claim.session.map(SessionId::as_str))
+    .bind(claim.grant.map(GrantId::as_str))
+    .bind(claim.made.millis())
+    .fetch_one(connection)
+    .await
+    .map_err(store_error)?;
+    let kinds = [USER, "service", CONSENT, SESSION, GRANT];
+    match ended {
+        None => Ok(()),
+        Some(ended) => {
+            let what = kinds.into_iter().find(|kind| *kind == ended).unwrap_or(GRANT);
+            Err(StoreError::NotFound { what })
+        }
+    }
 }
 
 #[async_trait]
 impl RevocationStore for SqliteStore {
     async fn revoke(&self, revocation: &Revocation) -> Result<()> {
         let mut tx = self.writer.begin().await?;
-        record(&mut tx.connection, revocation).await?;
+        record(tx.connection(), revocation).await?;
         tx.commit().await
     }
 
@@ -99,14 +187,11 @@ impl RevocationStore for SqliteStore {
     }
 
     async fn purge_revocations(&self, now: Timestamp) -> Result<u64> {
-        let mut tx = self.writer.begin().await?;
-        let purged = sqlx::query("DELETE FROM revocations WHERE expires <= ?1")
-            .bind(now.millis())
-            .execute(&mut tx.connection)
-            .await
-            .map_err(store_error)?
-            .rows_affected();
-        tx.commit().await?;
-        Ok(purged)
+        self.purge(
+            "DELETE FROM revocations WHERE (kind, target) IN
+             (SELECT kind, target FROM revocations WHERE expires <= ?1 LIMIT 500)",
+            &[now],
+        )
+        .await
     }
 }

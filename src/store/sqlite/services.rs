@@ -151,7 +151,8 @@ async fn put(connection: &mut SqliteConnection, service: &Service) -> Result<()>
         .await
         .map_err(store_error)?;
     }
-    count(connection, Topic::Services).await
+    count(connection, Topic::Services).await?;
+    Ok(())
 }
 
 #[async_trait]
@@ -175,9 +176,9 @@ impl ServiceStore for SqliteStore {
 
     async fn register_service(&self, service: &Service) -> Result<()> {
         let mut tx = self.writer.begin().await?;
-        let taken = if id_exists(&mut tx.connection, &service.id).await? {
+        let taken = if id_exists(tx.connection(), &service.id).await? {
             Some("id")
-        } else if name_is_taken(&mut tx.connection, service).await? {
+        } else if name_is_taken(tx.connection(), service).await? {
             Some("name")
         } else {
             None
@@ -186,15 +187,15 @@ impl ServiceStore for SqliteStore {
             tx.abandon().await?;
             return Err(StoreError::Conflict { what: WHAT, field });
         }
-        put(&mut tx.connection, service).await?;
+        put(tx.connection(), service).await?;
         tx.commit().await
     }
 
     async fn update_service(&self, service: &Service) -> Result<()> {
         let mut tx = self.writer.begin().await?;
-        let refusal = if !id_exists(&mut tx.connection, &service.id).await? {
+        let refusal = if !id_exists(tx.connection(), &service.id).await? {
             Some(StoreError::NotFound { what: WHAT })
-        } else if name_is_taken(&mut tx.connection, service).await? {
+        } else if name_is_taken(tx.connection(), service).await? {
             Some(StoreError::Conflict { what: WHAT, field: "name" })
         } else {
             None
@@ -203,7 +204,7 @@ impl ServiceStore for SqliteStore {
             tx.abandon().await?;
             return Err(refusal);
         }
-        put(&mut tx.connection, service).await?;
+        put(tx.connection(), service).await?;
         tx.commit().await
     }
 
@@ -211,15 +212,15 @@ impl ServiceStore for SqliteStore {
         let mut tx = self.writer.begin().await?;
         let removed = sqlx::query("DELETE FROM services WHERE id = ?1")
             .bind(id.as_str())
-            .execute(&mut tx.connection)
+            .execute(tx.connection())
             .await
             .map_err(store_error)?;
         if removed.rows_affected() == 0 {
             tx.abandon().await?;
             return Err(StoreError::NotFound { what: WHAT });
         }
-        revocations::record(&mut tx.connection, revocation).await?;
-        count(&mut tx.connection, Topic::Services).await?;
+        revocations::record(tx.connection(), revocation).await?;
+        count(tx.connection(), Topic::Services).await?;
         tx.commit().await
     }
 }

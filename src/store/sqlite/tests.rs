@@ -1,4 +1,9 @@
 use super::*;
+use crate::{
+    base::id::{ServiceId, TokenId},
+    model::revocation::{Revocation, RevocationTarget},
+    store::{ChangeFeed as _, RevocationStore as _, people::UserStore as _},
+};
 
 async fn pragma(connection: &mut sqlx::SqliteConnection, name: &'static str) -> String {
     use sqlx::{Row as _, TypeInfo as _, ValueRef as _};
@@ -25,7 +30,7 @@ async fn every_writing_connection_waits_for_the_disk() {
             ("PRAGMA busy_timeout", "5000"),
             ("PRAGMA trusted_schema", "0"),
         ] {
-            assert_eq!(pragma(&mut tx.connection, name).await, value, "{name}, {round}");
+            assert_eq!(pragma(tx.connection(), name).await, value, "{name}, {round}");
         }
         drop(tx);
     }
@@ -39,11 +44,41 @@ async fn a_transaction_that_is_dropped_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("a.db")).await.unwrap();
     let mut tx = store.writer.begin().await.unwrap();
-    changes::count(&mut tx.connection, changes::Topic::Keys).await.unwrap();
+    changes::count(tx.connection(), changes::Topic::Keys).await.unwrap();
     drop(tx);
     let mut tx = store.writer.begin().await.unwrap();
-    changes::count(&mut tx.connection, changes::Topic::Services).await.unwrap();
+    changes::count(tx.connection(), changes::Topic::Services).await.unwrap();
     tx.commit().await.unwrap();
     let versions = crate::store::ChangeFeed::versions(&store).await.unwrap();
     assert_eq!((versions.services, versions.keys), (1, 0));
+}
+
+/// A database of the first version keeps what it has when it is opened.
+#[tokio::test]
+async fn an_old_database_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    let mut old = options(&path).create_if_missing(true).connect().await.unwrap();
+    schema::migrate_to(1, &mut old).await.unwrap();
+    sqlx::query(
+        "INSERT INTO revocations (kind, target, revoked, expires)
+         VALUES ('token', zeroblob(16), 1, 9), ('client', CAST('c' AS BLOB), 2, 10);
+         UPDATE changes SET version = 7",
+    )
+    .execute(&mut old)
+    .await
+    .unwrap();
+    sqlx::Connection::close(old).await.unwrap();
+
+    let store = SqliteStore::open(&path).await.unwrap();
+    let at = Timestamp::from_millis;
+    let kept = |target, revoked, expires| Revocation { target, revoked: at(revoked), expires: at(expires) };
+    let token = RevocationTarget::Token(TokenId::from_bytes([0; 16]));
+    let client = RevocationTarget::Client(ServiceId::parse("c").unwrap());
+    let mut found = store.list_revocations(at(0)).await.unwrap();
+    found.sort_by_key(|revocation| revocation.revoked);
+    assert_eq!(found, [kept(token, 1, 9), kept(client, 2, 10)]);
+    let versions = store.versions().await.unwrap();
+    assert_eq!((versions.services, versions.revocations, versions.users), (7, 7, 0));
+    assert_eq!(store.list_users().await.unwrap(), []);
 }

@@ -69,11 +69,27 @@ impl Writer {
 /// A transaction that has the write lock. Dropped without [`Transaction::commit`], it leaves nothing behind.
 pub(super) struct Transaction<'w> {
     slot: MutexGuard<'w, Slot>,
-    /// The connection, for statements.
-    pub(super) connection: SqliteConnection,
+    connection: SqliteConnection,
 }
 
 impl Transaction<'_> {
+    /// The connection, for statements.
+    pub(super) const fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.connection
+    }
+
+    /// Ends it as `outcome` says: what was refused leaves nothing behind.
+    pub(super) async fn settle<T>(self, outcome: Result<T>) -> Result<T> {
+        match outcome {
+            Ok(value) => self.commit().await.map(|()| value),
+            Err(refusal @ (StoreError::Conflict { .. } | StoreError::NotFound { .. })) => {
+                self.abandon().await?;
+                Err(refusal)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
     /// Makes it durable; only after this may anybody be told.
     pub(super) async fn commit(self) -> Result<()> {
         self.end("COMMIT").await

@@ -1,25 +1,42 @@
 //! Rules for change counters.
 
-use hubgate::store::Versions;
+use hubgate::{
+    model::user::{Ban, User},
+    store::Versions,
+};
 
 use super::{
     Backend,
-    samples::{at, key, key_id, of_client, of_token, other_service, service, service_id},
+    samples::{
+        at, digest, group, group_id, key, key_id, member, of_client, of_session, of_token, of_user,
+        other_service, service, service_id, session, session_id, user, user_id,
+    },
 };
 
-/// Which counters have grown; a counter that shrinks fails the test.
-fn grown(before: Versions, after: Versions) -> [bool; 3] {
-    [(before.services, after.services), (before.keys, after.keys), (before.revocations, after.revocations)]
-        .map(|(before, after)| {
-            assert!(before <= after, "a counter went from {before} to {after}");
-            before < after
-        })
+fn rename(user: &mut User) {
+    user.name = "Somebody".into();
 }
 
-const SERVICES: [bool; 3] = [true, false, false];
-const KEYS: [bool; 3] = [false, true, false];
-const REVOCATIONS: [bool; 3] = [false, false, true];
-const NONE: [bool; 3] = [false; 3];
+/// Which counters have grown; a counter that shrinks fails the test.
+fn grown(before: Versions, after: Versions) -> [bool; 4] {
+    [
+        (before.services, after.services),
+        (before.keys, after.keys),
+        (before.revocations, after.revocations),
+        (before.users, after.users),
+    ]
+    .map(|(before, after)| {
+        assert!(before <= after, "a counter went from {before} to {after}");
+        before < after
+    })
+}
+
+const SERVICES: [bool; 4] = [true, false, false, false];
+const KEYS: [bool; 4] = [false, true, false, false];
+const REVOCATIONS: [bool; 4] = [false, false, true, false];
+const USERS: [bool; 4] = [false, false, false, true];
+const USERS_AND_REVOCATIONS: [bool; 4] = [false, false, true, true];
+const NONE: [bool; 4] = [false; 4];
 
 pub(crate) async fn grow_with_each_write(backend: &dyn Backend) {
     let (store, observer) = (backend.open().await, backend.open().await);
@@ -35,13 +52,24 @@ pub(crate) async fn grow_with_each_write(backend: &dyn Backend) {
     }
     expect!(store.register_service(&service("a", "A")), SERVICES);
     expect!(store.update_service(&other_service("a", "B")), SERVICES);
-    expect!(store.remove_service(&service_id("a"), &of_client("a", 1, 9)), [true, false, true]);
+    expect!(store.remove_service(&service_id("a"), &of_client("a", 1, 9)), [true, false, true, false]);
     expect!(store.add_first_key(&key("one", 1)), KEYS);
     expect!(store.rotate_key(&key("two", 2), at(10)), KEYS);
     expect!(store.reseal_key(&key_id("two"), b"sealed"), KEYS);
     expect!(store.purge_keys(at(10)), KEYS);
     expect!(store.revoke(&of_token(1, 1, 9)), REVOCATIONS);
     expect!(store.revoke(&of_token(1, 2, 10)), REVOCATIONS);
+    expect!(store.add_group(&group("g", "G")), USERS);
+    expect!(store.add_user(&member("u", "u", &["g"])), USERS);
+    let ban = |user: &mut User| user.ban = Some(Ban { reason: String::new(), since: at(1) });
+    expect!(store.change_user(&user_id("u"), &ban, None), USERS);
+    expect!(store.change_user(&user_id("u"), &rename, Some(&of_user("u", 1))), USERS_AND_REVOCATIONS);
+    expect!(store.change_user(&user_id("u"), &rename, Some(&of_user("u", 2))), REVOCATIONS);
+    expect!(store.update_group(&group("g", "H")), USERS);
+    expect!(store.remove_group(&group_id("g")), USERS);
+    expect!(store.begin_session(&session("s", "u", 10), &digest("s"), None), NONE);
+    expect!(store.end_session(&session_id("s"), &of_session("s", 1)), REVOCATIONS);
+    expect!(store.remove_user(&user_id("u"), &of_user("u", 3)), USERS_AND_REVOCATIONS);
     drop((store, observer));
     assert_eq!(backend.open().await.versions().await.unwrap(), before);
 }
@@ -52,6 +80,9 @@ pub(crate) async fn stay_without_a_change(backend: &dyn Backend) {
     store.register_service(&service("b", "B")).await.unwrap();
     assert!(store.add_first_key(&key("one", 1)).await.unwrap());
     store.revoke(&of_token(1, 1, 9)).await.unwrap();
+    store.add_group(&group("g", "G")).await.unwrap();
+    store.add_user(&member("u", "u", &["g"])).await.unwrap();
+    store.add_user(&user("v", "v")).await.unwrap();
     let before = store.versions().await.unwrap();
 
     store.list_services().await.unwrap();
@@ -70,6 +101,21 @@ pub(crate) async fn stay_without_a_change(backend: &dyn Backend) {
     assert!(!store.add_first_key(&key("two", 1)).await.unwrap());
     assert!(store.rotate_key(&key("one", 1), at(5)).await.is_err());
     assert!(store.reseal_key(&key_id("two"), b"").await.is_err());
+
+    store.list_users().await.unwrap();
+    store.people(0).await.unwrap();
+    store.change_user(&user_id("u"), &|_| {}, None).await.unwrap();
+    assert!(store.add_user(&user("w", "u")).await.is_err());
+    assert!(store.add_user(&member("w", "w", &["h"])).await.is_err());
+    assert!(
+        store.change_user(&user_id("u"), &|u| u.login = "v".into(), Some(&of_user("u", 1))).await.is_err()
+    );
+    assert!(store.remove_user(&user_id("w"), &of_user("w", 1)).await.is_err());
+    assert!(store.add_group(&group("h", "g")).await.is_err());
+    assert!(store.update_group(&group("h", "H")).await.is_err());
+    assert!(store.remove_group(&group_id("h")).await.is_err());
+    assert!(!store.end_session(&session_id("s"), &of_session("s", 1)).await.unwrap());
+    assert!(store.begin_session(&session("s", "w", 1), &digest("s"), None).await.is_err());
 
     let after = backend.open().await.versions().await.unwrap();
     assert_eq!(grown(before, after), NONE);

@@ -1,10 +1,14 @@
 //! What every store must do. A store's tests name a [`Backend`] and let [`conformance!`] write one test for each rule.
 
 pub(crate) mod changes;
+pub(crate) mod groups;
 pub(crate) mod keys;
+pub(crate) mod people;
 pub(crate) mod revocations;
 pub(crate) mod samples;
 pub(crate) mod services;
+pub(crate) mod sessions;
+pub(crate) mod users;
 
 use async_trait::async_trait;
 use hubgate::store::SharedStore;
@@ -28,6 +32,15 @@ macro_rules! conformance {
                 purge_takes_what_is_over;
             revocations: come_back, merge_keeps_the_later, kinds_are_apart, end_when_they_expire, writers_race;
             changes: grow_with_each_write, stay_without_a_change, are_seen_with_the_change;
+            users: come_back_as_they_were, are_listed_by_login, are_found_by_what_they_type, names_are_nobody_elses,
+                refusals_change_nothing, change_replaces_all_but_the_id, change_of_nobody_is_refused,
+                changes_race, removal_takes_all_along, removal_of_nobody_revokes_nothing, a_login_goes_to_one_of_many;
+            groups: come_back_as_they_were, are_listed_by_name, refusals_change_nothing, have_members,
+                removal_leaves_the_members;
+            people: come_whole_at_first, come_when_they_change, change_with_their_groups, are_gone_when_removed,
+                start_anew_with_an_unknown_number, are_read_with_their_number;
+            sessions: come_back_as_they_were, belong_to_a_user, are_replaced, end_once, remember_their_last_use,
+                die_with_their_user, do_not_begin_after_a_revocation, purge_takes_what_is_over;
         }
     };
     (@rules $fresh:expr; $($topic:ident: $($rule:ident),+;)+) => {

@@ -2,15 +2,17 @@
 
 use hubgate::{
     base::{
-        id::{KeyId, MAX_ID_LENGTH, ServiceId, TokenId},
+        id::{GroupId, KeyId, MAX_ID_LENGTH, ServiceId, SessionId, TokenId, UserId},
         time::Timestamp,
     },
-    crypto::digest::SecretDigest,
+    crypto::digest::{SecretDigest, TokenDigest},
     model::{
         flow::Flow,
         key::{Algorithm, KeyState, SigningKeyRecord},
         revocation::{Revocation, RevocationTarget},
         service::{Profile, Service, StoredSecret, Trust},
+        session::Session,
+        user::{Ban, Email, Group, Password, User},
     },
 };
 
@@ -117,4 +119,98 @@ pub(crate) fn of_client(id: &str, revoked: i64, expires: i64) -> Revocation {
 pub(crate) fn sorted(mut revocations: Vec<Revocation>) -> Vec<Revocation> {
     revocations.sort_by_key(|r| format!("{:?}", r.target));
     revocations
+}
+
+pub(crate) fn of(target: RevocationTarget, revoked: i64) -> Revocation {
+    Revocation { target, revoked: at(revoked), expires: at(9000) }
+}
+
+pub(crate) fn of_user(id: &str, revoked: i64) -> Revocation {
+    of(RevocationTarget::User(user_id(id)), revoked)
+}
+
+pub(crate) fn of_session(id: &str, revoked: i64) -> Revocation {
+    of(RevocationTarget::Session(session_id(id)), revoked)
+}
+
+pub(crate) fn user_id(id: &str) -> UserId {
+    UserId::parse(id).unwrap()
+}
+
+pub(crate) fn group_id(id: &str) -> GroupId {
+    GroupId::parse(id).unwrap()
+}
+
+pub(crate) fn session_id(id: &str) -> SessionId {
+    SessionId::parse(id).unwrap()
+}
+
+/// A user of whom only the login is known.
+pub(crate) fn user(id: &str, login: &str) -> User {
+    User {
+        id: user_id(id),
+        login: login.into(),
+        name: String::new(),
+        email: None,
+        password: None,
+        ban: None,
+        guest: false,
+        administrator: false,
+        groups: vec![],
+        declared: false,
+        created: at(1000),
+        updated: at(1000),
+    }
+}
+
+/// A user no field of which is as in [`user`], groups apart.
+pub(crate) fn other_user(id: &str, login: &str) -> User {
+    User {
+        name: "Ⅷ Ünïcödé \0 \u{202e} 'x'; DROP TABLE users; --".into(),
+        email: Some(Email { address: format!("{login}@Mail.example"), verified: true }),
+        password: Some(Password {
+            hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into(),
+            set: at(i64::MIN),
+            must_change: true,
+        }),
+        ban: Some(Ban { reason: String::new(), since: at(i64::MAX) }),
+        guest: true,
+        administrator: true,
+        declared: true,
+        created: at(-62_135_596_800_000),
+        updated: at(i64::MAX),
+        ..user(id, login)
+    }
+}
+
+/// A user with an address.
+pub(crate) fn reachable(id: &str, login: &str, address: &str) -> User {
+    User { email: Some(Email { address: address.into(), verified: false }), ..user(id, login) }
+}
+
+/// A user in groups.
+pub(crate) fn member(id: &str, login: &str, groups: &[&str]) -> User {
+    User { groups: groups.iter().map(|id| group_id(id)).collect(), ..user(id, login) }
+}
+
+pub(crate) fn group(id: &str, name: &str) -> Group {
+    Group { id: group_id(id), name: name.into(), description: None, created: at(1000), updated: at(1000) }
+}
+
+/// The digest of something that bears this name.
+pub(crate) fn digest(name: &str) -> TokenDigest {
+    TokenDigest::of(name.as_bytes())
+}
+
+/// A session that began at this time.
+pub(crate) fn session(id: &str, user: &str, began: i64) -> Session {
+    Session {
+        id: session_id(id),
+        user: user_id(user),
+        authenticated: at(began),
+        used: at(began),
+        remember: false,
+        user_agent: "Mozilla/5.0".into(),
+        address: "192.0.2.1".into(),
+    }
 }

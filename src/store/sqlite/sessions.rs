@@ -1,0 +1,164 @@
+//! Sessions, found by the digest of their cookie.
+//!
+//! Invariant: no session begins for a user who was signed out everywhere after it was judged.
+
+use async_trait::async_trait;
+use sqlx::{SqliteConnection, sqlite::SqliteRow};
+
+use super::{
+    SqliteStore,
+    errors::{conflict, store_error},
+    record::Record,
+    revocations::{self, Claim},
+    users,
+};
+use crate::{
+    base::{
+        id::{SessionId, UserId},
+        time::Timestamp,
+    },
+    crypto::digest::TokenDigest,
+    model::{
+        revocation::Revocation,
+        session::{Session, SessionLife},
+        user::User,
+    },
+    store::{Result, people::SessionStore},
+};
+
+const WHAT: &str = "session";
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT s.id, s.user_id, s.authenticated, s.used, s.remember, s.user_agent, s.address
+             FROM sessions s ",
+            $rest
+        )
+    };
+}
+
+fn read(row: &SqliteRow) -> Result<Session> {
+    let record = Record::of(row, WHAT)?;
+    Ok(Session {
+        id: SessionId::parse(record.id()).map_err(|e| record.damaged("id", e))?,
+        user: UserId::parse(record.get("user_id")?).map_err(|e| record.damaged("user_id", e))?,
+        authenticated: record.time("authenticated")?,
+        used: record.time("used")?,
+        remember: record.flag("remember")?,
+        user_agent: record.get("user_agent")?,
+        address: record.get("address")?,
+    })
+}
+
+async fn delete(connection: &mut SqliteConnection, id: &SessionId) -> Result<bool> {
+    let deleted = sqlx::query("DELETE FROM sessions WHERE id = ?1")
+        .bind(id.as_str())
+        .execute(connection)
+        .await
+        .map_err(store_error)?;
+    Ok(deleted.rows_affected() > 0)
+}
+
+async fn begin(
+    connection: &mut SqliteConnection,
+    session: &Session,
+    digest: &TokenDigest,
+    replaced: Option<(&SessionId, Option<&Revocation>)>,
+) -> Result<()> {
+    // The new one is written last: what is revoked here is what came before it.
+    if let Some((replaced, revocation)) = replaced {
+        delete(connection, replaced).await?;
+        if let Some(revocation) = revocation {
+            revocations::record(connection, revocation).await?;
+        }
+    }
+    let claim =
+        Claim { user: &session.user, client: None, session: None, grant: None, made: session.authenticated };
+    revocations::refuse_ended(connection, claim).await?;
+    sqlx::query(
+        "INSERT INTO sessions (id, digest, user_id, authenticated, used, remember, user_agent, address)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )
+    .bind(session.id.as_str())
+    .bind(digest.as_bytes().as_slice())
+    .bind(session.user.as_str())
+    .bind(session.authenticated.millis())
+    .bind(session.used.millis())
+    .bind(session.remember)
+    .bind(session.user_agent.as_str())
+    .bind(session.address.as_str())
+    .execute(connection)
+    .await
+    .map_err(|e| conflict(e, WHAT, "id"))?;
+    Ok(())
+}
+
+#[async_trait]
+impl SessionStore for SqliteStore {
+    async fn begin_session(
+        &self,
+        session: &Session,
+        digest: &TokenDigest,
+        replaced: Option<(&SessionId, Option<&Revocation>)>,
+    ) -> Result<()> {
+        let mut tx = self.writer.begin().await?;
+        let outcome = begin(tx.connection(), session, digest, replaced).await;
+        tx.settle(outcome).await
+    }
+
+    async fn find_session(&self, digest: &TokenDigest) -> Result<Option<(Session, User)>> {
+        let mut reader = self.readers.acquire().await.map_err(store_error)?;
+        let row = sqlx::query(select!("WHERE s.digest = ?1"))
+            .bind(digest.as_bytes().as_slice())
+            .fetch_optional(&mut *reader)
+            .await
+            .map_err(store_error)?;
+        let Some(session) = row.as_ref().map(read).transpose()? else { return Ok(None) };
+        let user = users::find(&mut reader, &session.user).await?;
+        Ok(user.map(|user| (session, user)))
+    }
+
+    async fn touch_session(&self, id: &SessionId, used: Timestamp, address: &str) -> Result<()> {
+        let mut tx = self.writer.begin().await?;
+        // Of two notes that overtake one another the later use stays.
+        sqlx::query("UPDATE sessions SET used = ?2, address = ?3 WHERE id = ?1 AND used <= ?2")
+            .bind(id.as_str())
+            .bind(used.millis())
+            .bind(address)
+            .execute(tx.connection())
+            .await
+            .map_err(store_error)?;
+        tx.commit().await
+    }
+
+    async fn end_session(&self, id: &SessionId, revocation: &Revocation) -> Result<bool> {
+        let mut tx = self.writer.begin().await?;
+        if !delete(tx.connection(), id).await? {
+            tx.abandon().await?;
+            return Ok(false);
+        }
+        revocations::record(tx.connection(), revocation).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    async fn list_sessions(&self, user: &UserId) -> Result<Vec<Session>> {
+        let rows = sqlx::query(select!("WHERE s.user_id = ?1 ORDER BY s.used DESC, s.id"))
+            .bind(user.as_str())
+            .fetch_all(&self.readers)
+            .await
+            .map_err(store_error)?;
+        rows.iter().map(read).collect()
+    }
+
+    async fn purge_sessions(&self, life: SessionLife, now: Timestamp) -> Result<u64> {
+        let (unused, old) = (now.minus(life.idle), now.minus(life.absolute));
+        self.purge(
+            "DELETE FROM sessions WHERE rowid IN
+             (SELECT rowid FROM sessions WHERE used <= ?1 OR authenticated <= ?2 LIMIT 500)",
+            &[unused, old],
+        )
+        .await
+    }
+}

@@ -25,6 +25,7 @@ use hubgate::{
         seal::SealingKey,
     },
     model::{
+        key::Algorithm,
         registry::Registry,
         scope::GrantedScope,
         service::{Profile, Service, Trust},
@@ -107,7 +108,7 @@ fn issue(keyring: &Keyring) -> String {
 /// `remembered`: how many tokens the memory of verdicts holds; the one that is asked for is the first of them.
 fn tokens(remembered: usize) -> &'static Tokens {
     let sealing = SealingKey::new(&[7; 32]).unwrap();
-    let record = keyring::generate(&sealing, NOW, &SystemRandom).unwrap();
+    let record = keyring::generate(Algorithm::Es256, &sealing, NOW, &SystemRandom).unwrap();
     let keyring = Keyring::open(&[record], &sealing).unwrap();
     let token = issue(&keyring);
     let tokens = leak(Tokens {

@@ -37,6 +37,7 @@ use crate::{
     },
     config::{Config, LogFormat, StoreUrl},
     crypto::keyring::KeyringError,
+    model::key::Algorithm,
     observe::{journal::Journal, line::Format, metrics::Totals, sink::Sink},
     proxy::{
         self,
@@ -45,7 +46,10 @@ use crate::{
         relay::AnswerBody,
         worker::{Worker, WorkerParts},
     },
-    registry::{keys::KeyError, services::ServiceError},
+    registry::{
+        keys::{Coming, KeyError},
+        services::ServiceError,
+    },
     server::{
         admission::Admission,
         connection::{Handler, ProtocolLimits},
@@ -132,6 +136,12 @@ pub async fn open_store(config: &Config) -> Result<SharedStore, StartError> {
     }
 }
 
+/// On a first start the key that takes longest is made while everything else is made ready.
+fn first_keys(config: &Config) -> Vec<Coming> {
+    let StoreUrl::Sqlite(path) = &config.store;
+    if path.exists() { Vec::new() } else { vec![Coming::begin(Algorithm::Rs256)] }
+}
+
 /// A gateway that serves.
 pub struct Running {
     https: Vec<SocketAddr>,
@@ -157,6 +167,10 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         .thread_name("control")
         .enable_all()
         .build()?;
+    let coming = {
+        let _inside = control.enter();
+        first_keys(&config)
+    };
     // Sockets first: a port that is taken must not leave a half-made store behind.
     let workers =
         config.listen.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from);
@@ -174,7 +188,7 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
     let admission = Admission::new(config.limits.max_connections, config.limits.max_connections_per_source);
     let drain_timeout = config.limits.drain_timeout;
     let handler_limits = WorkerLimits::new(&config);
-    let shared = control.block_on(Shared::build(config, store, sealing, (clock, random)))?;
+    let shared = control.block_on(Shared::build(config, store, (sealing, coming), (clock, random)))?;
     let sink = Sink::start(lines)?;
     let (stage, told) = watch::channel(Stage::Serve);
     let own: Arc<dyn OwnEndpoints> = Arc::new(ControlPlane::new(

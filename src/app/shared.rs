@@ -162,14 +162,14 @@ impl Shared {
     pub(super) async fn build(
         config: Config,
         store: SharedStore,
-        sealing: SealingKey,
+        (sealing, coming): (SealingKey, Vec<keys::Coming>),
         (clock, random): (Arc<dyn Clock>, Arc<dyn Random>),
     ) -> Result<Arc<Self>, StartError> {
         let inputs = Arc::new(Inputs::new(Arc::new(config))?);
         let config = Arc::clone(&inputs.config);
         let failed = |error| store_error(&config, error);
         reconcile(&inputs, &store, clock.as_ref()).await?;
-        let keys = keys::ensure(store.as_ref(), &sealing, clock.as_ref(), random.as_ref()).await?;
+        let keys = keys::ensure(store.as_ref(), &sealing, coming, clock.as_ref(), random.as_ref()).await?;
         // Read before what they count: a change in between is seen at the next look.
         let versions = store.versions().await.map_err(failed)?;
         let keyring = Arc::new(Keyring::open(&keys, &sealing)?);
@@ -264,14 +264,14 @@ impl Shared {
     pub(super) async fn rotate_if_due(&self) -> Result<(), RefreshError> {
         let config = self.config();
         let Some(life) = config.oauth.key_rotation else { return Ok(()) };
-        let now = self.gate.clock.now();
-        if !keys::rotation_is_due(&self.state.lock().await.keys, life, now) {
-            return Ok(());
-        }
         let (clock, random) = (self.gate.clock.as_ref(), self.gate.random.as_ref());
-        let id = keys::rotate(self.store.as_ref(), &self.sealing, clock, random).await?;
-        tracing::info!(key = %id, "a new signing key is in use");
-        self.refresh().await
+        let due: Vec<_> = keys::due(&self.state.lock().await.keys, life, clock.now()).collect();
+        for algorithm in due {
+            let key = keys::rotate(self.store.as_ref(), algorithm, &self.sealing, clock, random).await?;
+            tracing::info!(key = %key.id, %algorithm, "a new signing key is in use");
+            self.refresh().await?;
+        }
+        Ok(())
     }
 
     /// Forgets what has expired.

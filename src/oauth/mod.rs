@@ -4,11 +4,13 @@
 //! an argument (what is stored, by way of the store's narrow traits) and returns either the next value or an
 //! [`error::OAuthError`].
 
+pub mod authorize;
 pub mod client_auth;
 pub mod discovery;
 pub mod error;
 pub mod form;
 pub mod grant;
+pub mod pkce;
 pub mod scope;
 pub mod token;
 pub mod userinfo;

@@ -17,6 +17,7 @@ use crate::{
         seal::SealingKey,
     },
     model::{
+        key::Algorithm,
         grant::{AuthorizationCode, Grant, RefreshToken},
         registry::Registry,
         revocation::Revocation,
@@ -66,7 +67,7 @@ impl Bench {
             updated: NOW,
         };
         let sealing = SealingKey::new(&[1; 32]).unwrap();
-        let key = keyring::generate(&sealing, NOW, &SystemRandom).unwrap();
+        let key = keyring::generate(Algorithm::Es256, &sealing, NOW, &SystemRandom).unwrap();
         Self {
             registry: Registry::new(["app", "api", "phone", "machine"].map(service), Self::ISSUER),
             keyring: Keyring::open(&[key], &sealing).unwrap(),

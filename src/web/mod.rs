@@ -3,6 +3,7 @@
 //! Invariant: runs on its own threads; whatever it does, and however long, a proxied request does not wait for it.
 
 pub mod cookie;
+mod cors;
 pub mod endpoint;
 mod keys;
 pub mod management;

@@ -4,6 +4,7 @@
 //! or open is named in the error, and no route is open in between.
 
 mod background;
+mod changes;
 mod data;
 mod gauges;
 mod shared;
@@ -59,8 +60,9 @@ use crate::{
     },
     store::{SharedStore, StoreError, sqlite::SqliteStore},
     web::{
-        ControlPlane,
+        Control, ControlPlane,
         management::{self, Management},
+        news::News,
         redirect,
     },
 };
@@ -191,12 +193,15 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
     let shared = control.block_on(Shared::build(config, store, (sealing, coming), (clock, random)))?;
     let sink = Sink::start(lines)?;
     let (stage, told) = watch::channel(Stage::Serve);
-    let own: Arc<dyn OwnEndpoints> = Arc::new(ControlPlane::new(
-        control.handle().clone(),
-        Arc::clone(&shared.gate.clock),
-        Arc::clone(&shared.gate.random),
-        Arc::clone(&totals),
-    ));
+    let control_parts = Control {
+        clock: Arc::clone(&shared.gate.clock),
+        random: Arc::clone(&shared.gate.random),
+        totals: Arc::clone(&totals),
+        gate: Arc::clone(&shared.gate),
+        store: Arc::clone(&shared.store),
+        news: Arc::clone(&shared) as Arc<dyn News>,
+    };
+    let own: Arc<dyn OwnEndpoints> = Arc::new(ControlPlane::new(control.handle().clone(), control_parts));
     let mut threads = Vec::with_capacity(workers);
     for (number, listeners) in sockets.https.into_iter().enumerate() {
         let setup = Setup {

@@ -159,7 +159,7 @@ impl Sessions {
 /// # Errors
 /// The store's.
 pub async fn end_all(
-    store: &dyn SessionStore,
+    store: &(impl SessionStore + ?Sized),
     user: &UserId,
     except: Option<&SessionId>,
     now: Timestamp,

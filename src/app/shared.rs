@@ -22,7 +22,7 @@ use super::{
 use crate::{
     access::quota::Quota,
     base::{random::Random, time::Clock, url::PublicUrl},
-    config::{Config, Limits, Rate, allowed_flows},
+    config::{Config, Limits, OAuthProfile, Rate, allowed_flows},
     crypto::{keyring::Keyring, seal::SealingKey},
     model::{
         key::{Algorithm, SigningKeyRecord},
@@ -152,6 +152,7 @@ impl Inputs {
             keyring: Arc::clone(keyring),
             issuer: self.issuer.clone(),
             flows: allowed_flows(self.config.oauth.profile),
+            strict: self.config.oauth.profile == OAuthProfile::OAuth21,
             desk: self.desk.clone(),
             hub_path: Arc::from(self.config.hub.path.as_str()),
             trusted_proxies: self.config.listen.trusted_proxies.clone(),

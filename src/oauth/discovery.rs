@@ -4,6 +4,7 @@
 
 use serde::Serialize;
 
+use super::authorize::request::ResponseType;
 use crate::model::{
     flow::{Flow, Flows},
     scope::OPENID_SCOPES,
@@ -35,7 +36,7 @@ pub struct Metadata {
     #[serde(flatten)]
     addresses: Addresses,
     scopes_supported: [&'static str; 5],
-    response_types_supported: &'static [&'static str],
+    response_types_supported: Vec<&'static str>,
     response_modes_supported: [&'static str; 3],
     grant_types_supported: Vec<&'static str>,
     subject_types_supported: [&'static str; 1],
@@ -52,21 +53,18 @@ pub struct Metadata {
     request_uri_parameter_supported: bool,
 }
 
-/// Describes a server with this issuer, these endpoints and these flows. `plain` tells whether PKCE's plain challenges
-/// are accepted beside S256.
+/// Describes a server with this issuer, these endpoints and these flows. `strict` is the profile of OAuth 2.1, in which
+/// PKCE's plain challenges are not accepted.
 #[must_use]
-pub fn metadata(issuer: &str, addresses: Addresses, flows: Flows, plain: bool) -> Metadata {
+pub fn metadata(issuer: &str, addresses: Addresses, flows: Flows, strict: bool) -> Metadata {
     // OAuth 2.0 Multiple Response Type Encoding Practices: what hands tokens to the browser is the implicit flow.
-    let response_types: &[&str] = if flows.contains(Flow::Implicit) {
-        &["code", "token", "id_token", "code id_token"]
-    } else {
-        &["code"]
-    };
+    let implicit = flows.contains(Flow::Implicit);
+    let response_types = ResponseType::OFFERED.into_iter().filter(|offered| implicit || *offered == "code");
     Metadata {
         issuer: issuer.to_owned(),
         addresses,
         scopes_supported: OPENID_SCOPES,
-        response_types_supported: response_types,
+        response_types_supported: response_types.collect(),
         response_modes_supported: ["query", "fragment", "form_post"],
         grant_types_supported: flows.iter().map(Flow::name).collect(),
         subject_types_supported: ["public"],
@@ -74,7 +72,7 @@ pub fn metadata(issuer: &str, addresses: Addresses, flows: Flows, plain: bool) -
         token_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post", "none"],
         introspection_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post"],
         revocation_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post", "none"],
-        code_challenge_methods_supported: if plain { &["S256", "plain"] } else { &["S256"] },
+        code_challenge_methods_supported: if strict { &["S256"] } else { &["S256", "plain"] },
         claims_supported: [
             "iss",
             "sub",
@@ -102,7 +100,7 @@ pub fn metadata(issuer: &str, addresses: Addresses, flows: Flows, plain: bool) -
 mod tests {
     use super::*;
 
-    fn document(flows: Flows, plain: bool) -> serde_json::Value {
+    fn document(flows: Flows, strict: bool) -> serde_json::Value {
         let at = |path: &str| format!("https://a/hub/{path}");
         let addresses = Addresses {
             authorization_endpoint: at("auth"),
@@ -113,12 +111,12 @@ mod tests {
             revocation_endpoint: at("revoke"),
             end_session_endpoint: at("logout"),
         };
-        serde_json::to_value(metadata("https://a/hub", addresses, flows, plain)).unwrap()
+        serde_json::to_value(metadata("https://a/hub", addresses, flows, strict)).unwrap()
     }
 
     #[test]
     fn the_document_has_what_both_standards_require() {
-        let all = document(Flows::all(), true);
+        let all = document(Flows::all(), false);
         // RFC 8414 section 2; OpenID Connect Discovery section 3.
         for required in [
             "issuer",
@@ -133,6 +131,7 @@ mod tests {
         }
         assert_eq!(all["issuer"], "https://a/hub");
         assert_eq!(all["revocation_endpoint"], "https://a/hub/revoke");
+        assert_eq!(all["response_types_supported"], serde_json::json!(ResponseType::OFFERED));
         assert_eq!(all["code_challenge_methods_supported"], serde_json::json!(["S256", "plain"]));
         assert_eq!(
             all["grant_types_supported"],
@@ -150,7 +149,7 @@ mod tests {
     fn what_the_profile_leaves_out_is_not_promised() {
         let strict: Flows =
             [Flow::AuthorizationCode, Flow::RefreshToken, Flow::ClientCredentials].into_iter().collect();
-        let strict = document(strict, false);
+        let strict = document(strict, true);
         assert_eq!(strict["response_types_supported"], serde_json::json!(["code"]));
         assert_eq!(strict["code_challenge_methods_supported"], serde_json::json!(["S256"]));
         assert_eq!(

@@ -45,6 +45,8 @@ pub struct Snapshot {
     pub issuer: Issuer,
     /// The flows that the profile allows.
     pub flows: Flows,
+    /// Whether the profile is that of OAuth 2.1.
+    pub strict: bool,
     /// The routes.
     pub routes: Routes,
     /// What refusals say.

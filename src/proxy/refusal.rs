@@ -93,16 +93,22 @@ impl Refusal {
     #[must_use]
     pub fn denied(denial: Denial) -> Self {
         match denial {
-            Denial::InsufficientScope(service) => {
-                let text = format!("the token's scope does not name the service {service}");
-                let refusal = Self::new(StatusCode::FORBIDDEN, ErrorCode::InsufficientScope, text);
-                Self { challenge: Some(Challenge::Scope(service)), ..refusal }
-            }
+            Denial::InsufficientScope(service) => Self::insufficient_scope(
+                format!("the token's scope does not name the service {service}"),
+                service,
+            ),
             Denial::RuleNotMet(why) => Self::new(StatusCode::FORBIDDEN, ErrorCode::AccessDenied, why),
             Denial::UnknownService => {
                 Self::unavailable("the service of this address is not registered", Duration::from_secs(30))
             }
         }
+    }
+
+    /// A token that is valid and whose scope lacks this entry.
+    #[must_use]
+    pub fn insufficient_scope(description: impl Into<Cow<'static, str>>, scope: String) -> Self {
+        let refusal = Self::new(StatusCode::FORBIDDEN, ErrorCode::InsufficientScope, description);
+        Self { challenge: Some(Challenge::Scope(scope)), ..refusal }
     }
 
     /// 404.

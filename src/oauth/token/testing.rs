@@ -17,8 +17,8 @@ use crate::{
         seal::SealingKey,
     },
     model::{
-        key::Algorithm,
         grant::{AuthorizationCode, Grant, RefreshToken},
+        key::Algorithm,
         registry::Registry,
         revocation::Revocation,
         scope::GrantedScope,

@@ -45,8 +45,10 @@ pub enum Notice {
     WrongCredentials,
     /// Too many attempts; the next one counts after this time.
     Throttled(Duration),
-    /// The password is right and its owner is shut out.
-    Banned,
+    /// Too many people are signing in; there is room after this time.
+    Busy(Duration),
+    /// Nobody can sign in for now.
+    Unavailable,
 }
 
 impl fmt::Display for Notice {
@@ -56,9 +58,10 @@ impl fmt::Display for Notice {
             Self::Throttled(wait) => {
                 write!(f, "Too many attempts. Try again in {}.", in_words(*wait))
             }
-            Self::Banned => f.write_str(
-                "This account is shut out. Your administrator knows why and can let you in again.",
-            ),
+            Self::Busy(wait) => {
+                write!(f, "Many people are signing in at the moment. Try again in {}.", in_words(*wait))
+            }
+            Self::Unavailable => f.write_str("Nobody can sign in at the moment. Try again in a minute."),
         }
     }
 }
@@ -92,7 +95,7 @@ pub struct Consent<'a> {
     /// Where the form goes: path and query of ours.
     pub action: &'a str,
     /// What the form carries unseen. The buttons add `decision`, `allow` or `cancel`.
-    pub fields: &'a [(&'a str, &'a str)],
+    pub fields: &'a [(&'static str, String)],
 }
 
 /// What a scope asks for besides services, in words.
@@ -152,7 +155,7 @@ pub struct NewPassword<'a> {
     /// Where the form goes: path and query of ours. It brings `newPassword` and `newPasswordAgain`.
     pub action: &'a str,
     /// What the form carries unseen.
-    pub fields: &'a [(&'a str, &'a str)],
+    pub fields: &'a [(&'static str, String)],
 }
 
 /// A page for what cannot be answered with a redirect: the client or its address cannot be trusted.
@@ -180,7 +183,7 @@ pub struct FormPost<'a> {
     /// Its redirect URI.
     pub action: &'a str,
     /// The parameters of the response.
-    pub fields: &'a [(&'a str, &'a str)],
+    pub fields: &'a [(&'static str, String)],
 }
 
 /// Where pages live.

@@ -44,7 +44,7 @@ fn login<'a>(origins: &'a [String], text: &'a str) -> Login<'a> {
 #[test]
 fn nothing_from_outside_is_more_than_text() {
     let pages = pages();
-    let fields = [(EVIL, EVIL)];
+    let fields = [(EVIL, EVIL.to_owned())];
     let consent = Consent {
         client: EVIL,
         name: EVIL,
@@ -172,7 +172,7 @@ fn consent_is_asked_in_words() {
         Claim::of(&scope("yt openid profile email groups offline_access"), false),
         [Claim::Identity, Claim::Email, Claim::Groups, Claim::Offline]
     );
-    let fields = [("state", "a&b")];
+    let fields = [("state", "a&b".to_owned())];
     let page = text(pages().consent(&Consent {
         client: "Board",
         name: "Jane Doe",
@@ -185,7 +185,7 @@ fn consent_is_asked_in_words() {
     }));
     for part in [
         "Signed in as Jane Doe (jane)",
-        "<li>YouTrack</li>\n<li>Hub</li>",
+        "<li>YouTrack<span>Everything that you may do there.</span></li>\n<li>Hub<",
         "<li>Your e-mail address<span>",
         "<input type=\"hidden\" name=\"state\" value=\"a&#38;b\">",
         "name=\"decision\" value=\"cancel\">Cancel<",
@@ -198,7 +198,7 @@ fn consent_is_asked_in_words() {
 
 #[test]
 fn a_posted_answer_goes_on_without_script_too() {
-    let fields = [("code", "hgc_x"), ("state", "a b")];
+    let fields = [("code", "hgc_x".to_owned()), ("state", "a b".to_owned())];
     let view = FormPost { service: "YouTrack", action: "https://app.example/cb", fields: &fields };
     let response = pages().form_post(&view).unwrap();
     assert!(policy(&response).contains("script-src https://gate.example/hub/auth/assets/page-"));

@@ -13,8 +13,8 @@ pub(super) fn gauges(gate: &Arc<Gate>, admission: &Arc<Admission>, sink: &Sink) 
     let count = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
     let gauge = |name, help, counter, read| Gauge { name, help, counter, read };
     let (open, refused, lost) = (Arc::clone(admission), Arc::clone(admission), sink.clone());
-    let gates: [Arc<Gate>; 4] = std::array::from_fn(|_| Arc::clone(gate));
-    let [tokens, hits, misses, revoked] = gates;
+    let gates: [Arc<Gate>; 5] = std::array::from_fn(|_| Arc::clone(gate));
+    let [tokens, hits, misses, revoked, people] = gates;
     vec![
         gauge("connections", "Open client connections", false, Box::new(move || count(open.open()))),
         gauge(
@@ -42,6 +42,7 @@ pub(super) fn gauges(gate: &Arc<Gate>, admission: &Arc<Admission>, sink: &Sink) 
             Box::new(move || misses.verdicts.hits_and_misses().1),
         ),
         gauge("revocations", "Live revocations", false, Box::new(move || count(revoked.revocations.len()))),
+        gauge("people", "Users whom the gate knows", false, Box::new(move || count(people.people.len()))),
         gauge(
             "log_lines_lost",
             "Lines that the output did not take in time",

@@ -198,6 +198,7 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         random: Arc::clone(&shared.gate.random),
         totals: Arc::clone(&totals),
         store: Arc::clone(&shared.store),
+        gate: Arc::clone(&shared.gate),
         news: Arc::clone(&shared) as Arc<dyn News>,
     };
     let own: Arc<dyn OwnEndpoints> = Arc::new(ControlPlane::new(control.handle().clone(), control_parts));

@@ -7,6 +7,7 @@
 
 mod forward;
 pub mod gate;
+pub mod identity;
 mod outbound;
 pub mod path;
 pub mod peer;
@@ -49,6 +50,7 @@ use crate::{
         policy::{Permit, Requirement},
         quota::Wait,
         scheme::bearer::{self, Bearer},
+        verdict::Standing,
     },
     base::body::Whole,
     oauth::error::ErrorCode,
@@ -223,8 +225,8 @@ fn repeated(record: &Record, peer: &Peer, value: &HeaderValue) -> Option<Rc<Reme
     let remembered = peer.remembered(value)?;
     let gate = record.worker().gate();
     let judge = gate.judge(&record.view.snapshot, record.now);
-    remembered.verdict.still_good(&gate.verdicts, judge).ok()?;
-    Some(remembered)
+    let standing = remembered.verdict.still_good(&gate.verdicts, judge).ok()?;
+    matches!(standing, Standing::Unchanged).then_some(remembered)
 }
 
 /// What is known of a token: by the process, or by verifying it.

@@ -30,7 +30,7 @@ use crate::{
     oauth::error::ErrorCode,
     observe::metrics::Totals,
     proxy::{
-        gate::{Caller, OwnEndpoints},
+        gate::{Caller, Gate, OwnEndpoints},
         refusal::{Form, Refusal},
     },
     store::SharedStore,
@@ -47,6 +47,8 @@ pub struct Control {
     pub totals: Arc<Totals>,
     /// What is kept.
     pub store: SharedStore,
+    /// Judges access tokens as requests with them would be.
+    pub gate: Arc<Gate>,
     /// To be told of what was written, where an answer has to wait until it is in force.
     pub news: Arc<dyn News>,
 }

@@ -52,13 +52,6 @@ fn rule(section: &Section<'_, '_>, prefix: &str, services: &[DeclaredService]) -
                     .help("take it out, or write access = \"token\""),
             );
         }
-    } else {
-        for condition in conditions.iter().filter(|c| c.name.ends_with("groups") || c.name.ends_with("users"))
-        {
-            condition.doubt(
-                wrong("lets nobody pass in this version").label("tokens of users come with a later version"),
-            );
-        }
     }
     Some(Rule { path: path?, methods, access, groups, users, clients, scope })
 }

@@ -424,7 +424,7 @@ fn rules_mean_what_they_say() {
         let problem = only(&all(text));
         assert!(problem.message.contains(message), "{text}: {problem:?}");
     }
-    assert_eq!(good(&all("path = \"/a/x\"\ngroups = [\"g\"]\nscope = [\"other\"]")).warnings.len(), 2);
+    assert_eq!(good(&all("path = \"/a/x\"\ngroups = [\"g\"]\nscope = [\"other\"]")).warnings.len(), 1);
 }
 
 #[test]

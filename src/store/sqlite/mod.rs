@@ -113,4 +113,6 @@ fn options(path: &Path) -> SqliteConnectOptions {
 }
 
 #[cfg(test)]
+mod sharing_tests;
+#[cfg(test)]
 mod tests;

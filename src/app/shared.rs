@@ -22,7 +22,7 @@ use crate::{
         keyring::{Keyring, KeyringError},
         seal::SealingKey,
     },
-    model::{key::SigningKeyRecord, registry::Registry},
+    model::{key::SigningKeyRecord, registry::Registry, session::SessionLife},
     oauth::token::issue::Issuer,
     observe::line::Format,
     proxy::{
@@ -37,6 +37,13 @@ use crate::{
     server::tls::{self, CertificateError},
     store::{SharedStore, StoreError, Versions},
 };
+
+/// After how long a session is forgotten.
+const SESSION_LIFE: SessionLife =
+    SessionLife { idle: Duration::from_secs(14 * 24 * 3600), absolute: Duration::from_secs(30 * 24 * 3600) };
+
+/// For how long the answer to a refresh is kept for whoever asks again.
+const REFRESH_WINDOW: Duration = Duration::from_secs(60);
 
 /// Why a new configuration is not taken up.
 #[derive(Debug, thiserror::Error)]
@@ -282,6 +289,9 @@ impl Shared {
         self.gate.snapshot().quota.purge();
         self.store.purge_revocations(now).await?;
         self.store.purge_keys(now).await?;
+        self.store.purge_sessions(SESSION_LIFE, now).await?;
+        self.store.purge_grants(REFRESH_WINDOW, now).await?;
+        self.store.purge_consents(now).await?;
         Ok(())
     }
 }

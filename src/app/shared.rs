@@ -292,6 +292,8 @@ impl Shared {
         self.store.purge_revocations(now).await?;
         self.store.purge_keys(now).await?;
         self.store.purge_sessions(self.people.sessions.life(), now).await?;
+        self.store.purge_grants(self.config().oauth.refresh_window, now).await?;
+        self.store.purge_consents(now).await?;
         Ok(())
     }
 }

@@ -13,6 +13,7 @@ mod framing_upstream;
 mod headers;
 mod operation;
 mod paths;
+mod people;
 mod refusals;
 mod review;
 mod store;

@@ -8,18 +8,25 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hubgate::{
     base::id::KeyId,
     crypto::jws::{self, SigningKey, VerifyingKey},
+    model::key::Algorithm,
 };
 use libfuzzer_sys::fuzz_target;
 
-static KEY: LazyLock<VerifyingKey> = LazyLock::new(|| {
-    let id = KeyId::parse("k").expect("it is an id");
-    let document = jws::generate_pkcs8().expect("the system has randomness");
-    SigningKey::from_pkcs8(id, &document).and_then(|key| key.verifying_key()).expect("it is a key")
+static KEYS: LazyLock<[VerifyingKey; 2]> = LazyLock::new(|| {
+    Algorithm::ALL.map(|algorithm| {
+        let id = KeyId::parse("k").expect("it is an id");
+        let document = jws::generate_pkcs8(algorithm).expect("the system has randomness");
+        let key = SigningKey::from_pkcs8(id, algorithm, &document);
+        key.and_then(|key| key.verifying_key()).expect("it is a key")
+    })
 });
 
 fuzz_target!(|data: &[u8]| {
-    assert!(jws::verify(data, |_| Some(&*KEY)).is_err());
     let parts: Vec<String> =
         data.split(|byte| *byte == b'\n').map(|part| URL_SAFE_NO_PAD.encode(part)).collect();
-    assert!(jws::verify(parts.join(".").as_bytes(), |_| Some(&*KEY)).is_err());
+    let token = parts.join(".");
+    for key in &*KEYS {
+        assert!(jws::verify(data, |_| Some(key)).is_err());
+        assert!(jws::verify(token.as_bytes(), |_| Some(key)).is_err());
+    }
 });

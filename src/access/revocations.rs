@@ -102,6 +102,21 @@ impl Revocations {
         self.consents.get(&consent).is_some_and(|up_to| up_to.hits(claims))
     }
 
+    /// Whether this target is among them.
+    #[must_use]
+    pub fn names(&self, target: &RevocationTarget) -> bool {
+        match target {
+            RevocationTarget::Token(id) => self.tokens.contains_key(id),
+            RevocationTarget::Grant(id) => self.grants.contains_key(id),
+            RevocationTarget::Session(id) => self.sessions.contains_key(id),
+            RevocationTarget::Client(id) => self.clients.contains_key(id),
+            RevocationTarget::User(id) => self.users.contains_key(id),
+            RevocationTarget::Consent(user, client) => {
+                self.consents.contains_key(&(user.clone(), client.clone()))
+            }
+        }
+    }
+
     /// Forgets what has expired at `now`.
     pub fn purge(&self, now: Timestamp) {
         self.tokens.retain(|_, expires| now < *expires);

@@ -254,6 +254,7 @@ mod tests {
         base::{id::TokenId, random::SystemRandom},
         crypto::{keyring, seal::SealingKey},
         model::{
+            key::Algorithm,
             revocation::{Revocation, RevocationTarget},
             scope::GrantedScope,
             service::{Profile, Service, Trust},
@@ -288,7 +289,7 @@ mod tests {
     impl Bench {
         fn new(capacity: usize) -> Self {
             let sealing = SealingKey::new(&[1; 32]).unwrap();
-            let record = keyring::generate(&sealing, NOW, &SystemRandom).unwrap();
+            let record = keyring::generate(Algorithm::Es256, &sealing, NOW, &SystemRandom).unwrap();
             let keyring = Keyring::open(&[record], &sealing).unwrap();
             Self {
                 keyring,

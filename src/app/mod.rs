@@ -4,6 +4,7 @@
 //! or open is named in the error, and no route is open in between.
 
 mod background;
+mod changes;
 mod data;
 mod gauges;
 mod hashing;
@@ -41,6 +42,7 @@ use crate::{
     config::{Config, LogFormat, StoreUrl},
     crypto::keyring::KeyringError,
     identity::{login::Logins, session::Sessions},
+    model::key::Algorithm,
     observe::{journal::Journal, line::Format, metrics::Totals, sink::Sink},
     proxy::{
         self,
@@ -49,7 +51,11 @@ use crate::{
         relay::AnswerBody,
         worker::{Worker, WorkerParts},
     },
-    registry::{keys::KeyError, services::ServiceError, users::PeopleError},
+    registry::{
+        keys::{Coming, KeyError},
+        services::ServiceError,
+        users::PeopleError,
+    },
     server::{
         admission::Admission,
         connection::{Handler, ProtocolLimits},
@@ -59,8 +65,9 @@ use crate::{
     },
     store::{SharedStore, StoreError, sqlite::SqliteStore},
     web::{
-        ControlPlane,
+        Control, ControlPlane,
         management::{self, Management},
+        news::News,
         redirect,
     },
 };
@@ -139,6 +146,12 @@ pub async fn open_store(config: &Config) -> Result<SharedStore, StartError> {
     }
 }
 
+/// On a first start the key that takes longest is made while everything else is made ready.
+fn first_keys(config: &Config) -> Vec<Coming> {
+    let StoreUrl::Sqlite(path) = &config.store;
+    if path.exists() { Vec::new() } else { vec![Coming::begin(Algorithm::Rs256)] }
+}
+
 /// A gateway that serves.
 pub struct Running {
     https: Vec<SocketAddr>,
@@ -165,6 +178,10 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         .thread_name("control")
         .enable_all()
         .build()?;
+    let coming = {
+        let _inside = control.enter();
+        first_keys(&config)
+    };
     // Sockets first: a port that is taken must not leave a half-made store behind.
     let workers =
         config.listen.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from);
@@ -187,15 +204,18 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         people::reconcile(&config, &store, clock.as_ref(), &random).await?;
         people::ensure(&config, &store, clock.as_ref(), &random).await
     })?;
-    let shared = control.block_on(Shared::build(config, store, people, sealing, (clock, random)))?;
+    let shared = control.block_on(Shared::build(config, store, people, (sealing, coming), (clock, random)))?;
     let sink = Sink::start(lines)?;
     let (stage, told) = watch::channel(Stage::Serve);
-    let own: Arc<dyn OwnEndpoints> = Arc::new(ControlPlane::new(
-        control.handle().clone(),
-        Arc::clone(&shared.gate.clock),
-        Arc::clone(&shared.gate.random),
-        Arc::clone(&totals),
-    ));
+    let control_parts = Control {
+        clock: Arc::clone(&shared.gate.clock),
+        random: Arc::clone(&shared.gate.random),
+        totals: Arc::clone(&totals),
+        gate: Arc::clone(&shared.gate),
+        store: Arc::clone(&shared.store),
+        news: Arc::clone(&shared) as Arc<dyn News>,
+    };
+    let own: Arc<dyn OwnEndpoints> = Arc::new(ControlPlane::new(control.handle().clone(), control_parts));
     let mut threads = Vec::with_capacity(workers);
     for (number, listeners) in sockets.https.into_iter().enumerate() {
         let setup = Setup {

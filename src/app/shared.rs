@@ -7,26 +7,28 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex as StdMutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use tokio::sync::Mutex;
 
 use super::{
-    StartError, line_format,
+    StartError,
+    changes::RefreshError,
+    line_format,
     people::{self, People},
 };
 use crate::{
     access::quota::Quota,
     base::{random::Random, time::Clock, url::PublicUrl},
-    config::{Config, Limits, Rate, allowed_flows},
-    crypto::{
-        keyring::{Keyring, KeyringError},
-        seal::SealingKey,
+    config::{Config, Limits, OAuthProfile, Rate, allowed_flows},
+    crypto::{keyring::Keyring, seal::SealingKey},
+    model::{
+        key::{Algorithm, SigningKeyRecord},
+        registry::Registry,
+        service::Service,
     },
-    model::{key::SigningKeyRecord, registry::Registry},
     oauth::token::issue::Issuer,
     observe::line::Format,
     proxy::{
@@ -36,7 +38,7 @@ use crate::{
     },
     registry::{
         keys,
-        services::{self, Declaration},
+        services::{self, Declaration, Plan, ServiceError},
     },
     server::tls::{self, CertificateError},
     store::{SharedStore, StoreError, Versions},
@@ -50,20 +52,6 @@ pub enum ReloadError {
     Start(#[from] StartError),
 }
 
-/// Why a change in the store is not taken up. It is tried again.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum RefreshError {
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Keys that do not open.
-    #[error("the changed keys cannot be used, those before stay in use: {0}")]
-    Keyring(#[from] KeyringError),
-    /// No new key.
-    #[error(transparent)]
-    Key(#[from] keys::KeyError),
-}
-
 /// See the module.
 pub(super) struct Shared {
     /// What the workers use.
@@ -74,26 +62,34 @@ pub(super) struct Shared {
     pub(super) people: People,
     /// The key that seals signing keys.
     pub(super) sealing: SealingKey,
-    state: Mutex<State>,
+    pub(super) state: Mutex<State>,
+    /// Looks at the store that were asked for.
+    pub(super) asked: AtomicU64,
     /// Whether the keys in the store are those in use.
-    keys_open: AtomicBool,
+    pub(super) keys_open: AtomicBool,
     /// The configuration in force, for those who cannot wait for `state`.
     config: StdMutex<Arc<Config>>,
 }
 
-struct State {
-    inputs: Arc<Inputs>,
-    versions: Versions,
-    keys: Vec<SigningKeyRecord>,
-    keyring: Arc<Keyring>,
+/// What the snapshot in force was made of.
+pub(super) struct State {
+    pub(super) inputs: Arc<Inputs>,
+    /// What of the store was taken up.
+    pub(super) versions: Versions,
+    /// Up to which of the looks that were asked for there is an answer.
+    pub(super) answered: u64,
+    pub(super) keys: Vec<SigningKeyRecord>,
+    pub(super) keyring: Arc<Keyring>,
 }
 
 /// What of a snapshot comes from the configuration alone.
-struct Inputs {
+pub(super) struct Inputs {
     config: Arc<Config>,
+    /// What access tokens are signed with.
+    pub(super) access_tokens: Algorithm,
     upstreams: Vec<(crate::model::upstream::Upstream, UpstreamTls)>,
     issuer: Issuer,
-    desk: Desk,
+    pub(super) desk: Desk,
     quota: Arc<Quota>,
 }
 
@@ -123,12 +119,18 @@ impl Inputs {
             limits.rejections_per_source.as_ref().map(rate),
         );
         Ok(Self {
+            access_tokens: Algorithm::default(),
             issuer: Issuer::new(&hub_url, config.oauth.access_token_ttl),
             desk: Desk { hub_url: Arc::from(hub_url), realm: Arc::from("hubgate") },
             quota: Arc::new(quota),
             upstreams,
             config,
         })
+    }
+
+    /// What of the services in the store the configuration changes.
+    fn plan(&self, known: Vec<Service>, clock: &dyn Clock) -> Result<Plan, ServiceError> {
+        services::plan(known, &self.declarations(), self.config.oauth.secret_grace, clock.now())
     }
 
     fn declarations(&self) -> Vec<Declaration> {
@@ -142,7 +144,7 @@ impl Inputs {
         self.config.services.iter().map(declaration).collect()
     }
 
-    fn snapshot(&self, registry: Registry, keyring: &Arc<Keyring>) -> Snapshot {
+    pub(super) fn snapshot(&self, registry: Registry, keyring: &Arc<Keyring>) -> Snapshot {
         let registry = Arc::new(registry);
         Snapshot {
             routes: Routes::new(&self.upstreams, &registry, self.config.limits.max_body_size),
@@ -150,6 +152,7 @@ impl Inputs {
             keyring: Arc::clone(keyring),
             issuer: self.issuer.clone(),
             flows: allowed_flows(self.config.oauth.profile),
+            strict: self.config.oauth.profile == OAuthProfile::OAuth21,
             desk: self.desk.clone(),
             hub_path: Arc::from(self.config.hub.path.as_str()),
             trusted_proxies: self.config.listen.trusted_proxies.clone(),
@@ -169,17 +172,18 @@ impl Shared {
         config: Config,
         store: SharedStore,
         people: People,
-        sealing: SealingKey,
+        (sealing, coming): (SealingKey, Vec<keys::Coming>),
         (clock, random): (Arc<dyn Clock>, Arc<dyn Random>),
     ) -> Result<Arc<Self>, StartError> {
         let inputs = Arc::new(Inputs::new(Arc::new(config))?);
         let config = Arc::clone(&inputs.config);
         let failed = |error| store_error(&config, error);
-        reconcile(&inputs, &store, clock.as_ref()).await?;
-        let keys = keys::ensure(store.as_ref(), &sealing, clock.as_ref(), random.as_ref()).await?;
+        let known = store.list_services().await.map_err(failed)?;
+        inputs.plan(known, clock.as_ref())?.carry_out(store.as_ref()).await?;
+        let keys = keys::ensure(store.as_ref(), &sealing, coming, clock.as_ref(), random.as_ref()).await?;
         // Read before what they count: a change in between is seen at the next look.
         let versions = store.versions().await.map_err(failed)?;
-        let keyring = Arc::new(Keyring::open(&keys, &sealing)?);
+        let keyring = Arc::new(Keyring::open_for(inputs.access_tokens, &keys, &sealing)?);
         let services = store.list_services().await.map_err(failed)?;
         warn_of_unknown_services(&inputs, &services);
         let registry = Registry::new(services, &inputs.desk.hub_url);
@@ -187,13 +191,14 @@ impl Shared {
         let revocations = store.list_revocations(clock.now()).await.map_err(failed)?;
         let gate = Gate::new(snapshot, config.limits.token_cache, clock, random);
         gate.revocations.enter(&revocations);
-        let state = Mutex::new(State { inputs, versions, keys, keyring });
+        let state = Mutex::new(State { inputs, versions, answered: 0, keys, keyring });
         Ok(Arc::new(Self {
             gate: Arc::new(gate),
             store,
             people,
             sealing,
             state,
+            asked: AtomicU64::new(0),
             keys_open: AtomicBool::new(true),
             config: StdMutex::new(config),
         }))
@@ -230,58 +235,39 @@ impl Shared {
             // Who was shut out stays so.
             inputs.quota = Arc::clone(&state.inputs.quota);
         }
-        let inputs = Arc::new(inputs);
-        reconcile(&inputs, &self.store, self.gate.clock.as_ref()).await?;
+        let keyring = if inputs.access_tokens == state.inputs.access_tokens {
+            Arc::clone(&state.keyring)
+        } else {
+            let opened = Keyring::open_for(inputs.access_tokens, &state.keys, &self.sealing);
+            Arc::new(opened.map_err(StartError::from)?)
+        };
+        let known = self.store.list_services().await.map_err(|e| store_error(&inputs.config, e))?;
+        let plan = inputs.plan(known, self.gate.clock.as_ref()).map_err(StartError::from)?;
+        // From here on nothing but a write can fail.
         people::reconcile(&inputs.config, &self.store, self.gate.clock.as_ref(), &self.gate.random).await?;
         self.people.take_up(&inputs.config);
-        let services = self.store.list_services().await.map_err(|e| store_error(&inputs.config, e))?;
+        let services = plan.carry_out(self.store.as_ref()).await.map_err(StartError::from)?;
         warn_of_unknown_services(&inputs, &services);
         let registry = Registry::new(services, &inputs.desk.hub_url);
-        self.gate.replace(inputs.snapshot(registry, &state.keyring));
+        self.gate.replace(inputs.snapshot(registry, &keyring));
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&inputs.config);
-        state.inputs = inputs;
+        state.inputs = Arc::new(inputs);
+        state.keyring = keyring;
         Ok(left)
-    }
-
-    /// Looks whether another process has changed the store, and takes the change up.
-    pub(super) async fn refresh(&self) -> Result<(), RefreshError> {
-        self.gate.settle();
-        let mut state = self.state.lock().await;
-        let versions = self.store.versions().await?;
-        if versions == state.versions {
-            return Ok(());
-        }
-        if versions.revocations != state.versions.revocations {
-            self.gate.revocations.enter(&self.store.list_revocations(self.gate.clock.now()).await?);
-        }
-        if versions.keys != state.versions.keys {
-            let keys = self.store.list_keys().await?;
-            let opened = Keyring::open(&keys, &self.sealing);
-            self.keys_open.store(opened.is_ok(), Ordering::Release);
-            // Tried again at the next look; those before stay in use until then.
-            state.keyring = Arc::new(opened?);
-            state.keys = keys;
-        }
-        if versions.keys != state.versions.keys || versions.services != state.versions.services {
-            let registry = Registry::new(self.store.list_services().await?, &state.inputs.desk.hub_url);
-            self.gate.replace(state.inputs.snapshot(registry, &state.keyring));
-        }
-        state.versions = versions;
-        Ok(())
     }
 
     /// Makes a new signing key when the configuration says that it is time.
     pub(super) async fn rotate_if_due(&self) -> Result<(), RefreshError> {
         let config = self.config();
         let Some(life) = config.oauth.key_rotation else { return Ok(()) };
-        let now = self.gate.clock.now();
-        if !keys::rotation_is_due(&self.state.lock().await.keys, life, now) {
-            return Ok(());
-        }
         let (clock, random) = (self.gate.clock.as_ref(), self.gate.random.as_ref());
-        let id = keys::rotate(self.store.as_ref(), &self.sealing, clock, random).await?;
-        tracing::info!(key = %id, "a new signing key is in use");
-        self.refresh().await
+        let due: Vec<_> = keys::due(&self.state.lock().await.keys, life, clock.now()).collect();
+        for algorithm in due {
+            let key = keys::rotate(self.store.as_ref(), algorithm, &self.sealing, clock, random).await?;
+            tracing::info!(key = %key.id, %algorithm, "a new signing key is in use");
+            self.refresh().await?;
+        }
+        Ok(())
     }
 
     /// Forgets what has expired.
@@ -297,22 +283,7 @@ impl Shared {
     }
 }
 
-async fn reconcile(inputs: &Inputs, store: &SharedStore, clock: &dyn Clock) -> Result<(), StartError> {
-    let grace: Duration = inputs.config.oauth.secret_grace;
-    let done = services::reconcile(store.as_ref(), &inputs.declarations(), grace, clock).await?;
-    for id in done.created {
-        tracing::info!(service = %id, "declared service added");
-    }
-    for id in done.updated {
-        tracing::info!(service = %id, "declared service changed");
-    }
-    for id in done.released {
-        tracing::warn!(service = %id, "no longer declared; it stays registered: `hubgate service remove` takes it away");
-    }
-    Ok(())
-}
-
-fn warn_of_unknown_services(inputs: &Inputs, services: &[crate::model::service::Service]) {
+fn warn_of_unknown_services(inputs: &Inputs, services: &[Service]) {
     for upstream in &inputs.config.upstreams {
         let name = &upstream.service;
         let hub =

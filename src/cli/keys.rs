@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     app,
-    model::key::{KeyState, SigningKeyRecord},
+    crypto::keyring::Keyring,
+    model::key::{Algorithm, KeyState, SigningKeyRecord},
     registry::keys,
 };
 
@@ -23,7 +24,7 @@ pub(super) enum KeyCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Make a new signing key; those before verify until their last token has expired.
+    /// Make a new signing key of each algorithm; those before verify until their last token has expired.
     Rotate,
 }
 
@@ -67,9 +68,13 @@ fn rotate(file: &Path) -> Result<(), Failure> {
         // A key file that does not open the keys that are there must not seal the next one.
         let known = r.store.list_keys().await?;
         if !known.is_empty() {
-            crate::crypto::keyring::Keyring::open(&known, &sealing).map_err(|e| Failure::Start(e.into()))?;
+            Keyring::open(&known, &sealing).map_err(|e| Failure::Start(e.into()))?;
         }
-        let id = keys::rotate(r.store.as_ref(), &sealing, r.clock.as_ref(), r.random.as_ref()).await?;
-        say(&format!("{id} signs from now on; a running gateway takes it up within a second."))
+        for algorithm in Algorithm::ALL {
+            let (clock, random) = (r.clock.as_ref(), r.random.as_ref());
+            let key = keys::rotate(r.store.as_ref(), algorithm, &sealing, clock, random).await?;
+            say(&format!("{} signs with {algorithm} from now on.", key.id))?;
+        }
+        say("A running gateway takes this up within a second.")
     })
 }

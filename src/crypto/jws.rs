@@ -1,22 +1,18 @@
 //! JSON Web Signatures in compact form, as narrow as our own tokens need: one signature, one protected header of
-//! three known members, ES256 on keys that were parsed once.
+//! three known members, ES256 or RS256 on keys that were parsed once.
 //!
 //! Invariant: a payload is handed out only after its signature was verified with the key that `kid` names and the
 //! algorithm of *that key*; the header's `alg` can only agree or be refused. A header with any further member (`crit`,
 //! `jwk`, `jku`, `x5u`, `b64`, …) is refused.
 //!
-//! RFC 7515 sections 3, 4.1, 5.2; RFC 7518 section 3.4; RFC 8725 sections 3.1, 3.2.
+//! RFC 7515 sections 3, 4.1, 5.2; RFC 8725 sections 3.1, 3.2.
 
-use aws_lc_rs::{
-    rand::SystemRandom as AwsRandom,
-    signature::{
-        ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, ParsedPublicKey,
-    },
-};
+mod key;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
-use crate::{base::id::KeyId, model::key::Algorithm};
+pub use self::key::{Jwk, SigningKey, VerifyingKey, generate_pkcs8};
 
 /// The longest token that is looked at, in bytes. Ours have about 600; 200 services in scope make about 9,000.
 pub const MAX_TOKEN_LENGTH: usize = 16 * 1024;
@@ -52,144 +48,23 @@ struct Header<'a> {
     kid: Option<&'a str>,
 }
 
-/// A private key, ready to sign.
-pub struct SigningKey {
-    id: KeyId,
-    pair: EcdsaKeyPair,
-}
-
 impl SigningKey {
-    /// Reads a PKCS #8 document.
-    ///
-    /// # Errors
-    /// [`JwsError::Malformed`] when it holds no P-256 key.
-    pub fn from_pkcs8(id: KeyId, pkcs8: &[u8]) -> Result<Self, JwsError> {
-        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8)
-            .map_err(|_| JwsError::Malformed)?;
-        Ok(Self { id, pair })
-    }
-
-    /// Its `kid`.
-    #[must_use]
-    pub const fn id(&self) -> &KeyId {
-        &self.id
-    }
-
-    /// The key that verifies what this one signs.
-    ///
-    /// # Errors
-    /// [`JwsError::Malformed`] when aws-lc refuses its own public key.
-    pub fn verifying_key(&self) -> Result<VerifyingKey, JwsError> {
-        VerifyingKey::new(self.id.clone(), self.pair.public_key().as_ref())
-    }
-
     /// Signs a payload: `header.payload.signature`.
     ///
     /// # Errors
     /// [`JwsError::BadSignature`] when aws-lc cannot sign.
     pub fn sign(&self, typ: &str, payload: &[u8]) -> Result<String, JwsError> {
-        let header = Header { alg: Algorithm::Es256.name(), typ: Some(typ), kid: Some(self.id.as_str()) };
+        let header = Header { alg: self.algorithm().name(), typ: Some(typ), kid: Some(self.id().as_str()) };
         let header = serde_json::to_vec(&header).map_err(|_| JwsError::Malformed)?;
-        let mut token = String::with_capacity((header.len() + payload.len()) * 4 / 3 + 96);
+        // Room for a signature of RS256, the longer one.
+        let mut token = String::with_capacity((header.len() + payload.len()) * 4 / 3 + 352);
         URL_SAFE_NO_PAD.encode_string(&header, &mut token);
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(payload, &mut token);
-        let signature =
-            self.pair.sign(&AwsRandom::new(), token.as_bytes()).map_err(|_| JwsError::BadSignature)?;
+        let signature = self.signature(token.as_bytes())?;
         token.push('.');
-        URL_SAFE_NO_PAD.encode_string(signature.as_ref(), &mut token);
+        URL_SAFE_NO_PAD.encode_string(&signature, &mut token);
         Ok(token)
-    }
-}
-
-impl std::fmt::Debug for SigningKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "SigningKey({})", self.id)
-    }
-}
-
-/// Makes a new P-256 key as a PKCS #8 document.
-///
-/// # Errors
-/// [`JwsError::Malformed`] when aws-lc cannot make one.
-pub fn generate_pkcs8() -> Result<zeroize::Zeroizing<Vec<u8>>, JwsError> {
-    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(|_| JwsError::Malformed)?;
-    let document = pair.to_pkcs8v1().map_err(|_| JwsError::Malformed)?;
-    Ok(zeroize::Zeroizing::new(document.as_ref().to_vec()))
-}
-
-/// A public key, parsed once.
-#[derive(Debug)]
-pub struct VerifyingKey {
-    id: KeyId,
-    key: ParsedPublicKey,
-    point: Vec<u8>,
-}
-
-/// A public key as a JSON Web Key (RFC 7517 section 4, RFC 7518 section 6.2.1).
-#[derive(Debug, Serialize)]
-pub struct Jwk {
-    kty: &'static str,
-    #[serde(rename = "use")]
-    usage: &'static str,
-    alg: &'static str,
-    kid: String,
-    crv: &'static str,
-    x: String,
-    y: String,
-}
-
-impl VerifyingKey {
-    /// From an uncompressed point (SEC 1 section 2.3.3).
-    ///
-    /// # Errors
-    /// [`JwsError::Malformed`] when the bytes are no point of P-256.
-    pub fn new(id: KeyId, point: &[u8]) -> Result<Self, JwsError> {
-        // aws-lc also takes a hybrid point (SEC 1 names it 06 or 07): a second spelling of the same key.
-        if point.len() != 65 || point.first() != Some(&4) {
-            return Err(JwsError::Malformed);
-        }
-        let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).map_err(|_| JwsError::Malformed)?;
-        Ok(Self { id, key, point: point.to_vec() })
-    }
-
-    /// Its `kid`.
-    #[must_use]
-    pub const fn id(&self) -> &KeyId {
-        &self.id
-    }
-
-    /// What it verifies.
-    #[must_use]
-    pub const fn algorithm(&self) -> Algorithm {
-        Algorithm::Es256
-    }
-
-    /// Its published form.
-    #[must_use]
-    pub fn jwk(&self) -> Jwk {
-        let coordinate = |range| self.point.get(range).map(|c| URL_SAFE_NO_PAD.encode(c)).unwrap_or_default();
-        Jwk {
-            kty: "EC",
-            usage: "sig",
-            alg: self.algorithm().name(),
-            kid: self.id.as_str().to_owned(),
-            crv: "P-256",
-            x: coordinate(1..33),
-            y: coordinate(33..65),
-        }
-    }
-
-    /// Verifies a bare signature over a message.
-    ///
-    /// # Errors
-    /// [`JwsError::BadSignature`] when it does not fit.
-    pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), JwsError> {
-        // RFC 7518 section 3.4: R and S as 32 bytes each; anything else (DER above all) is refused.
-        if signature.len() != 64 {
-            return Err(JwsError::BadSignature);
-        }
-        self.key.verify_sig(message, signature).map_err(|_| JwsError::BadSignature)
     }
 }
 
@@ -238,9 +113,15 @@ pub fn verify<'k>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{base::id::KeyId, model::key::Algorithm};
 
     fn pair() -> (SigningKey, VerifyingKey) {
-        let key = SigningKey::from_pkcs8(KeyId::parse("k1").unwrap(), &generate_pkcs8().unwrap()).unwrap();
+        pair_for(Algorithm::Es256)
+    }
+
+    fn pair_for(algorithm: Algorithm) -> (SigningKey, VerifyingKey) {
+        let pkcs8 = generate_pkcs8(algorithm).unwrap();
+        let key = SigningKey::from_pkcs8(KeyId::parse("k1").unwrap(), algorithm, &pkcs8).unwrap();
         let verifying = key.verifying_key().unwrap();
         (key, verifying)
     }
@@ -269,6 +150,29 @@ mod tests {
             assert!(verify(&bent, |_| Some(&public)).is_err(), "a changed byte {position} passed");
         }
         assert_eq!(check(&token, &pair().1).unwrap_err(), JwsError::BadSignature);
+    }
+
+    #[test]
+    fn a_token_is_of_the_algorithm_of_its_key() {
+        for (own, other) in [("ES256", "RS256"), ("RS256", "ES256")] {
+            let (key, public) = pair_for(Algorithm::parse(own).unwrap());
+            let token = key.sign("JWT", b"{}").unwrap();
+            let headed =
+                |alg: &str| with_header(&token, &format!(r#"{{"alg":"{alg}","typ":"JWT","kid":"k1"}}"#));
+            assert_eq!(headed(own), token);
+            assert_eq!(check(&token, &public).unwrap().typ.as_deref(), Some("JWT"));
+            for alg in [other, "none", "HS256", "PS256", "RS512"] {
+                assert_eq!(
+                    check(&headed(alg), &public).unwrap_err(),
+                    JwsError::WrongAlgorithm,
+                    "{own} as {alg}"
+                );
+            }
+            // Under the same kid, the key of the other algorithm.
+            let (_, wrong) = pair_for(Algorithm::parse(other).unwrap());
+            assert_eq!(check(&token, &wrong).unwrap_err(), JwsError::WrongAlgorithm);
+            assert_eq!(check(&headed(other), &wrong).unwrap_err(), JwsError::BadSignature);
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! The signing keys in use: one that signs, several that verify, opened and parsed once.
+//! The signing keys in use: one for each algorithm that signs, several that verify, opened and parsed once.
 //!
-//! Invariant: there is always a key that signs; a retired key verifies nothing after its time.
+//! Invariant: there is always a key that signs access tokens; a retired key verifies nothing after its time.
 
 use std::sync::Arc;
 
@@ -25,14 +25,17 @@ pub enum KeyringError {
     #[error("signing key {0} is damaged")]
     Damaged(KeyId),
     /// No key signs.
-    #[error("there is no signing key yet; the first start of the gateway makes one")]
-    NoActiveKey,
+    #[error("there is no signing key for {0} yet; the first start of the gateway makes one")]
+    NoActiveKey(Algorithm),
 }
 
 /// The keys of one snapshot.
 #[derive(Debug)]
 pub struct Keyring {
+    /// The one for access tokens.
     signing: Arc<SigningKey>,
+    /// The active ones, at most one of each algorithm.
+    active: Vec<Arc<SigningKey>>,
     verifying: Vec<(VerifyingKey, Option<Timestamp>)>,
 }
 
@@ -43,38 +46,60 @@ pub struct Jwks {
 }
 
 impl Keyring {
-    /// Opens the records of the store. The newest active key signs.
+    /// Opens the records of the store. The newest active key of each algorithm signs; access tokens by ES256.
     ///
     /// # Errors
     /// [`KeyringError`]; one damaged key refuses all, because which one it is decides who stays signed in.
     pub fn open(records: &[SigningKeyRecord], sealing: &SealingKey) -> Result<Self, KeyringError> {
-        let mut signing: Option<(Timestamp, Arc<SigningKey>)> = None;
+        Self::open_for(Algorithm::default(), records, sealing)
+    }
+
+    /// The same, with another algorithm for access tokens.
+    ///
+    /// # Errors
+    /// As [`Keyring::open`].
+    pub fn open_for(
+        access_tokens: Algorithm,
+        records: &[SigningKeyRecord],
+        sealing: &SealingKey,
+    ) -> Result<Self, KeyringError> {
+        let mut active: Vec<(Timestamp, Arc<SigningKey>)> = Vec::new();
         let mut verifying = Vec::with_capacity(records.len());
         for record in records {
             let pkcs8 = sealing
                 .open(record.id.as_str(), &record.sealed)
                 .map_err(|NotOurs| KeyringError::Sealed(record.id.clone()))?;
             let damaged = |_| KeyringError::Damaged(record.id.clone());
-            let key = SigningKey::from_pkcs8(record.id.clone(), &pkcs8).map_err(damaged)?;
+            let key = SigningKey::from_pkcs8(record.id.clone(), record.algorithm, &pkcs8).map_err(damaged)?;
             let public = key.verifying_key().map_err(damaged)?;
             match record.state {
                 KeyState::Active => {
                     verifying.push((public, None));
-                    if signing.as_ref().is_none_or(|(created, _)| *created < record.created) {
-                        signing = Some((record.created, Arc::new(key)));
+                    match active.iter_mut().find(|(_, other)| other.algorithm() == record.algorithm) {
+                        None => active.push((record.created, Arc::new(key))),
+                        Some(older) if older.0 < record.created => *older = (record.created, Arc::new(key)),
+                        Some(_) => {}
                     }
                 }
                 KeyState::Retired { until } => verifying.push((public, Some(until))),
             }
         }
-        let (_, signing) = signing.ok_or(KeyringError::NoActiveKey)?;
-        Ok(Self { signing, verifying })
+        let active: Vec<_> = active.into_iter().map(|(_, key)| key).collect();
+        let signing = active.iter().find(|key| key.algorithm() == access_tokens);
+        let signing = Arc::clone(signing.ok_or(KeyringError::NoActiveKey(access_tokens))?);
+        Ok(Self { signing, active, verifying })
     }
 
-    /// The key that signs.
+    /// The key that signs access tokens.
     #[must_use]
     pub fn signing(&self) -> &SigningKey {
         &self.signing
+    }
+
+    /// The key that signs with this algorithm, if there is one.
+    #[must_use]
+    pub fn signing_with(&self, algorithm: Algorithm) -> Option<&SigningKey> {
+        self.active.iter().map(AsRef::as_ref).find(|key| key.algorithm() == algorithm)
     }
 
     /// The key with this `kid`, if it verifies at `now`.
@@ -99,21 +124,38 @@ impl Keyring {
 /// # Errors
 /// [`JwsError::Malformed`] when aws-lc fails.
 pub fn generate(
+    algorithm: Algorithm,
+    sealing: &SealingKey,
+    now: Timestamp,
+    random: &dyn Random,
+) -> Result<SigningKeyRecord, JwsError> {
+    seal(algorithm, &generate_pkcs8(algorithm)?, sealing, now, random)
+}
+
+/// Seals a key that was just made, a PKCS #8 document, under a new id.
+///
+/// # Errors
+/// [`JwsError::Malformed`] when aws-lc fails.
+pub fn seal(
+    algorithm: Algorithm,
+    pkcs8: &[u8],
     sealing: &SealingKey,
     now: Timestamp,
     random: &dyn Random,
 ) -> Result<SigningKeyRecord, JwsError> {
     let id = KeyId::random(random);
-    let pkcs8 = generate_pkcs8()?;
-    let sealed = sealing.seal(id.as_str(), &pkcs8, random).map_err(|NotOurs| JwsError::Malformed)?;
-    Ok(SigningKeyRecord { id, algorithm: Algorithm::Es256, sealed, created: now, state: KeyState::Active })
+    let sealed = sealing.seal(id.as_str(), pkcs8, random).map_err(|NotOurs| JwsError::Malformed)?;
+    Ok(SigningKeyRecord { id, algorithm, sealed, created: now, state: KeyState::Active })
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::*;
+    use super::{
+        Algorithm::{Es256, Rs256},
+        *,
+    };
     use crate::{base::random::SystemRandom, crypto::jws::verify};
 
     #[test]
@@ -121,10 +163,10 @@ mod tests {
         let sealing = SealingKey::new(&[1; 32]).unwrap();
         let t0 = Timestamp::from_seconds(1000);
         let hour = Duration::from_secs(3600);
-        let old = generate(&sealing, t0, &SystemRandom).unwrap();
+        let old = generate(Es256, &sealing, t0, &SystemRandom).unwrap();
         let token =
             Keyring::open(std::slice::from_ref(&old), &sealing).unwrap().signing().sign("t", b"{}").unwrap();
-        let new = generate(&sealing, t0.plus(hour), &SystemRandom).unwrap();
+        let new = generate(Es256, &sealing, t0.plus(hour), &SystemRandom).unwrap();
         let retired = SigningKeyRecord { state: KeyState::Retired { until: t0.plus(hour) }, ..old };
         let ring = Keyring::open(&[new.clone(), retired], &sealing).unwrap();
         assert_eq!(ring.signing().id(), &new.id);
@@ -143,12 +185,41 @@ mod tests {
     #[test]
     fn a_ring_without_a_usable_key_is_no_ring() {
         let sealing = SealingKey::new(&[1; 32]).unwrap();
-        let key = generate(&sealing, Timestamp::default(), &SystemRandom).unwrap();
-        assert_eq!(Keyring::open(&[], &sealing).unwrap_err(), KeyringError::NoActiveKey);
+        let key = generate(Es256, &sealing, Timestamp::default(), &SystemRandom).unwrap();
+        assert_eq!(Keyring::open(&[], &sealing).unwrap_err(), KeyringError::NoActiveKey(Es256));
         let other = SealingKey::new(&[2; 32]).unwrap();
         assert_eq!(
             Keyring::open(std::slice::from_ref(&key), &other).unwrap_err(),
             KeyringError::Sealed(key.id.clone())
+        );
+    }
+    #[test]
+    fn each_algorithm_has_its_key() {
+        let sealing = SealingKey::new(&[1; 32]).unwrap();
+        let at = Timestamp::from_seconds;
+        let key = |algorithm, created| generate(algorithm, &sealing, created, &SystemRandom).unwrap();
+        let [ec, rsa, older] = [key(Es256, at(1)), key(Rs256, at(2)), key(Rs256, at(1))];
+        let all = [ec.clone(), rsa.clone(), older];
+        for (algorithm, other, signs) in [(Es256, Rs256, &ec), (Rs256, Es256, &rsa)] {
+            let ring = Keyring::open_for(algorithm, &all, &sealing).unwrap();
+            assert_eq!(ring.signing().id(), &signs.id);
+            assert_eq!(ring.signing_with(algorithm).unwrap().id(), &signs.id);
+            assert_eq!(ring.signing_with(other).unwrap().algorithm(), other);
+            for key in [Es256, Rs256].map(|algorithm| ring.signing_with(algorithm).unwrap()) {
+                let token = key.sign("t", b"{}").unwrap();
+                assert!(verify(token.as_bytes(), |kid| ring.verifying(kid, at(3))).is_ok());
+            }
+            assert_eq!(serde_json::to_value(ring.jwks(at(3))).unwrap()["keys"].as_array().unwrap().len(), 3);
+        }
+        let alone = Keyring::open(std::slice::from_ref(&ec), &sealing).unwrap();
+        assert!(alone.signing_with(Rs256).is_none());
+        let missing = Keyring::open_for(Rs256, std::slice::from_ref(&ec), &sealing);
+        assert_eq!(missing.unwrap_err(), KeyringError::NoActiveKey(Rs256));
+        // A record that says it is of the other algorithm does not open.
+        let swapped = SigningKeyRecord { algorithm: Es256, ..rsa };
+        assert_eq!(
+            Keyring::open(&[ec, swapped.clone()], &sealing).unwrap_err(),
+            KeyringError::Damaged(swapped.id)
         );
     }
 }

@@ -5,25 +5,32 @@ use std::fmt;
 use crate::base::{id::KeyId, time::Timestamp};
 
 /// The signature algorithms that keys are made for (RFC 7518 section 3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Algorithm {
-    /// ECDSA on P-256 with SHA-256.
+    /// ECDSA on P-256 with SHA-256: what access tokens are signed with, unless the configuration says otherwise.
+    #[default]
     Es256,
+    /// RSASSA-PKCS1-v1_5 with SHA-256 and 2048 bits: what every client of OpenID Connect verifies.
+    Rs256,
 }
 
 impl Algorithm {
+    /// Every algorithm. The gateway has an active key for each.
+    pub const ALL: [Self; 2] = [Self::Es256, Self::Rs256];
+
     /// The name in `alg`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Es256 => "ES256",
+            Self::Rs256 => "RS256",
         }
     }
 
     /// The algorithm of that name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        (name == "ES256").then_some(Self::Es256)
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 }
 

@@ -7,9 +7,10 @@ use std::{
     net::IpAddr,
     pin::Pin,
     sync::{
-        Arc,
-        atomic::{AtomicU8, AtomicU64, Ordering},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -44,6 +45,8 @@ pub struct Snapshot {
     pub issuer: Issuer,
     /// The flows that the profile allows.
     pub flows: Flows,
+    /// Whether the profile is that of OAuth 2.1.
+    pub strict: bool,
     /// The routes.
     pub routes: Routes,
     /// What refusals say.
@@ -101,16 +104,23 @@ pub struct Outcome {
     pub jti: String,
 }
 
-/// Values of `Gate::unsettled`.
-const REGISTRY: u8 = 1;
-const KEYS: u8 = 2;
+/// What a change of the snapshot has touched, and when.
+#[derive(Debug, Clone, Copy)]
+struct Unsettled {
+    keys: bool,
+    since: Instant,
+}
+
+/// How long a request may be judged by the snapshot that it has taken up. Judging takes microseconds and waits for
+/// nothing, but the system may let the thread wait.
+const JUDGING: Duration = Duration::from_millis(100);
 
 /// What all workers share.
 pub struct Gate {
     snapshot: ArcSwap<Snapshot>,
     generation: AtomicU64,
-    /// What the last change of the snapshot has touched, until it is settled.
-    unsettled: AtomicU8,
+    /// The changes of the snapshot that are not settled yet.
+    unsettled: Mutex<Option<Unsettled>>,
     /// Remembered verdicts.
     pub verdicts: Verdicts,
     /// Live revocations.
@@ -128,7 +138,7 @@ impl Gate {
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             generation: AtomicU64::new(1),
-            unsettled: AtomicU8::new(0),
+            unsettled: Mutex::new(None),
             verdicts: Verdicts::new(capacity),
             revocations: Revocations::default(),
             clock,
@@ -145,16 +155,19 @@ impl Gate {
             self.verdicts.forget_all(&self.revocations);
         }
         self.revocations.advance();
-        self.unsettled.fetch_max(if keys_are_the_same { REGISTRY } else { KEYS }, Ordering::AcqRel);
+        let mut unsettled = self.unsettled.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys = !keys_are_the_same || unsettled.is_some_and(|before| before.keys);
+        *unsettled = Some(Unsettled { keys, since: Instant::now() });
     }
 
-    /// To be called a moment after [`Gate::replace`]: a request that had taken up the snapshot before may have judged a
-    /// token by it after the epoch moved, so the epoch moves once more.
+    /// To be called now and then: a request that had taken up the snapshot before a [`Gate::replace`] may have judged a
+    /// token by it after the epoch moved, so the epoch moves once more when no such request can be left.
     pub fn settle(&self) {
-        match self.unsettled.swap(0, Ordering::AcqRel) {
-            0 => {}
-            KEYS => self.verdicts.forget_all(&self.revocations),
-            _ => {
+        let mut unsettled = self.unsettled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(over) = unsettled.take_if(|change| change.since.elapsed() >= JUDGING) {
+            if over.keys {
+                self.verdicts.forget_all(&self.revocations);
+            } else {
                 self.revocations.advance();
             }
         }

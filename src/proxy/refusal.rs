@@ -11,13 +11,11 @@ use askama::Template;
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
-    header::{
-        ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
-        RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
-    },
+    header::{ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE},
 };
 use serde::Serialize;
 
+use super::shell::page_headers;
 use crate::{
     access::policy::Denial,
     oauth::{
@@ -95,16 +93,22 @@ impl Refusal {
     #[must_use]
     pub fn denied(denial: Denial) -> Self {
         match denial {
-            Denial::InsufficientScope(service) => {
-                let text = format!("the token's scope does not name the service {service}");
-                let refusal = Self::new(StatusCode::FORBIDDEN, ErrorCode::InsufficientScope, text);
-                Self { challenge: Some(Challenge::Scope(service)), ..refusal }
-            }
+            Denial::InsufficientScope(service) => Self::insufficient_scope(
+                format!("the token's scope does not name the service {service}"),
+                service,
+            ),
             Denial::RuleNotMet(why) => Self::new(StatusCode::FORBIDDEN, ErrorCode::AccessDenied, why),
             Denial::UnknownService => {
                 Self::unavailable("the service of this address is not registered", Duration::from_secs(30))
             }
         }
+    }
+
+    /// A token that is valid and whose scope lacks this entry.
+    #[must_use]
+    pub fn insufficient_scope(description: impl Into<Cow<'static, str>>, scope: String) -> Self {
+        let refusal = Self::new(StatusCode::FORBIDDEN, ErrorCode::InsufficientScope, description);
+        Self { challenge: Some(Challenge::Scope(scope)), ..refusal }
     }
 
     /// 404.
@@ -240,14 +244,6 @@ impl Refusal {
     }
 }
 
-/// Headers that every page and answer of ours carries: nothing is framed, guessed or passed on.
-pub fn page_headers(headers: &mut HeaderMap) {
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
-}
-
 /// What refusals need to know of the configuration.
 #[derive(Debug, Clone)]
 pub struct Desk {
@@ -281,6 +277,13 @@ impl Form {
     /// navigate.
     #[must_use]
     pub fn wanted(headers: &HeaderMap) -> Self {
+        // Most programs send nothing, or one field that takes anything.
+        let mut values = headers.get_all(ACCEPT).iter();
+        match (values.next(), values.next()) {
+            (None, _) => return Self::Json,
+            (Some(value), None) if value == "*/*" => return Self::Json,
+            _ => {}
+        }
         let names = |value: &HeaderValue, kind: &str| {
             value.as_bytes().windows(kind.len()).any(|w| w.eq_ignore_ascii_case(kind.as_bytes()))
         };
@@ -302,7 +305,6 @@ struct Page<'a> {
     status: Option<u16>,
     detail: Option<&'a str>,
     request_id: Option<&'a str>,
-    style: &'static str,
 }
 
 /// The page of an error code; with `refusal`, of this occurrence of it.
@@ -313,7 +315,6 @@ pub fn page(code: ErrorCode, refusal: Option<&Refusal>, request_id: Option<&str>
         status: refusal.map(|r| r.status.as_u16()),
         detail: refusal.map(|r| r.description.as_ref()),
         request_id,
-        style: include_str!("../web/templates/error.css"),
     };
     page.render().unwrap_or_else(|_| code.title().to_owned()).into()
 }

@@ -14,7 +14,7 @@ use crate::{
         revocation::{LONGEST_TOKEN_LIFE, Revocation, RevocationTarget},
         service::{Profile, Service, StoredSecret, Trust},
     },
-    store::{ServiceStore, StoreError},
+    store::{ServiceStore, StoreError, name::folded},
 };
 
 /// Why a verb was not carried out.
@@ -141,52 +141,90 @@ pub struct Declaration {
     pub secret: Option<Secret>,
 }
 
-/// What [`reconcile`] did.
+/// What has to be written so that the store is in step with what the file declares.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Reconciled {
-    /// Added.
-    pub created: Vec<ServiceId>,
-    /// Changed.
-    pub updated: Vec<ServiceId>,
-    /// No longer declared; they stay, with everything that they may do.
-    pub released: Vec<ServiceId>,
+pub struct Plan {
+    writes: Vec<Write>,
+    /// All services, as they are afterwards.
+    after: Vec<Service>,
 }
 
-/// Brings the store in step with what the file declares. Nothing is deleted, and a secret that the file does not name
-/// stays as it is.
+/// One of its writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Write {
+    /// A service that the store does not have.
+    Add(Service),
+    /// One that is declared otherwise than it is kept.
+    Change(Service),
+    /// One that is no longer declared; it stays, with everything that it may do.
+    Release(Service),
+}
+
+/// Plans to bring the store, which has the services `known`, in step with the file. Nothing is deleted, and a secret that
+/// the file does not name stays as it is.
 ///
 /// # Errors
-/// [`ServiceError`]; what was changed before stays changed, and the next call goes on.
-pub async fn reconcile(
-    store: &dyn ServiceStore,
+/// [`ServiceError::Store`] with a conflict when a name is another's.
+pub fn plan(
+    known: Vec<Service>,
     declarations: &[Declaration],
     grace: Duration,
-    clock: &dyn Clock,
-) -> Result<Reconciled, ServiceError> {
-    let now = clock.now();
-    let mut done = Reconciled::default();
+    now: Timestamp,
+) -> Result<Plan, ServiceError> {
+    let mut plan = Plan { writes: Vec::new(), after: known };
     for declaration in declarations {
-        match store.find_service(&declaration.id).await? {
+        let name = folded(&declaration.name);
+        if plan.after.iter().any(|other| other.id != declaration.id && folded(&other.name) == name) {
+            return Err(StoreError::Conflict { what: "service", field: "name" }.into());
+        }
+        match plan.after.iter_mut().find(|service| service.id == declaration.id) {
             None => {
-                store.register_service(&declared(declaration, now)).await?;
-                done.created.push(declaration.id.clone());
+                let service = declared(declaration, now);
+                plan.after.push(service.clone());
+                plan.writes.push(Write::Add(service));
             }
-            Some(before) => {
-                let after = updated(&before, declaration, now, grace);
-                if after != before {
-                    store.update_service(&Service { updated: now, ..after }).await?;
-                    done.updated.push(declaration.id.clone());
+            Some(kept) => {
+                let changed = updated(kept, declaration, now, grace);
+                if changed != *kept {
+                    *kept = Service { updated: now, ..changed };
+                    plan.writes.push(Write::Change(kept.clone()));
                 }
             }
         }
     }
-    for service in store.list_services().await? {
-        if service.declared && !declarations.iter().any(|declaration| declaration.id == service.id) {
-            store.update_service(&Service { declared: false, updated: now, ..service.clone() }).await?;
-            done.released.push(service.id);
+    for service in plan.after.iter_mut().filter(|service| service.declared) {
+        if !declarations.iter().any(|declaration| declaration.id == service.id) {
+            *service = Service { declared: false, updated: now, ..service.clone() };
+            plan.writes.push(Write::Release(service.clone()));
         }
     }
-    Ok(done)
+    Ok(plan)
+}
+
+impl Plan {
+    /// Writes it. Returns all services, as they are now.
+    ///
+    /// # Errors
+    /// [`ServiceError`]; what was written before stays, and the next plan goes on from there.
+    pub async fn carry_out(self, store: &dyn ServiceStore) -> Result<Vec<Service>, ServiceError> {
+        for write in &self.writes {
+            match write {
+                Write::Add(service) => {
+                    store.register_service(service).await?;
+                    tracing::info!(service = %service.id, "declared service added");
+                }
+                Write::Change(service) => {
+                    store.update_service(service).await?;
+                    tracing::info!(service = %service.id, "declared service changed");
+                }
+                Write::Release(service) => {
+                    store.update_service(service).await?;
+                    tracing::warn!(service = %service.id, "no longer declared; it stays registered: `hubgate service remove` takes it away");
+                }
+            }
+        }
+        Ok(self.after)
+    }
 }
 
 fn declared(declaration: &Declaration, now: Timestamp) -> Service {
@@ -226,4 +264,56 @@ fn updated(before: &Service, declaration: &Declaration, now: Timestamp, grace: D
         }
     }
     after
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1000);
+    const GRACE: Duration = Duration::from_secs(60);
+
+    fn declaration(id: &str, name: &str, secret: &str) -> Declaration {
+        Declaration {
+            id: ServiceId::parse(id).unwrap(),
+            name: name.into(),
+            trust: Trust::default(),
+            profile: Profile::default(),
+            secret: Some(Secret::new(secret.into())),
+        }
+    }
+
+    fn after(known: &[Service], declarations: &[Declaration]) -> (usize, Vec<Service>) {
+        let plan = plan(known.to_vec(), declarations, GRACE, NOW).unwrap();
+        (plan.writes.len(), plan.after)
+    }
+
+    #[test]
+    fn a_plan_writes_what_differs_and_nothing_else() {
+        let [a, b] = [declaration("a", "A", "one"), declaration("b", "B", "two")];
+        let (writes, both) = after(&[], &[a.clone(), b.clone()]);
+        assert_eq!((writes, both.len()), (2, 2));
+        assert_eq!(after(&both, &[a.clone(), b.clone()]), (0, both.clone()));
+        let (writes, changed) = after(&both, &[declaration("a", "A", "three"), b]);
+        assert_eq!((writes, changed[0].secrets.len(), &changed[1]), (1, 2, &both[1]));
+        let (writes, released) = after(&both, &[a]);
+        assert_eq!((writes, released[1].declared, &released[0]), (1, false, &both[0]));
+        assert_eq!(released[1].secrets, both[1].secrets, "it keeps what it may do");
+    }
+
+    #[test]
+    fn a_name_that_is_anothers_is_refused_before_anything_is_written() {
+        let (_, known) = after(&[], &[declaration("a", "Straße", "one")]);
+        for clash in ["Straße", "STRASSE"] {
+            let declarations = [declaration("b", "B", "two"), declaration("c", clash, "three")];
+            let refused = plan(known.clone(), &declarations, GRACE, NOW).unwrap_err();
+            assert!(
+                matches!(
+                    refused,
+                    ServiceError::Store(StoreError::Conflict { what: "service", field: "name" })
+                ),
+                "{refused}"
+            );
+        }
+    }
 }

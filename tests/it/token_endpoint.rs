@@ -526,6 +526,17 @@ fn tokens_verify_against_the_published_keys() {
     assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 3600);
     assert_eq!(claims["sub"], "machine");
     assert!(claims["jti"].as_str().unwrap().len() >= 22);
+    // What the other key signs verifies likewise.
+    let (kid, rsa) = gateway.key_of("RS256");
+    let header = serde_json::json!({"alg": "RS256", "typ": "JWT", "kid": kid}).to_string();
+    let signed = rsa.sign(&header, &claims.to_string());
+    let public = jsonwebtoken::DecodingKey::from_jwk(jwks.find(&kid).expect("it is published")).unwrap();
+    validation.algorithms = vec![jsonwebtoken::Algorithm::RS256];
+    assert_eq!(
+        jsonwebtoken::decode::<serde_json::Value>(&signed, &public, &validation).unwrap().claims,
+        claims
+    );
+    validation.algorithms = vec![jsonwebtoken::Algorithm::ES256];
     // T24 in small: no two tokens are the same.
     let other = gateway.token("machine", "machine-secret-0123456789", "alpha+0-0-0-0-0");
     assert_ne!(forge::decode(&other).1["jti"], claims["jti"]);

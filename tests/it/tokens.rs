@@ -101,7 +101,8 @@ fn headers_that_try_to_choose_the_verification() {
     let claims = forger.claims.to_string();
     let public = forger.key.public();
     let keys = forger.gateway.send(&Request::get(KEYS));
-    let jwk = keys.json()["keys"][0].clone();
+    let published = keys.json()["keys"].as_array().unwrap().clone();
+    let jwk = published.into_iter().find(|key| key["kty"] == "EC").expect("our key is published");
     for alg in ["none", "None", "NONE", "nOnE", ""] {
         let header = forger.header_with("alg", json!(alg));
         forger.assert_refused(
@@ -218,6 +219,63 @@ fn headers_that_try_to_choose_the_verification() {
         forger.assert_refused(&format!("typ {typ}"), &forger.headed(&forger.header_with("typ", typ)));
     }
     forger.gateway.assert_innocent(&forger.upstream, "all headers");
+}
+
+/// T18, two algorithms beside each other: a token is judged by that of the key which its `kid` names, and the key of
+/// id_tokens signs access tokens only where their type says so.
+#[test]
+fn keys_of_two_algorithms_are_not_confused() {
+    let forger = Forger::start();
+    let claims = forger.claims.to_string();
+    let (rsa_kid, rsa) = forger.gateway.key_of("RS256");
+    let ec_kid = forger.header["kid"].as_str().unwrap();
+    let header = |alg: &str, typ: &str, kid: &str| json!({"alg": alg, "typ": typ, "kid": kid}).to_string();
+    let right = [rsa.sign(&header("RS256", "at+jwt", &rsa_kid), &claims), forger.genuine.clone()];
+    assert_eq!(right.map(|token| forger.status(&token)), [200, 200], "the control");
+    forger.upstream.take();
+    for (kid, own, other, key) in
+        [(rsa_kid.as_str(), "RS256", "ES256", &rsa), (ec_kid, "ES256", "RS256", &forger.key)]
+    {
+        for (name, token) in [
+            ("the other algorithm named", key.sign(&header(other, "at+jwt", kid), &claims)),
+            (
+                "the other key's kid, the own algorithm",
+                key.sign(&header(own, "at+jwt", if kid == ec_kid { &rsa_kid } else { ec_kid }), &claims),
+            ),
+            (
+                "the other key's kid and algorithm",
+                key.sign(&header(other, "at+jwt", if kid == ec_kid { &rsa_kid } else { ec_kid }), &claims),
+            ),
+            ("an id_token", key.sign(&header(own, "JWT", kid), &claims)),
+            ("no type", key.sign(&json!({"alg": own, "kid": kid}).to_string(), &claims)),
+            (
+                "HS256 with the public key",
+                forge::hs256(&header("HS256", "at+jwt", kid), &claims, &key.public()),
+            ),
+            (
+                "an HMAC under the own algorithm",
+                forge::hs256(&header(own, "at+jwt", kid), &claims, &key.public()),
+            ),
+            ("PS256", key.sign(&header("PS256", "at+jwt", kid), &claims)),
+            ("RS512", key.sign(&header("RS512", "at+jwt", kid), &claims)),
+            ("no signature", forge::with_signature(&header("none", "at+jwt", kid), &claims, b"")),
+            ("256 zeros", forge::with_signature(&header(own, "at+jwt", kid), &claims, &[0; 256])),
+            ("64 zeros", forge::with_signature(&header(own, "at+jwt", kid), &claims, &[0; 64])),
+        ] {
+            forger.assert_refused(&format!("{own}: {name}"), &token);
+        }
+    }
+    let published = forger.gateway.send(&Request::get(KEYS)).json();
+    let keys = published["keys"].as_array().unwrap();
+    let rsa = keys.iter().find(|key| key["kid"] == rsa_kid.as_str()).expect("published");
+    assert_eq!(
+        (&rsa["kty"], &rsa["alg"], &rsa["use"], &rsa["e"]),
+        (&json!("RSA"), &json!("RS256"), &json!("sig"), &json!("AQAB"))
+    );
+    for secret in ["d", "p", "q", "dp", "dq", "qi"] {
+        assert!(keys.iter().all(|key| key.get(secret).is_none()), "{secret} is published");
+    }
+    forger.gateway.assert_innocent(&forger.upstream, "all confusions");
 }
 
 /// T18, the signature and the form.
@@ -511,8 +569,17 @@ fn secrets_and_keys_rotate_without_a_gap() {
     );
     let fresh = gateway.token(&id, &new, "alpha");
     assert_eq!(gateway.send(&Request::get("/api/x").bearer(&fresh)).status, 200);
-    let published = gateway.send(&Request::get(KEYS)).json();
+    // Each algorithm has its key before and its key now.
+    let published = || gateway.send(&Request::get(KEYS)).json();
+    eventually("all keys are published", || published()["keys"].as_array().unwrap().len() == 4);
+    let published = published();
     let kids: Vec<&str> =
         published["keys"].as_array().unwrap().iter().filter_map(|k| k["kid"].as_str()).collect();
     assert!(kids.contains(&before.as_str()) && kids.contains(&kid(&fresh).as_str()), "{kids:?}");
+    let listed = gateway.command(&["key", "list"]);
+    for algorithm in ["ES256", "RS256"] {
+        let lines: Vec<&str> = listed.lines().filter(|line| line.contains(algorithm)).collect();
+        let signs = lines.iter().filter(|line| line.ends_with("signs")).count();
+        assert_eq!((lines.len(), signs), (2, 1), "{listed}");
+    }
 }

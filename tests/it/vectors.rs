@@ -1,4 +1,4 @@
-//! ES256 and the compact form against what attackers and other libraries produce: the published Wycheproof vectors for
+//! ES256, RS256 and the compact form against what attackers and other libraries produce: the published Wycheproof vectors for
 //! bare signatures, and tables of our own for whole tokens.
 //!
 //! A token in these tables has a genuine signature over exactly the text that is sent, made with the key that its
@@ -17,10 +17,12 @@ use base64::{
 use hubgate::{
     base::id::KeyId,
     crypto::jws::{self, JwsError, MAX_TOKEN_LENGTH, SigningKey, VerifyingKey},
+    model::key::Algorithm::{Es256, Rs256},
 };
 use wycheproof::{
     TestResult,
     ecdsa::{TestName, TestSet},
+    rsa_pkcs1_verify,
 };
 
 /// What our verification says to a published set: accepted, refused, and where it disagrees with the set.
@@ -29,7 +31,7 @@ fn run(name: TestName) -> (usize, usize, Vec<usize>) {
     let id = KeyId::parse("k1").unwrap();
     let (mut accepted, mut refused, mut disagreements) = (0, 0, vec![]);
     for group in &set.test_groups {
-        let key = VerifyingKey::new(id.clone(), &group.key.key).unwrap();
+        let key = VerifyingKey::new(id.clone(), Es256, &group.key.key).unwrap();
         for test in &group.tests {
             let good = key.verify(&test.msg, &test.sig).is_ok();
             *if good { &mut accepted } else { &mut refused } += 1;
@@ -61,6 +63,43 @@ fn published_signatures_over_another_digest_are_refused() {
     assert_eq!((accepted, refused, disagreements.len()), (0, 332, 242));
 }
 
+/// What our verification says to a published set for RSA, as [`run`].
+fn run_rsa(name: rsa_pkcs1_verify::TestName) -> (usize, usize, Vec<usize>) {
+    let set = rsa_pkcs1_verify::TestSet::load(name).unwrap();
+    let id = KeyId::parse("k1").unwrap();
+    let (mut accepted, mut refused, mut disagreements) = (0, 0, vec![]);
+    for group in &set.test_groups {
+        let key = VerifyingKey::new(id.clone(), Rs256, &group.asn_key).unwrap();
+        for test in &group.tests {
+            let good = key.verify(&test.msg, &test.sig).is_ok();
+            *if good { &mut accepted } else { &mut refused } += 1;
+            if good != (test.result == TestResult::Valid) {
+                disagreements.push(test.tc_id);
+            }
+        }
+    }
+    assert_eq!(accepted + refused, set.number_of_tests);
+    (accepted, refused, disagreements)
+}
+
+/// RFC 8017 section 8.2.2: the encoded message is built and compared, not parsed.
+#[test]
+fn published_rsa_signatures_are_judged_as_published() {
+    assert_eq!(run_rsa(rsa_pkcs1_verify::TestName::Rsa2048Sha256), (9, 250, vec![]));
+}
+
+/// RS256 is SHA-256, and keys have 2048 bits. The one that is accepted is the set's signature over the wrong digest: ours.
+#[test]
+fn published_rsa_signatures_over_another_digest_are_refused() {
+    let (accepted, refused, disagreements) = run_rsa(rsa_pkcs1_verify::TestName::Rsa2048Sha512);
+    assert_eq!((accepted, refused, disagreements.len()), (1, 258, 9));
+    let longer = rsa_pkcs1_verify::TestSet::load(rsa_pkcs1_verify::TestName::Rsa3072Sha256).unwrap();
+    for group in &longer.test_groups {
+        let key = VerifyingKey::new(KeyId::parse("k1").unwrap(), Rs256, &group.asn_key);
+        assert_eq!(key.map(|key| key.id().clone()), Err(JwsError::Malformed));
+    }
+}
+
 const HEADER: &str = r#"{"alg":"ES256","typ":"at+jwt","kid":"k1"}"#;
 /// Its encoding has both letters in which the alphabets differ, and its length leaves bits over.
 const PAYLOAD: &str = r#"{"a":"~~~???>>>"}"#;
@@ -72,8 +111,8 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let pkcs8 = jws::generate_pkcs8().unwrap();
-        let key = SigningKey::from_pkcs8(KeyId::parse("k1").unwrap(), &pkcs8).unwrap();
+        let pkcs8 = jws::generate_pkcs8(Es256).unwrap();
+        let key = SigningKey::from_pkcs8(KeyId::parse("k1").unwrap(), Es256, &pkcs8).unwrap();
         Self { public: key.verifying_key().unwrap(), pkcs8 }
     }
 
@@ -372,7 +411,7 @@ fn only_points_of_the_curve_are_keys() {
     let coordinate = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
     let (x, y) = (coordinate("x"), coordinate("y"));
     let key = |prefix: u8, x: &[u8], y: &[u8]| {
-        VerifyingKey::new(KeyId::parse("k1").unwrap(), &[&[prefix][..], x, y].concat())
+        VerifyingKey::new(KeyId::parse("k1").unwrap(), Es256, &[&[prefix][..], x, y].concat())
             .map(|key| key.id().clone())
     };
     assert!(key(4, &x, &y).is_ok());

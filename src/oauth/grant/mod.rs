@@ -150,7 +150,10 @@ mod tests {
     use crate::{
         base::random::SystemRandom,
         crypto::{digest::SecretDigest, keyring, seal::SealingKey},
-        model::service::{Profile, StoredSecret, Trust},
+        model::{
+            key::Algorithm,
+            service::{Profile, StoredSecret, Trust},
+        },
         oauth::token::verify::verify,
     };
 
@@ -180,8 +183,11 @@ mod tests {
             "https://a/hub",
         );
         let sealing = SealingKey::new(&[1; 32]).unwrap();
-        let keyring =
-            Keyring::open(&[keyring::generate(&sealing, NOW, &SystemRandom).unwrap()], &sealing).unwrap();
+        let keyring = Keyring::open(
+            &[keyring::generate(Algorithm::Es256, &sealing, NOW, &SystemRandom).unwrap()],
+            &sealing,
+        )
+        .unwrap();
         let issuer = Issuer::new("https://a/hub", Duration::from_secs(3600));
         let context = Context {
             registry: &registry,

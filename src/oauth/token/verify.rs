@@ -96,7 +96,7 @@ mod tests {
     use crate::{
         base::{id::ServiceId, random::SystemRandom},
         crypto::{keyring, seal::SealingKey},
-        model::scope::GrantedScope,
+        model::{key::Algorithm, scope::GrantedScope},
         oauth::{grant::Granted, token::issue::Issuer},
     };
 
@@ -104,9 +104,14 @@ mod tests {
     const ISSUER: &str = "https://gate.example/hub";
 
     fn ring() -> Keyring {
+        ring_for(Algorithm::Es256)
+    }
+
+    /// A key of each algorithm, and the one that signs access tokens.
+    fn ring_for(access_tokens: Algorithm) -> Keyring {
         let sealing = SealingKey::new(&[1; 32]).unwrap();
-        let record = keyring::generate(&sealing, NOW, &SystemRandom).unwrap();
-        Keyring::open(&[record], &sealing).unwrap()
+        let key = |algorithm| keyring::generate(algorithm, &sealing, NOW, &SystemRandom).unwrap();
+        Keyring::open_for(access_tokens, &Algorithm::ALL.map(key), &sealing).unwrap()
     }
 
     fn granted() -> Granted {
@@ -142,6 +147,29 @@ mod tests {
         assert_eq!(other.unwrap_err(), TokenError::WrongIssuer);
         let foreign = verify(issued.access_token.as_bytes(), &self::ring(), ISSUER, NOW);
         assert_eq!(foreign.unwrap_err(), TokenError::Jws(JwsError::UnknownKey));
+    }
+
+    /// RFC 8725 section 3.11: what was signed as one kind of token is never another. An id_token names an audience, an
+    /// issuer, a subject and a time too.
+    #[test]
+    fn only_the_type_tells_an_access_token_and_no_algorithm_does() {
+        let maker = Issuer::new(ISSUER, Duration::from_secs(3600));
+        for access_tokens in Algorithm::ALL {
+            let ring = ring_for(access_tokens);
+            let issued = maker.issue(granted(), ring.signing(), NOW, &SystemRandom).unwrap();
+            let claims = verify(issued.access_token.as_bytes(), &ring, ISSUER, NOW).unwrap();
+            let claims = serde_json::to_vec(&claims).unwrap();
+            for key in Algorithm::ALL.map(|algorithm| ring.signing_with(algorithm).unwrap()) {
+                let attempt = |typ: &str| {
+                    let token = key.sign(typ, &claims).unwrap();
+                    verify(token.as_bytes(), &ring, ISSUER, NOW).map(|claims| claims.jti)
+                };
+                assert_eq!(attempt("at+jwt").unwrap(), issued.token_id.to_string());
+                for typ in ["JWT", "jwt", "logout+jwt", ""] {
+                    assert_eq!(attempt(typ).unwrap_err(), TokenError::WrongType, "{typ}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use aws_lc_rs::{
     rand::SystemRandom,
     signature::{
         ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _,
+        RSA_PKCS1_SHA256, RsaKeyPair,
     },
 };
 use base64::{
@@ -32,33 +33,43 @@ pub(crate) fn decode(token: &str) -> (Value, Value) {
     (part(0), part(1))
 }
 
-/// A P-256 key in PKCS #8.
+/// A private key in PKCS #8, for ES256 or RS256.
 pub(crate) struct Key {
+    rsa: bool,
     pkcs8: Vec<u8>,
 }
 
 impl Key {
-    /// A key that nobody knows.
+    /// A key for ES256 that nobody knows.
     pub(crate) fn fresh() -> Self {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
-        Self { pkcs8: pair.to_pkcs8v1().unwrap().as_ref().to_vec() }
+        Self { rsa: false, pkcs8: pair.to_pkcs8v1().unwrap().as_ref().to_vec() }
     }
 
     /// This key.
-    pub(crate) fn from_pkcs8(pkcs8: &[u8]) -> Self {
-        Self { pkcs8: pkcs8.to_vec() }
+    pub(crate) fn from_pkcs8(algorithm: &str, pkcs8: &[u8]) -> Self {
+        Self { rsa: algorithm == "RS256", pkcs8: pkcs8.to_vec() }
     }
 
-    /// The public point, uncompressed.
+    /// The public key: an uncompressed point, or an `RSAPublicKey`.
     pub(crate) fn public(&self) -> Vec<u8> {
+        if self.rsa {
+            return RsaKeyPair::from_pkcs8(&self.pkcs8).unwrap().public_key().as_ref().to_vec();
+        }
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &self.pkcs8).unwrap();
         pair.public_key().as_ref().to_vec()
     }
 
-    /// `header.claims.signature` with ES256 in the form of RFC 7518 section 3.4.
+    /// `header.claims.signature` in the form of RFC 7518 section 3.3 or 3.4.
     pub(crate) fn sign(&self, header: &str, claims: &str) -> String {
-        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &self.pkcs8).unwrap();
         let message = message(header, claims);
+        if self.rsa {
+            let pair = RsaKeyPair::from_pkcs8(&self.pkcs8).unwrap();
+            let mut signature = vec![0; pair.public_modulus_len()];
+            pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature).unwrap();
+            return format!("{message}.{}", base64url(signature));
+        }
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &self.pkcs8).unwrap();
         let signature = pair.sign(&SystemRandom::new(), message.as_bytes()).unwrap();
         format!("{message}.{}", base64url(signature.as_ref()))
     }

@@ -346,24 +346,34 @@ impl Gateway {
         );
     }
 
-    /// The key that signs, taken out of the store with the key file beside it, as only the gateway's owner can.
+    /// The key that signs access tokens, taken out of the store with the key file beside it, as only the gateway's owner
+    /// can.
     pub(crate) fn signing_key(&self) -> forge::Key {
+        self.key_of("ES256").1
+    }
+
+    /// The key that signs with this algorithm, with its `kid`.
+    pub(crate) fn key_of(&self, algorithm: &str) -> (String, forge::Key) {
         let data = self.folder.path().join("data");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (kid, sealed): (String, Vec<u8>) = runtime.block_on(async {
             let url = format!("sqlite:{}?mode=ro", data.join("hubgate.db").display());
             let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
-            sqlx::query_as("SELECT id, sealed FROM signing_keys WHERE retired_until IS NULL")
-                .fetch_one(&mut database)
-                .await
-                .unwrap()
+            sqlx::query_as(
+                "SELECT id, sealed FROM signing_keys WHERE retired_until IS NULL AND algorithm = ?1",
+            )
+            .bind(algorithm)
+            .fetch_one(&mut database)
+            .await
+            .unwrap()
         });
         let files = std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path());
         let mut opened = files.filter_map(|path| {
             let bytes: [u8; 32] = std::fs::read(path).ok()?.try_into().ok()?;
             SealingKey::new(&bytes).ok()?.open(&kid, &sealed).ok()
         });
-        forge::Key::from_pkcs8(&opened.next().expect("a key file in the data folder"))
+        let key = forge::Key::from_pkcs8(algorithm, &opened.next().expect("a key file in the data folder"));
+        (kid, key)
     }
 
     /// Runs a command of the program on this gateway's configuration, while it runs.

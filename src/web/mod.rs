@@ -69,8 +69,6 @@ pub struct Control {
     pub random: Arc<dyn Random>,
     /// Sums.
     pub totals: Arc<Totals>,
-    /// Judges tokens.
-    pub gate: Arc<Gate>,
     /// What is kept.
     pub store: SharedStore,
     /// Judges access tokens as requests with them would be.

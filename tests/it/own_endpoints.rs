@@ -1,8 +1,6 @@
 //! What stands around the token endpoint: discovery, userinfo, what pages of other origins may read, the login page's
 //! settings, our script and our cookie (RFC 8414, OpenID Connect Core section 5.3, hub-contract sections 7 to 9).
 
-use std::time::Duration;
-
 use hubgate::{
     base::{
         id::{GroupId, UserId},

@@ -340,7 +340,7 @@ fn our_cookie_never_reaches_an_upstream() {
         upstream.take();
     }
     let mut raw: RawClient = gateway.raw();
-    raw.send(b"GET /public/x HTTP/1.1\r\nHost: a\r\nCookie:\t__Host-hubgate=hgs_secret\t\r\n\r\n".to_vec());
+    raw.send(b"GET /public/x HTTP/1.1\r\nHost: a\r\nCookie:\t__Host-hubgate=hgs_secret\t\r\n\r\n");
     assert_eq!(raw.answer_to("GET").unwrap().status, 200);
     assert_eq!(upstream.take()[0].header("cookie"), None);
 }

@@ -17,6 +17,7 @@ use hubgate::{
     },
 };
 use serde_json::json;
+use sqlx::Connection as _;
 
 use crate::{
     own_endpoints::{user, with_store},
@@ -155,6 +156,42 @@ fn nobody_learns_what_does_not_concern_them() {
     assert_eq!(introspect(&gateway, "plain", "plain-secret-0123456789", &for_plain)["aud"], json!(["plain"]));
     let refresh = refresh_token(&gateway, "machine");
     assert_eq!(introspect(&gateway, "plain", "plain-secret-0123456789", &refresh), inactive);
+}
+
+/// Runs this SQL on the store of a running gateway, behind its back.
+fn break_store(gateway: &Gateway, sql: &'static str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let path = gateway.folder().join("data").join("hubgate.db");
+        let mut database =
+            sqlx::SqliteConnection::connect(&format!("sqlite:{}", path.display())).await.unwrap();
+        sqlx::query(sql).execute(&mut database).await.unwrap();
+    });
+}
+
+#[test]
+fn a_store_that_fails_is_never_a_success() {
+    let (gateway, _upstream) = start();
+    let (access, refresh) = (gateway.machine_token("alpha"), refresh_token(&gateway, "machine"));
+    let refused = |answer: Answer| {
+        assert_eq!((answer.status, answer.error()), (503, "temporarily_unavailable".into()));
+        assert_eq!(answer.header("retry-after"), Some("5"));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+    };
+    break_store(&gateway, "ALTER TABLE refresh_tokens RENAME TO away");
+    refused(revoke(&gateway, &refresh));
+    refused(gateway.send(&Request::form(INTROSPECT, &format!("token={refresh}")).basic("machine", SECRET)));
+    break_store(&gateway, "ALTER TABLE away RENAME TO refresh_tokens");
+    break_store(&gateway, "ALTER TABLE revocations RENAME TO away");
+    refused(revoke(&gateway, &access));
+    refused(revoke(&gateway, &refresh));
+    assert_eq!(opens(&gateway, &access), 200, "not revoked, as the client was told");
+    break_store(&gateway, "ALTER TABLE away RENAME TO revocations");
+    assert_eq!(revoke(&gateway, &access).status, 200);
+    assert_eq!(opens(&gateway, &access), 401);
+    assert_eq!(introspect(&gateway, "machine", SECRET, &refresh)["active"], true);
+    assert_eq!(revoke(&gateway, &refresh).status, 200);
+    assert_eq!(introspect(&gateway, "machine", SECRET, &refresh)["active"], false);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Invariant: a snapshot is made from one configuration and one reading of the store, and only one is made at a time.
 
 use std::{
+    num::NonZeroUsize,
     path::PathBuf,
     sync::{
         Arc, Mutex as StdMutex, PoisonError,
@@ -12,7 +13,12 @@ use std::{
 
 use tokio::sync::Mutex;
 
-use super::{StartError, changes::RefreshError, line_format};
+use super::{
+    StartError,
+    changes::RefreshError,
+    line_format,
+    people::{self, People},
+};
 use crate::{
     access::quota::Quota,
     base::{random::Random, time::Clock, url::PublicUrl},
@@ -52,6 +58,8 @@ pub(super) struct Shared {
     pub(super) gate: Arc<Gate>,
     /// The store.
     pub(super) store: SharedStore,
+    /// Signing in, and who has.
+    pub(super) people: People,
     /// The key that seals signing keys.
     pub(super) sealing: SealingKey,
     pub(super) state: Mutex<State>,
@@ -163,6 +171,7 @@ impl Shared {
     pub(super) async fn build(
         config: Config,
         store: SharedStore,
+        people: People,
         (sealing, coming): (SealingKey, Vec<keys::Coming>),
         (clock, random): (Arc<dyn Clock>, Arc<dyn Random>),
     ) -> Result<Arc<Self>, StartError> {
@@ -186,6 +195,7 @@ impl Shared {
         Ok(Arc::new(Self {
             gate: Arc::new(gate),
             store,
+            people,
             sealing,
             state,
             asked: AtomicU64::new(0),
@@ -234,6 +244,8 @@ impl Shared {
         let known = self.store.list_services().await.map_err(|e| store_error(&inputs.config, e))?;
         let plan = inputs.plan(known, self.gate.clock.as_ref()).map_err(StartError::from)?;
         // From here on nothing but a write can fail.
+        people::reconcile(&inputs.config, &self.store, self.gate.clock.as_ref(), &self.gate.random).await?;
+        self.people.take_up(&inputs.config);
         let services = plan.carry_out(self.store.as_ref()).await.map_err(StartError::from)?;
         warn_of_unknown_services(&inputs, &services);
         let registry = Registry::new(services, &inputs.desk.hub_url);
@@ -266,6 +278,7 @@ impl Shared {
         self.gate.snapshot().quota.purge();
         self.store.purge_revocations(now).await?;
         self.store.purge_keys(now).await?;
+        self.store.purge_sessions(self.people.sessions.life(), now).await?;
         Ok(())
     }
 }
@@ -303,6 +316,8 @@ fn only_by_restart(before: &Config, after: &Config) -> Vec<&'static str> {
                 l.max_connections,
                 l.max_connections_per_source,
                 l.token_cache,
+                l.password_threads.map_or(0, NonZeroUsize::get),
+                l.password_queue,
             ],
             l.max_streams,
         )

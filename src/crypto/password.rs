@@ -208,16 +208,30 @@ impl Direct {
     pub fn new(random: Arc<dyn Random>) -> Self {
         Self(random)
     }
+
+    /// As [`Hasher::verify`].
+    #[must_use]
+    pub fn verify_now(&self, hash: &str, password: &Secret) -> bool {
+        Workspace::default().verify(hash, password)
+    }
+
+    /// As [`Hasher::hash`].
+    ///
+    /// # Errors
+    /// [`HashError::TooLong`]
+    pub fn hash_now(&self, password: &Secret) -> Result<String, HashError> {
+        Workspace::default().hash(password, self.0.as_ref())
+    }
 }
 
 #[async_trait]
 impl Hasher for Direct {
     async fn verify(&self, hash: &str, password: &Secret) -> Result<bool, HashError> {
-        Ok(Workspace::default().verify(hash, password))
+        Ok(self.verify_now(hash, password))
     }
 
     async fn hash(&self, password: &Secret) -> Result<String, HashError> {
-        Workspace::default().hash(password, self.0.as_ref())
+        self.hash_now(password)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Sessions: begun at sign-in, found by their cookie, ended.
 //!
 //! Invariants: every sign-in makes a new id and a new cookie, so that none that was known before is worth anything after
-//! it; a session is good only while its user may sign in, and only if it began after the password was last set.
+//! it; a session is good only while its user may sign in, and none outlives the password with which it was begun.
 
 use std::{
     net::IpAddr,
@@ -88,8 +88,7 @@ impl Sessions {
         let Some(digest) = opaque::digest(Kind::Session, cookie) else { return Ok(None) };
         let Some((mut session, user)) = self.store.find_session(&digest).await? else { return Ok(None) };
         let now = self.clock.now();
-        let outdated = user.password.as_ref().is_some_and(|password| session.authenticated < password.set);
-        if !session.is_live(self.life(), now) || !user.may_sign_in() || outdated {
+        if !session.is_live(self.life(), now) || !user.may_sign_in() {
             return Ok(None);
         }
         if now.since(session.used) >= TOUCH {
@@ -107,7 +106,8 @@ impl Sessions {
     /// with all of that.
     ///
     /// # Errors
-    /// The store's.
+    /// The store's; [`StoreError::NotFound`] when the user was banned, removed or given another password since `user` was
+    /// read: then nobody is signed in.
     pub async fn begin(
         &self,
         user: &User,
@@ -133,6 +133,13 @@ impl Sessions {
         let foreign = replaced.filter(|old| old.user.id != user.id).map(|old| ended(&old.session.id, now));
         let replaced = replaced.map(|old| (&old.session.id, foreign.as_ref()));
         self.store.begin_session(&session, &digest, replaced).await?;
+        // What happened before the session was written is seen now; what happens from here on ends it.
+        let set = |user: &User| user.password.as_ref().map(|password| password.set);
+        let now = self.store.find_session(&digest).await?;
+        if !now.is_some_and(|(_, now)| now.may_sign_in() && set(&now) == set(user)) {
+            self.store.end_session(&session.id, &ended(&session.id, self.clock.now())).await?;
+            return Err(StoreError::NotFound { what: "user" });
+        }
         Ok((cookie, session))
     }
 
@@ -145,32 +152,20 @@ impl Sessions {
         self.store.end_session(id, &ended(id, self.clock.now())).await
     }
 
-    /// Ends all sessions of a user but `except`. Returns how many.
+    /// Ends all sessions of a user but `except`, each with what came of it. Returns how many.
     ///
     /// # Errors
     /// The store's.
     pub async fn end_all(&self, user: &UserId, except: Option<&SessionId>) -> Result<usize, StoreError> {
-        end_all(self.store.as_ref(), user, except, self.clock.now()).await
-    }
-}
-
-/// Ends all sessions of a user but `except`, each with what came of it. Returns how many.
-///
-/// # Errors
-/// The store's.
-pub async fn end_all(
-    store: &(impl SessionStore + ?Sized),
-    user: &UserId,
-    except: Option<&SessionId>,
-    now: Timestamp,
-) -> Result<usize, StoreError> {
-    let mut count = 0;
-    for session in store.list_sessions(user).await? {
-        if Some(&session.id) != except && store.end_session(&session.id, &ended(&session.id, now)).await? {
-            count += 1;
+        let now = self.clock.now();
+        let mut count = 0;
+        for Session { id, .. } in self.store.list_sessions(user).await? {
+            if Some(&id) != except && self.store.end_session(&id, &ended(&id, now)).await? {
+                count += 1;
+            }
         }
+        Ok(count)
     }
-    Ok(count)
 }
 
 fn ended(id: &SessionId, now: Timestamp) -> Revocation {

@@ -495,7 +495,6 @@ async fn whoever_may_not_sign_in_has_no_session() {
     for (change, good) in [
         ((|user| user.ban = banned("x").ban) as fn(&mut User), false),
         (|user| user.guest = true, false),
-        (|user| user.password.as_mut().unwrap().set = Timestamp::from_seconds(1001), false),
         (|user| user.password.as_mut().unwrap().hash = OLD.to_owned(), true),
         (|user| user.password = None, true),
     ] {
@@ -507,6 +506,27 @@ async fn whoever_may_not_sign_in_has_no_session() {
             }
         });
         assert_eq!(house.find(&cookie).await.is_some(), good);
+    }
+}
+
+#[tokio::test]
+async fn no_session_begins_for_whoever_has_changed_since() {
+    for change in [
+        (|user: &mut User| user.ban = banned("x").ban) as fn(&mut User),
+        (|user| user.password.as_mut().unwrap().set = Timestamp::from_seconds(999)),
+        (|user| user.password = None),
+    ] {
+        let house = house();
+        let jane = house.memory.find_user(&UserId::parse("jane").unwrap()).await.unwrap().unwrap();
+        house.memory.edit(|user| {
+            if user.id == jane.id {
+                change(user);
+            }
+        });
+        let browser = Browser { user_agent: "", address: HOME };
+        let refused = house.sessions.begin(&jane, browser, false, None).await;
+        assert!(matches!(refused, Err(StoreError::NotFound { .. })));
+        assert!(house.memory.sessions.lock().unwrap().is_empty());
     }
 }
 

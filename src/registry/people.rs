@@ -20,7 +20,7 @@ use crate::{
     store::{
         StoreError,
         name::folded,
-        people::{GroupStore, SessionStore, UserStore},
+        people::{GroupStore, UserStore},
     },
 };
 
@@ -60,7 +60,7 @@ pub struct Reconciled {
 /// # Errors
 /// [`PeopleError`]; what was changed before stays changed, and the next call goes on.
 pub async fn reconcile(
-    store: &(impl UserStore + GroupStore + SessionStore + ?Sized),
+    store: &(impl UserStore + GroupStore + ?Sized),
     declarations: &[Declaration],
     hasher: &dyn Hasher,
     clock: &dyn Clock,
@@ -68,47 +68,14 @@ pub async fn reconcile(
 ) -> Result<Reconciled, PeopleError> {
     let mut done = Reconciled::default();
     for declaration in declarations {
-        let groups = groups::ensure(store, &declaration.groups, clock, random).await?;
-        let found = store.find_user_by_name(&declaration.login).await?;
-        let same = |user: &User| folded(&user.login) == folded(&declaration.login);
-        let email = |address: &String| Email { address: address.clone(), verified: true };
-        let Some(before) = found.filter(same) else {
-            let password = match &declaration.password {
-                Some(password) => Some(NewPassword::of(password, false, hasher).await?),
-                None => None,
-            };
-            let new = NewUser {
-                id: None,
-                login: declaration.login.clone(),
-                name: declaration.name.clone(),
-                email: declaration.email.as_ref().map(email),
-                password,
-                administrator: declaration.administrator,
-                groups,
-            };
-            store.add_user(&User { declared: true, ..users::made(new, clock.now(), random)? }).await?;
-            done.created.push(declaration.login.clone());
-            continue;
-        };
-        if before.guest {
-            return Err(PeopleError::Guest);
-        }
-        let mut changed = set_password(store, &before, declaration, hasher, clock).await?;
-        let after = User {
-            login: declaration.login.clone(),
-            name: declaration.name.clone(),
-            email: declaration.email.as_ref().map(email),
-            administrator: declaration.administrator,
-            groups,
-            declared: true,
-            ..before.clone()
-        };
-        if after != before {
-            put(store, &after, clock.now()).await?;
-            changed = true;
-        }
-        if changed {
-            done.updated.push(declaration.login.clone());
+        let named =
+            |error| PeopleError::Declaration { login: declaration.login.clone(), error: Box::new(error) };
+        let outcome = reconcile_one(store, declaration, hasher, clock, random).await.map_err(named)?;
+        let login = || declaration.login.clone();
+        match outcome {
+            Outcome::Created => done.created.push(login()),
+            Outcome::Updated => done.updated.push(login()),
+            Outcome::Same => {}
         }
     }
     for user in store.list_users().await?.into_iter().filter(|user| user.declared) {
@@ -118,6 +85,59 @@ pub async fn reconcile(
         }
     }
     Ok(done)
+}
+
+enum Outcome {
+    Created,
+    Updated,
+    Same,
+}
+
+async fn reconcile_one(
+    store: &(impl UserStore + GroupStore + ?Sized),
+    declaration: &Declaration,
+    hasher: &dyn Hasher,
+    clock: &dyn Clock,
+    random: &dyn Random,
+) -> Result<Outcome, PeopleError> {
+    let groups = groups::ensure(store, &declaration.groups, clock, random).await?;
+    let found = store.find_user_by_name(&declaration.login).await?;
+    let same = |user: &User| folded(&user.login) == folded(&declaration.login);
+    let email = |address: &String| Email { address: address.clone(), verified: true };
+    let Some(before) = found.filter(same) else {
+        let password = match &declaration.password {
+            Some(password) => Some(NewPassword::of(password, false, hasher).await?),
+            None => None,
+        };
+        let new = NewUser {
+            id: None,
+            login: declaration.login.clone(),
+            name: declaration.name.clone(),
+            email: declaration.email.as_ref().map(email),
+            password,
+            administrator: declaration.administrator,
+            groups,
+        };
+        store.add_user(&User { declared: true, ..users::made(new, clock.now(), random)? }).await?;
+        return Ok(Outcome::Created);
+    };
+    if before.guest {
+        return Err(PeopleError::Guest);
+    }
+    let given = set_password(store, &before, declaration, hasher, clock).await?;
+    let after = User {
+        login: declaration.login.clone(),
+        name: declaration.name.clone(),
+        email: declaration.email.as_ref().map(email),
+        administrator: declaration.administrator,
+        groups,
+        declared: true,
+        ..before.clone()
+    };
+    if after != before {
+        put(store, &after, clock.now()).await?;
+    }
+    Ok(if given || after != before { Outcome::Updated } else { Outcome::Same })
 }
 
 /// Writes what a declaration is about.
@@ -135,7 +155,7 @@ async fn put(store: &(impl UserStore + ?Sized), user: &User, now: Timestamp) -> 
 }
 
 async fn set_password(
-    store: &(impl UserStore + SessionStore + ?Sized),
+    store: &(impl UserStore + ?Sized),
     user: &User,
     declaration: &Declaration,
     hasher: &dyn Hasher,

@@ -1,7 +1,7 @@
 //! Users: add, change, give a password, ban, remove.
 //!
-//! Invariants: whatever takes something away from a user (a password that is replaced, a ban, a removal) ends every session
-//! and revokes every token that it gave; the guest has no password and no power, and stays.
+//! Invariants: whatever takes something away from a user (a password that is replaced, a ban, a removal) revokes the user in
+//! the same transaction, which ends every session and every token; the guest has no password and no power, and stays.
 
 use crate::{
     base::{
@@ -11,16 +11,12 @@ use crate::{
         time::{Clock, Timestamp},
     },
     crypto::password::{self, HashError, Hasher},
-    identity::session,
     model::{
         naming::{self, Refusal},
         revocation::{Revocation, RevocationTarget},
         user::{Ban, Email, Password, User},
     },
-    store::{
-        StoreError,
-        people::{SessionStore, UserStore},
-    },
+    store::{StoreError, people::UserStore},
 };
 
 /// Characters of a ban's reason.
@@ -52,6 +48,14 @@ pub enum PeopleError {
     /// The configuration file declares the user, so that is where it is changed.
     #[error("{0} is declared in the configuration file; change it there")]
     Declared(String),
+    /// One of the declared users cannot be kept.
+    #[error("the declared user {login} cannot be kept: {error}")]
+    Declaration {
+        /// Which.
+        login: String,
+        /// Why.
+        error: Box<Self>,
+    },
     /// What cannot be done with the guest.
     #[error("that cannot be done with the guest")]
     Guest,
@@ -254,7 +258,7 @@ fn revocation(id: &UserId, now: Timestamp) -> Revocation {
 /// # Errors
 /// [`PeopleError`]
 pub async fn set_password(
-    store: &(impl UserStore + SessionStore + ?Sized),
+    store: &(impl UserStore + ?Sized),
     id: &UserId,
     password: Option<NewPassword>,
     clock: &dyn Clock,
@@ -268,9 +272,7 @@ pub async fn set_password(
         user.password.clone_from(&password);
         user.updated = now;
     };
-    let user = store.change_user(id, &carry_out, Some(&revocation(id, now))).await?;
-    session::end_all(store, id, None, now).await?;
-    Ok(user)
+    Ok(store.change_user(id, &carry_out, Some(&revocation(id, now))).await?)
 }
 
 /// Shuts a user out. Banning again replaces the reason.
@@ -278,7 +280,7 @@ pub async fn set_password(
 /// # Errors
 /// [`PeopleError`]
 pub async fn ban(
-    store: &(impl UserStore + SessionStore + ?Sized),
+    store: &(impl UserStore + ?Sized),
     id: &UserId,
     reason: &str,
     clock: &dyn Clock,
@@ -298,9 +300,7 @@ pub async fn ban(
         user.ban = Some(Ban { reason: reason.clone(), since: now });
         user.updated = now;
     };
-    let user = store.change_user(id, &carry_out, Some(&revocation(id, now))).await?;
-    session::end_all(store, id, None, now).await?;
-    Ok(user)
+    Ok(store.change_user(id, &carry_out, Some(&revocation(id, now))).await?)
 }
 
 /// Lets a user in again. What was revoked stays revoked.

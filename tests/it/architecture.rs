@@ -20,7 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("oauth", &["base", "model", "crypto", "store"]),
     ("identity", &["base", "model", "crypto", "store"]),
     // What an administrator does, for commands, configuration and later REST alike.
-    ("registry", &["base", "model", "crypto", "store", "oauth", "identity"]),
+    ("registry", &["base", "model", "crypto", "store", "oauth"]),
     ("access", &["base", "model", "crypto", "store", "oauth", "identity"]),
     ("proxy", &["base", "model", "crypto", "store", "oauth", "identity", "access", "observe"]),
     (

@@ -54,6 +54,12 @@ impl Shared {
             self.gate.revocations.enter(&self.store.list_revocations(self.gate.clock.now()).await?);
             state.versions.revocations = versions.revocations;
         }
+        if versions.users != state.versions.users {
+            let people = self.store.people(state.versions.users).await?;
+            let version = people.version;
+            self.gate.people.enter(state.versions.users, people, &self.gate.revocations);
+            state.versions.users = version;
+        }
         let keys_changed = versions.keys != state.versions.keys;
         let keys = if keys_changed { self.take_up_keys(state).await } else { Ok(()) };
         if keys.is_ok() {
@@ -91,11 +97,11 @@ mod tests {
 
     use super::*;
     use crate::{
-        app::{data::sealing_key, open_store},
+        app::{data::sealing_key, open_store, people::People},
         base::{
             id::{ServiceId, TokenId},
-            random::SystemRandom,
-            time::{Clock as _, SystemClock},
+            random::{Random, SystemRandom},
+            time::{Clock, SystemClock},
         },
         config::{self, Config, Environment},
         crypto::seal::SealingKey,
@@ -120,8 +126,11 @@ mod tests {
         std::fs::create_dir_all(&config.data_dir).unwrap();
         let sealing = sealing_key(&config.data_dir, &SystemRandom).unwrap();
         let (store, other) = (open_store(&config).await.unwrap(), open_store(&config).await.unwrap());
-        let seams = (Arc::new(SystemClock) as _, Arc::new(SystemRandom) as _);
-        (Shared::build(config, store, (sealing, Vec::new()), seams).await.unwrap(), other)
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let random: Arc<dyn Random> = Arc::new(SystemRandom);
+        let people = People::new(&config, &store, (&clock, &random), Arc::default()).unwrap();
+        let seams = (clock, random);
+        (Shared::build(config, store, people, (sealing, Vec::new()), seams).await.unwrap(), other)
     }
 
     fn revocation() -> Revocation {

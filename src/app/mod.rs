@@ -204,7 +204,8 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         people::reconcile(&config, &store, clock.as_ref(), &random).await?;
         people::ensure(&config, &store, clock.as_ref(), &random).await
     })?;
-    let shared = control.block_on(Shared::build(config, store, people, (sealing, coming), (clock, random)))?;
+    let shared =
+        control.block_on(Shared::build(config, store, people, (sealing, coming), (clock, random)))?;
     let sink = Sink::start(lines)?;
     let (stage, told) = watch::channel(Stage::Serve);
     let control_parts = Control {

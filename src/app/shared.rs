@@ -182,7 +182,7 @@ impl Shared {
         inputs.plan(known, clock.as_ref())?.carry_out(store.as_ref()).await?;
         let keys = keys::ensure(store.as_ref(), &sealing, coming, clock.as_ref(), random.as_ref()).await?;
         // Read before what they count: a change in between is seen at the next look.
-        let versions = store.versions().await.map_err(failed)?;
+        let mut versions = store.versions().await.map_err(failed)?;
         let keyring = Arc::new(Keyring::open_for(inputs.access_tokens, &keys, &sealing)?);
         let services = store.list_services().await.map_err(failed)?;
         warn_of_unknown_services(&inputs, &services);
@@ -191,6 +191,9 @@ impl Shared {
         let revocations = store.list_revocations(clock.now()).await.map_err(failed)?;
         let gate = Gate::new(snapshot, config.limits.token_cache, clock, random);
         gate.revocations.enter(&revocations);
+        let known = store.people(0).await.map_err(failed)?;
+        versions.users = known.version;
+        gate.people.enter(0, known, &gate.revocations);
         let state = Mutex::new(State { inputs, versions, answered: 0, keys, keyring });
         Ok(Arc::new(Self {
             gate: Arc::new(gate),

@@ -21,9 +21,10 @@ use ipnet::IpNet;
 use super::{refusal::Desk, route::Routes};
 use crate::{
     access::{
+        directory::Directory,
         quota::Quota,
         revocations::Revocations,
-        verdict::{Judge, Verdicts},
+        verdict::{Judge, Verdict, Verdicts},
     },
     base::{
         random::Random,
@@ -31,7 +32,7 @@ use crate::{
     },
     crypto::keyring::Keyring,
     model::{flow::Flows, registry::Registry},
-    oauth::token::issue::Issuer,
+    oauth::token::{issue::Issuer, verify::TokenError},
 };
 
 /// Everything that requests are judged by at one moment.
@@ -125,6 +126,8 @@ pub struct Gate {
     pub verdicts: Verdicts,
     /// Live revocations.
     pub revocations: Revocations,
+    /// The people.
+    pub people: Directory,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -141,6 +144,7 @@ impl Gate {
             unsettled: Mutex::new(None),
             verdicts: Verdicts::new(capacity),
             revocations: Revocations::default(),
+            people: Directory::default(),
             clock,
             random,
         }
@@ -190,7 +194,17 @@ impl Gate {
             registry: &snapshot.registry,
             issuer: snapshot.issuer.name(),
             revocations: &self.revocations,
+            people: &self.people,
             now,
         }
+    }
+
+    /// The verdict on an access token, as a request with it would get it now.
+    ///
+    /// # Errors
+    /// [`TokenError`], why the token is not accepted.
+    pub fn verdict(&self, token: &[u8], snapshot: &Snapshot) -> Result<Arc<Verdict>, TokenError> {
+        let judge = self.judge(snapshot, self.clock.now());
+        self.verdicts.recall(token, judge).unwrap_or_else(|| self.verdicts.verify(token, judge))
     }
 }

@@ -54,10 +54,10 @@ pub struct Control {
     pub random: Arc<dyn Random>,
     /// Sums.
     pub totals: Arc<Totals>,
-    /// Judges tokens.
-    pub gate: Arc<Gate>,
     /// What is kept.
     pub store: SharedStore,
+    /// Judges access tokens as requests with them would be.
+    pub gate: Arc<Gate>,
     /// To be told of what was written, where an answer has to wait until it is in force.
     pub news: Arc<dyn News>,
 }

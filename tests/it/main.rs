@@ -14,6 +14,7 @@ mod headers;
 mod operation;
 mod own_endpoints;
 mod paths;
+mod people;
 mod refusals;
 mod review;
 mod store;

@@ -303,6 +303,10 @@ mod tests {
         bench.store.fails = true;
         assert_eq!(ask(&bench, "app", &refresh).unwrap_err().code, ErrorCode::TemporarilyUnavailable);
         let (access, _) = bench.access("app", "jane");
-        assert_eq!(ask(&bench, "app", &access).unwrap()["active"], true, "what the gate knows needs no store");
+        assert_eq!(
+            ask(&bench, "app", &access).unwrap()["active"],
+            true,
+            "what the gate knows needs no store"
+        );
     }
 }

@@ -22,14 +22,14 @@ use super::{
 use crate::{
     access::quota::Quota,
     base::{random::Random, time::Clock, url::PublicUrl},
-    config::{Config, Limits, OAuthProfile, Rate, allowed_flows},
+    config::{Config, Limits, OAuthProfile, Rate, SigningAlgorithm, allowed_flows},
     crypto::{keyring::Keyring, seal::SealingKey},
     model::{
         key::{Algorithm, SigningKeyRecord},
         registry::Registry,
         service::Service,
     },
-    oauth::token::issue::Issuer,
+    oauth::{grant::Lives, token::issue::Issuer},
     observe::line::Format,
     proxy::{
         gate::{Gate, Snapshot},
@@ -119,7 +119,10 @@ impl Inputs {
             limits.rejections_per_source.as_ref().map(rate),
         );
         Ok(Self {
-            access_tokens: Algorithm::default(),
+            access_tokens: match config.oauth.signing_algorithm {
+                SigningAlgorithm::Es256 => Algorithm::Es256,
+                SigningAlgorithm::Rs256 => Algorithm::Rs256,
+            },
             issuer: Issuer::new(&hub_url, config.oauth.access_token_ttl),
             desk: Desk { hub_url: Arc::from(hub_url), realm: Arc::from("hubgate") },
             quota: Arc::new(quota),
@@ -153,6 +156,13 @@ impl Inputs {
             issuer: self.issuer.clone(),
             flows: allowed_flows(self.config.oauth.profile),
             strict: self.config.oauth.profile == OAuthProfile::OAuth21,
+            lives: Lives {
+                code: self.config.oauth.code_ttl,
+                refresh_token: self.config.oauth.refresh_token_ttl,
+                refresh_window: self.config.oauth.refresh_window,
+            },
+            consent_life: self.config.oauth.consent_ttl,
+            origin: Arc::from(self.config.public_url.origin()),
             desk: self.desk.clone(),
             hub_path: Arc::from(self.config.hub.path.as_str()),
             trusted_proxies: self.config.listen.trusted_proxies.clone(),
@@ -282,6 +292,8 @@ impl Shared {
         self.store.purge_revocations(now).await?;
         self.store.purge_keys(now).await?;
         self.store.purge_sessions(self.people.sessions.life(), now).await?;
+        self.store.purge_grants(self.config().oauth.refresh_window, now).await?;
+        self.store.purge_consents(now).await?;
         Ok(())
     }
 }

@@ -32,7 +32,10 @@ use crate::{
     },
     crypto::keyring::Keyring,
     model::{flow::Flows, registry::Registry},
-    oauth::token::{issue::Issuer, verify::TokenError},
+    oauth::{
+        grant::Lives,
+        token::{issue::Issuer, verify::TokenError},
+    },
 };
 
 /// Everything that requests are judged by at one moment.
@@ -48,6 +51,12 @@ pub struct Snapshot {
     pub flows: Flows,
     /// Whether the profile is that of OAuth 2.1.
     pub strict: bool,
+    /// How long codes and refresh tokens live.
+    pub lives: Lives,
+    /// How long a consent is remembered.
+    pub consent_life: Duration,
+    /// The origin of `public_url`.
+    pub origin: Arc<str>,
     /// The routes.
     pub routes: Routes,
     /// What refusals say.

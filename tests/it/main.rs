@@ -7,6 +7,7 @@
 mod support;
 
 mod architecture;
+mod flows;
 mod forwarding;
 mod framing;
 mod framing_upstream;

@@ -163,6 +163,17 @@ pub struct NewPassword<'a> {
     pub fields: &'a [(&'static str, String)],
 }
 
+/// The page of somebody who is signed in and has not come with a request.
+#[derive(Debug)]
+pub struct Home<'a> {
+    /// Who.
+    pub name: &'a str,
+    /// Their login.
+    pub login: &'a str,
+    /// Where the form goes that signs out.
+    pub sign_out: &'a str,
+}
+
 /// A page for what cannot be answered with a redirect: the client or its address cannot be trusted.
 #[derive(Debug)]
 pub struct Problem<'a> {
@@ -218,6 +229,7 @@ macro_rules! template {
 template!(LoginPage, "login.html", Login, script: &'a str);
 template!(ConsentPage, "consent.html", Consent,);
 template!(NewPasswordPage, "password.html", NewPassword,);
+template!(HomePage, "home.html", Home,);
 template!(ProblemPage, "notice.html", Problem,);
 template!(FormPostPage, "form_post.html", FormPost, script: &'a str);
 
@@ -256,6 +268,12 @@ impl Pages {
     #[must_use]
     pub fn new_password(&self, view: &NewPassword<'_>) -> Response {
         respond(StatusCode::OK, NewPasswordPage { view }.render(), Leave { form: true, ..Leave::default() })
+    }
+
+    /// Somebody is signed in.
+    #[must_use]
+    pub fn home(&self, view: &Home<'_>) -> Response {
+        respond(StatusCode::OK, HomePage { view }.render(), Leave { form: true, ..Leave::default() })
     }
 
     /// Somebody is signed out. `home` is the name and the address of the service that they came from.

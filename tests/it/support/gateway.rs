@@ -86,6 +86,12 @@ impl Setup {
         self
     }
 
+    /// Declares a user with these further lines.
+    pub(crate) fn user(&mut self, login: &str, lines: &str) -> &mut Self {
+        write!(self.tables, "\n[[user]]\nlogin = {login:?}\n{lines}\n").unwrap();
+        self
+    }
+
     /// Forwards `path` to an upstream, with these further lines.
     pub(crate) fn route(&mut self, service: &str, path: &str, to: &Upstream, lines: &str) -> &mut Self {
         self.route_to(service, path, &[to.origin()], lines)

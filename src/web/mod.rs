@@ -16,7 +16,6 @@ mod login_settings;
 pub mod management;
 pub mod news;
 pub mod origin;
-mod page;
 pub mod pages;
 pub mod redirect;
 mod reply;
@@ -166,7 +165,7 @@ impl ControlPlane {
             (Endpoint::AuthorizationServer, get(discovery::answer)),
             (Endpoint::LoginSettings, get(login_settings::answer)),
             (Endpoint::Asset, get(pages::script::answer)),
-            (Endpoint::Error, get(page::error)),
+            (Endpoint::Error, get(pages::error::answer)),
         ];
         let router = read_only.into_iter().fold(router, |router, (endpoint, method)| {
             router.route(endpoint.path(), method.fallback(reply::only_get))

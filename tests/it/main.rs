@@ -23,5 +23,6 @@ mod store;
 mod streams;
 mod timeouts;
 mod token_endpoint;
+mod token_inquiries;
 mod tokens;
 mod vectors;

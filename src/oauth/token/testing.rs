@@ -94,8 +94,8 @@ impl Bench {
             scope: scope(),
             family,
         };
-        let issuer = Issuer::new(Self::ISSUER, Duration::from_secs(3600));
-        let issued = issuer.issue(granted, self.keyring.signing(), NOW, &SystemRandom).unwrap();
+        let maker = Issuer::new(Self::ISSUER, Duration::from_secs(3600));
+        let issued = maker.issue(granted, self.keyring.signing(), NOW, &SystemRandom).unwrap();
         (issued.access_token, issued.token_id)
     }
 

@@ -4,6 +4,7 @@
 //! Invariant: whatever comes from a request, a service or a person is escaped text; every page works without script; an
 //! address becomes a link or a form's target only when it is http or https.
 
+pub(super) mod error;
 mod headers;
 pub(super) mod script;
 
@@ -14,7 +15,11 @@ use axum::{body::Body, response::Response};
 use http::{HeaderValue, StatusCode};
 
 use self::headers::Leave;
-use crate::{base::url::web_origin, model::scope::GrantedScope, oauth::error::ErrorCode};
+use crate::{
+    base::url::web_origin,
+    model::{scope::GrantedScope, service::Service},
+    oauth::error::ErrorCode,
+};
 
 /// The longest text of a request that a page shows, in characters.
 const MAX_SHOWN: usize = 500;
@@ -195,6 +200,13 @@ pub struct FormPost<'a> {
     pub action: &'a str,
     /// The parameters of the response.
     pub fields: &'a [(&'static str, String)],
+}
+
+/// The origins that may frame the login page when `client` asks, and are told how it stands: those of its own addresses,
+/// and none in the profile of OAuth 2.1.
+#[must_use]
+pub fn framers(client: &Service, strict: bool) -> Vec<String> {
+    if strict { Vec::new() } else { client.origins().into_iter().collect() }
 }
 
 /// Where pages live.

@@ -94,6 +94,12 @@ impl Control {
     /// The person with this id, if tokens may act for them now.
     async fn person(&self, id: &UserId) -> Result<Option<Person>, StoreError> {
         let Some(user) = self.store.find_user(id).await?.filter(User::is_active) else { return Ok(None) };
+        // Who is let in again, or new, is known here before the gate has heard of it: what is issued now has to pass there.
+        if self.gate.people.find(id.as_str()).is_none_or(|person| person.banned)
+            && let Err(error) = self.news.taken_up().await
+        {
+            tracing::warn!(user = %id, %error, "the gate does not know this person yet");
+        }
         let mut groups = Vec::new();
         if !user.groups.is_empty() {
             let known = self.store.list_groups().await?;

@@ -354,16 +354,16 @@ fn grants_that_are_not_offered_and_services_that_may_not() {
         ("an unknown grant", as_machine("grant_type=magic&scope=alpha"), "unsupported_grant_type"),
         ("another case", as_machine("grant_type=Client_Credentials&scope=alpha"), "unsupported_grant_type"),
         (
-            "password",
+            "a password that is nobody's",
             as_machine("grant_type=password&username=u&password=p&scope=alpha"),
-            "unsupported_grant_type",
+            "invalid_grant",
         ),
         (
-            "authorization code",
+            "no authorization code",
             as_machine("grant_type=authorization_code&code=c&redirect_uri=u"),
-            "unsupported_grant_type",
+            "invalid_grant",
         ),
-        ("refresh token", as_machine("grant_type=refresh_token&refresh_token=r"), "unsupported_grant_type"),
+        ("no refresh token", as_machine("grant_type=refresh_token&refresh_token=r"), "invalid_grant"),
         ("implicit", as_machine("grant_type=implicit"), "unsupported_grant_type"),
         (
             "a JWT",

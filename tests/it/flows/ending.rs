@@ -206,24 +206,15 @@ fn sessions_end_by_themselves() {
 #[test]
 fn a_one_time_password_is_exchanged_before_anything_else() {
     let (gateway, _upstream) = start();
-    gateway.command(&[
-        "user",
-        "add",
-        "ann",
-        "--name",
-        "Ann",
-        "--password-file",
-        &password_file(&gateway),
-        "--must-change",
-    ]);
+    let made = gateway.command(&["user", "add", "ann", "--name", "Ann", "--generate", "--json"]);
+    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+    let once = made["password"].as_str().unwrap();
     let mut browser = Browser::new(&gateway);
-    let answer = browser.sign_in(&ask("app", "&scope=alpha"), "ann", PASSWORD);
+    let answer = browser.sign_in(&ask("app", "&scope=alpha"), "ann", once);
     let to_password = own(&answer);
     assert!(to_password.starts_with("/hub/auth/password?"), "{to_password}");
     assert!(browser.get(&to_password).text().contains("newPasswordAgain"));
-    for (new, again) in
-        [("short", "short"), (PASSWORD, PASSWORD), ("a new long password", "another long password")]
-    {
+    for (new, again) in [("short", "short"), (once, once), ("a new long password", "another long password")] {
         let body = form(&[("newPassword", new), ("newPasswordAgain", again)]);
         let answer = browser.post(&to_password, &body);
         assert_eq!(answer.status, 200, "{new}");
@@ -238,7 +229,7 @@ fn a_one_time_password_is_exchanged_before_anything_else() {
     let (access, _) = tokens(&exchange(&gateway, "app", parameter(&brought(&answered, CB), "code")));
     assert_eq!(call(&gateway, &access), 200);
     assert!(
-        own(&Browser::new(&gateway).log_in(&ask("app", ""), "ann", PASSWORD))
+        own(&Browser::new(&gateway).log_in(&ask("app", ""), "ann", once))
             .contains("hub-auth-credentials-bad")
     );
 }

@@ -28,11 +28,12 @@ use hubgate::{
     },
     model::{
         grant::{Grant, RefreshToken},
+        revocation::{Revocation, RevocationTarget},
         scope::GrantedScope,
         user::User,
     },
     store::{
-        ChangeFeed as _,
+        ChangeFeed as _, RevocationStore as _,
         grants::{GrantStore as _, Rotation},
         people::UserStore as _,
         sqlite::SqliteStore,
@@ -63,7 +64,9 @@ fn main() {
         fill(&full).await;
         start(&full).await;
         refreshes("full", &full, 32).await;
+        neighbour(&full).await;
         purge(&full).await;
+        revocation(&full).await;
     });
     std::fs::remove_dir_all(&folder).unwrap();
 }
@@ -234,6 +237,53 @@ async fn start(path: &Path) {
         );
         store.close().await.unwrap();
     }
+}
+
+/// What a command has to wait for while the gateway refreshes without a pause.
+async fn neighbour(path: &Path) {
+    let store = Arc::new(SqliteStore::open(path).await.unwrap());
+    let other = SqliteStore::open(path).await.unwrap();
+    let user = UserId::parse("bench").unwrap();
+    let until = Instant::now() + 5 * ROUND;
+    let busy: Vec<_> = (0..32)
+        .map(|_| {
+            let (store, user) = (Arc::clone(&store), user.clone());
+            tokio::spawn(async move { caller(&store, &user, until).await.len() })
+        })
+        .collect();
+    let (mut times, mut refused) = (Vec::new(), 0);
+    while Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let began = Instant::now();
+        match other.change_user(&user, &|user| user.administrator = !user.administrator, None).await {
+            Ok(_) => times.push(began.elapsed()),
+            Err(_) => refused += 1,
+        }
+    }
+    let mut refreshed = 0;
+    for caller in busy {
+        refreshed += caller.await.unwrap();
+    }
+    times.sort();
+    println!(
+        "another process's writes beside {:.0} refreshes/s: {} done, {refused} refused; median {:.0} ms, p99 {:.0} ms",
+        refreshed as f64 / (5 * ROUND).as_secs_f64(),
+        times.len(),
+        percentile(&times, 500),
+        percentile(&times, 990)
+    );
+    other.close().await.unwrap();
+    store.close().await.unwrap();
+}
+
+/// Ends all that everybody granted to one client.
+async fn revocation(path: &Path) {
+    let store = SqliteStore::open(path).await.unwrap();
+    let client = ServiceId::parse("98071167-004c-4ddf-ba37-5d4599fdf319").unwrap();
+    let began = Instant::now();
+    store.revoke(&Revocation::at(at(5000), RevocationTarget::Client(client))).await.unwrap();
+    println!("revocation of the client of all families: {:.1?}", began.elapsed());
+    store.close().await.unwrap();
 }
 
 /// Forgets what has expired while others refresh.

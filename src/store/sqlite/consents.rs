@@ -130,7 +130,7 @@ impl ConsentStore for SqliteStore {
     async fn purge_consents(&self, now: Timestamp) -> Result<u64> {
         self.purge(
             "DELETE FROM consents WHERE rowid IN
-             (SELECT rowid FROM consents WHERE expires <= ?1 LIMIT 500)",
+             (SELECT rowid FROM consents WHERE expires <= ?1 LIMIT 100)",
             &[now],
         )
         .await

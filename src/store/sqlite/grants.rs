@@ -94,7 +94,7 @@ async fn add(connection: &mut SqliteConnection, grant: &Grant, refresh: &Refresh
 async fn purge_refresh(connection: &mut SqliteConnection, now: Timestamp) -> Result<(u64, u64)> {
     let orphans: Vec<String> = sqlx::query_scalar(
         "DELETE FROM refresh_tokens WHERE rowid IN
-         (SELECT rowid FROM refresh_tokens WHERE expires <= ?1 LIMIT 500) RETURNING grant_id",
+         (SELECT rowid FROM refresh_tokens WHERE expires <= ?1 LIMIT 100) RETURNING grant_id",
     )
     .bind(now.millis())
     .fetch_all(&mut *connection)
@@ -197,7 +197,7 @@ impl GrantStore for SqliteStore {
     async fn purge_grants(&self, window: Duration, now: Timestamp) -> Result<u64> {
         let mut purged = self
             .purge(
-                "DELETE FROM codes WHERE rowid IN (SELECT rowid FROM codes WHERE expires <= ?1 LIMIT 500)",
+                "DELETE FROM codes WHERE rowid IN (SELECT rowid FROM codes WHERE expires <= ?1 LIMIT 100)",
                 &[now.minus(LONGEST_TOKEN_LIFE)],
             )
             .await?;
@@ -213,7 +213,7 @@ impl GrantStore for SqliteStore {
         // The tokens stay, so that a second use of one is still seen to be one.
         self.purge(
             "UPDATE refresh_tokens SET answer = NULL WHERE rowid IN
-             (SELECT rowid FROM refresh_tokens WHERE answer IS NOT NULL AND spent <= ?1 LIMIT 500)",
+             (SELECT rowid FROM refresh_tokens WHERE answer IS NOT NULL AND spent <= ?1 LIMIT 100)",
             &[now.minus(window)],
         )
         .await?;

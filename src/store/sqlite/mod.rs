@@ -46,8 +46,15 @@ const READERS: u32 = 4;
 /// The size down to which SQLite cuts its log after having emptied it, so that one burst does not occupy the disk for ever.
 const LOG_LIMIT: &str = "16777216";
 
+/// What the writing connection may keep of the file, in KiB below zero: what one transaction changes should fit. Taken
+/// as it is needed, so a small database does not cost it.
+const WRITER_CACHE: &str = "-16384";
+
+/// How many rows a connection's thread may be ahead of who reads them: with fewer, long lists are a ping-pong.
+const ROWS_AHEAD: usize = 1024;
+
 /// The most rows that one statement of [`SqliteStore::purge`] takes; they all say so themselves.
-const SLICE: u64 = 500;
+const SLICE: u64 = 100;
 
 /// The store in one SQLite file.
 pub struct SqliteStore {
@@ -71,7 +78,7 @@ impl SqliteStore {
             .max_lifetime(None)
             .test_before_acquire(false)
             .connect_lazy_with(options(&ready.path).pragma("query_only", "ON"));
-        Ok(Self { readers, writer: Writer::new(ready.connection, options(&ready.path)) })
+        Ok(Self { readers, writer: Writer::new(ready.connection, writing(&ready.path)) })
     }
 
     /// Lets what runs end, then closes the file. Every later use is refused.
@@ -108,8 +115,14 @@ fn options(path: &Path) -> SqliteConnectOptions {
         // A file that somebody has tampered with must not run functions or crash the reader.
         .pragma("trusted_schema", "OFF")
         .pragma("cell_size_check", "ON")
+        .row_buffer_size(ROWS_AHEAD)
         .thread_name(|n| format!("hubgate-sqlite-{n}"))
         .disable_statement_logging()
+}
+
+/// How the connection that writes is made.
+fn writing(path: &Path) -> SqliteConnectOptions {
+    options(path).pragma("cache_size", WRITER_CACHE)
 }
 
 #[cfg(test)]

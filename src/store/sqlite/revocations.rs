@@ -189,7 +189,7 @@ impl RevocationStore for SqliteStore {
     async fn purge_revocations(&self, now: Timestamp) -> Result<u64> {
         self.purge(
             "DELETE FROM revocations WHERE (kind, target) IN
-             (SELECT kind, target FROM revocations WHERE expires <= ?1 LIMIT 500)",
+             (SELECT kind, target FROM revocations WHERE expires <= ?1 LIMIT 100)",
             &[now],
         )
         .await

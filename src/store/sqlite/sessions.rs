@@ -156,7 +156,7 @@ impl SessionStore for SqliteStore {
         let (unused, old) = (now.minus(life.idle), now.minus(life.absolute));
         self.purge(
             "DELETE FROM sessions WHERE rowid IN
-             (SELECT rowid FROM sessions WHERE used <= ?1 OR authenticated <= ?2 LIMIT 500)",
+             (SELECT rowid FROM sessions WHERE used <= ?1 OR authenticated <= ?2 LIMIT 100)",
             &[unused, old],
         )
         .await

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     BUSY_TIMEOUT,
     errors::{file_error, store_error, within},
-    options, schema,
+    options, schema, writing,
 };
 use crate::store::{Result, StoreError};
 
@@ -178,7 +178,7 @@ async fn check(path: &Path, metadata: &fs::Metadata) -> Result<SqliteConnection>
     }
     // While there is a log, a page that a full disk has cut off can still come out of it.
     let log_is_empty = fs::metadata(beside(path, "-wal")).map_or(true, |log| log.len() == 0);
-    let mut connection = options(path).connect().await.map_err(store_error)?;
+    let mut connection = writing(path).connect().await.map_err(store_error)?;
     let owner: i64 =
         sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut connection).await.map_err(store_error)?;
     if owner != schema::APPLICATION_ID {

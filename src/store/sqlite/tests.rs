@@ -29,6 +29,7 @@ async fn every_writing_connection_waits_for_the_disk() {
             ("PRAGMA foreign_keys", "1"),
             ("PRAGMA busy_timeout", "5000"),
             ("PRAGMA trusted_schema", "0"),
+            ("PRAGMA cache_size", WRITER_CACHE),
         ] {
             assert_eq!(pragma(tx.connection(), name).await, value, "{name}, {round}");
         }

@@ -16,6 +16,7 @@ use gungraun::prelude::*;
 use http::{HeaderValue, Request, Uri, request::Parts, uri::PathAndQuery};
 use hubgate::{
     access::{
+        directory::Directory,
         revocations::Revocations,
         verdict::{Judge, Verdict, Verdicts},
     },
@@ -60,6 +61,7 @@ struct Tokens {
     keyring: Keyring,
     registry: Registry,
     revocations: Revocations,
+    people: Directory,
     verdicts: Verdicts,
     token: String,
     authorization: HeaderValue,
@@ -68,8 +70,8 @@ struct Tokens {
 
 impl Tokens {
     fn judge(&self) -> Judge<'_> {
-        let Self { keyring, registry, revocations, .. } = self;
-        Judge { keyring, registry, issuer: ISSUER, revocations, now: NOW }
+        let Self { keyring, registry, revocations, people, .. } = self;
+        Judge { keyring, registry, issuer: ISSUER, revocations, people, now: NOW }
     }
 
     fn issue(&self) -> String {
@@ -117,6 +119,7 @@ fn tokens(remembered: usize) -> &'static Tokens {
         keyring,
         registry: Registry::new([client_service()], "https://gate.example/hub"),
         revocations: Revocations::default(),
+        people: Directory::default(),
         verdicts: Verdicts::new(20_000),
         peer: Peer::new((Ipv4Addr::LOCALHOST, 1).into()),
     });

@@ -2,6 +2,7 @@
 //!
 //! Invariant: only [`policy`] makes a [`policy::Permit`], and nothing is forwarded without one.
 
+pub mod directory;
 pub mod policy;
 pub mod quota;
 pub mod revocations;

@@ -13,6 +13,7 @@ use crate::{
     model::{
         registry::Registry,
         upstream::{Access, PathPattern, Upstream},
+        user::Person,
     },
     oauth::token::claims::AccessClaims,
 };
@@ -114,7 +115,7 @@ impl Policy {
     /// # Errors
     /// [`Denial`], why not.
     pub fn admit(&self, requirement: Requirement<'_>, verdict: Arc<Verdict>) -> Result<Permit, Denial> {
-        self.check(requirement, &verdict.claims)?;
+        self.check(requirement, &verdict.claims, verdict.person.as_deref())?;
         Ok(Permit { identity: Some(verdict) })
     }
 
@@ -126,11 +127,18 @@ impl Policy {
         Permit { identity: verdict.filter(covers) }
     }
 
-    /// The decision itself, on claims alone.
+    /// The decision itself, on claims and on the person for whom they act; `None` where a service acts for itself, which
+    /// is no user and in no group. Ids, logins and names of groups are compared as they are written, case included: what
+    /// is misspelled lets nobody pass.
     ///
     /// # Errors
     /// [`Denial`], why not.
-    pub fn check(&self, requirement: Requirement<'_>, claims: &AccessClaims) -> Result<(), Denial> {
+    pub fn check(
+        &self,
+        requirement: Requirement<'_>,
+        claims: &AccessClaims,
+        person: Option<&Person>,
+    ) -> Result<(), Denial> {
         let Requirement::Token(rule) = requirement else { return Ok(()) };
         let service = self.service.as_ref().ok_or(Denial::UnknownService)?;
         if !claims.aud.contains(service) {
@@ -147,11 +155,15 @@ impl Policy {
         if !rule.clients.is_empty() && !rule.clients.contains(&claims.client_id) {
             return Err(Denial::RuleNotMet("this address is not for this client"));
         }
-        // Tokens of people come with a later version; a service acting for itself is no user and in no group.
-        if !rule.users.is_empty() && (claims.is_service() || !rule.users.contains(&claims.sub)) {
+        let person = person.filter(|_| !claims.is_service());
+        let named = |person: &Person| {
+            rule.users.iter().any(|user| *user == person.login || *user == person.id.as_str())
+        };
+        if !rule.users.is_empty() && !person.is_some_and(named) {
             return Err(Denial::RuleNotMet("this address is not for this user"));
         }
-        if !rule.groups.is_empty() {
+        let member = |person: &Person| rule.groups.iter().any(|group| person.groups.contains(group));
+        if !rule.groups.is_empty() && !person.is_some_and(member) {
             return Err(Denial::RuleNotMet("this address is for members of certain groups"));
         }
         Ok(())
@@ -161,7 +173,10 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::upstream::{self, Credential, Segment};
+    use crate::{
+        base::id::{GrantId, UserId},
+        model::upstream::{self, Credential, Segment},
+    };
 
     fn claims(client: &str, aud: &[&str]) -> AccessClaims {
         AccessClaims {
@@ -232,7 +247,7 @@ mod tests {
         let hub = claims("a", &["0-0-0-0-0"]);
         let ask = |method: Method, path: &str, claims: &AccessClaims| {
             let requirement = policy.requirement(&method, path);
-            (matches!(requirement, Requirement::Public), policy.check(requirement, claims))
+            (matches!(requirement, Requirement::Public), policy.check(requirement, claims, None))
         };
         assert!(ask(Method::GET, "/yt/static/x", &hub).0);
         assert_eq!(ask(Method::GET, "/yt/api", &hub), (false, Ok(())));
@@ -252,11 +267,77 @@ mod tests {
         );
     }
 
+    fn person(id: &str, login: &str, groups: &[&str]) -> Person {
+        Person {
+            id: UserId::parse(id).unwrap(),
+            login: login.into(),
+            name: String::new(),
+            email: None,
+            groups: groups.iter().map(|&group| group.into()).collect(),
+            banned: false,
+            guest: false,
+            administrator: false,
+        }
+    }
+
+    #[test]
+    fn rules_on_people_are_held_against_the_person() {
+        let policy = policy("Hub");
+        let of_a_person = AccessClaims {
+            sub: "u-1".into(),
+            grant_id: Some(GrantId::parse("g").unwrap()),
+            ..claims("client", &["0-0-0-0-0"])
+        };
+        let ask = |method: Method, path: &str, claims: &AccessClaims, person: Option<&Person>| {
+            policy.check(policy.requirement(&method, path), claims, person)
+        };
+        let users = |claims: &AccessClaims, person: Option<&Person>| {
+            ask(Method::GET, "/yt/users", claims, person).is_ok()
+        };
+        let groups = |claims: &AccessClaims, person: Option<&Person>| {
+            ask(Method::POST, "/yt/admin/x", claims, person).is_ok()
+        };
+        for (id, login, passes) in [
+            ("u-1", "a", true),
+            ("a", "jane", true),
+            ("u-1", "A", false),
+            ("A", "jane", false),
+            ("u-1", "a ", false),
+            ("u-1", "jane", false),
+        ] {
+            assert_eq!(users(&of_a_person, Some(&person(id, login, &[]))), passes, "{id} {login}");
+        }
+        for (member_of, passes) in [
+            (&["admins"][..], true),
+            (&["a", "admins", "z"], true),
+            (&["Admins"], false),
+            (&["admins "], false),
+            (&["admins,a"], false),
+            (&[], false),
+        ] {
+            assert_eq!(groups(&of_a_person, Some(&person("u-1", "j", member_of))), passes, "{member_of:?}");
+        }
+        // A service acting for itself is nobody, whoever is handed along with it; a person who is not known is nobody.
+        let own = claims("a", &["0-0-0-0-0"]);
+        for (claims, person) in
+            [(&own, None), (&own, Some(&person("a", "a", &["admins"]))), (&of_a_person, None)]
+        {
+            assert!(!users(claims, person) && !groups(claims, person));
+        }
+        // Scope comes first: a member without it is told what is missing.
+        let elsewhere = AccessClaims { aud: claims("a", &["other"]).aud, ..of_a_person };
+        let member = person("u-1", "a", &["admins"]);
+        assert_eq!(
+            ask(Method::POST, "/yt/admin/x", &elsewhere, Some(&member)),
+            Err(Denial::InsufficientScope("Hub".into()))
+        );
+    }
+
     #[test]
     fn an_unregistered_service_is_in_nobodys_scope() {
         let policy = policy("ghost");
         let requirement = policy.requirement(&Method::GET, "/yt/api");
-        assert_eq!(policy.check(requirement, &claims("a", &["ghost"])), Err(Denial::UnknownService));
+        assert_eq!(policy.check(requirement, &claims("a", &["ghost"]), None), Err(Denial::UnknownService));
         assert!(policy.admit_anyone(None).identity().is_none());
     }
 }

@@ -3,9 +3,12 @@
 //! Invariant: whoever reads the epoch, then the revocations, and finds nothing, may trust that until the epoch moves.
 //! A revocation is entered before the epoch moves, so no verdict can slip between.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    hash::Hash,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
-use dashmap::DashMap;
+use dashmap::{DashMap, Entry};
 
 use crate::{
     base::{
@@ -38,15 +41,47 @@ struct UpTo {
 }
 
 impl UpTo {
-    /// Whether it is news to `map`.
-    fn enter<K: Eq + std::hash::Hash>(self, map: &DashMap<K, Self>, key: K) -> bool {
-        map.insert(key, self).is_none_or(|before| before.revoked != self.revoked)
+    /// Whether it is news to `map`. What is there is only ever put later.
+    fn enter<K: Eq + Hash>(self, map: &DashMap<K, Self>, key: K) -> bool {
+        match map.entry(key) {
+            Entry::Vacant(place) => {
+                place.insert(self);
+                true
+            }
+            Entry::Occupied(mut place) => {
+                let known = place.get_mut();
+                let news = known.revoked < self.revoked;
+                known.revoked = known.revoked.max(self.revoked);
+                known.expires = known.expires.max(self.expires);
+                news
+            }
+        }
+    }
+
+    /// Of what people grant, the moment of the grant decides: it is known to the millisecond, and a token that is made later
+    /// of an earlier grant is as dead as the grant.
+    fn hits_grant(self, claims: &AccessClaims) -> bool {
+        match claims.grant_id.as_ref().and_then(GrantId::time) {
+            Some(granted) => granted <= self.revoked,
+            None => self.hits(claims),
+        }
     }
 
     /// `iat` has whole seconds: a token of the same second as the revocation is dead too. Fail closed.
     const fn hits(self, claims: &AccessClaims) -> bool {
         claims.iat <= self.revoked.seconds()
     }
+}
+
+/// Whether it is news to `map` that `key` is dead, and kept until `expires`.
+fn bury<K: Eq + Hash>(map: &DashMap<K, Timestamp>, key: K, expires: Timestamp) -> bool {
+    let mut news = false;
+    let mut kept = map.entry(key).or_insert_with(|| {
+        news = true;
+        expires
+    });
+    *kept = expires.max(*kept);
+    news
 }
 
 impl Revocations {
@@ -62,9 +97,9 @@ impl Revocations {
             let expires = revocation.expires;
             let up_to = UpTo { revoked: revocation.revoked, expires };
             news |= match &revocation.target {
-                RevocationTarget::Token(id) => self.tokens.insert(*id, expires).is_none(),
-                RevocationTarget::Grant(id) => self.grants.insert(id.clone(), expires).is_none(),
-                RevocationTarget::Session(id) => self.sessions.insert(id.clone(), expires).is_none(),
+                RevocationTarget::Token(id) => bury(&self.tokens, *id, expires),
+                RevocationTarget::Grant(id) => bury(&self.grants, id.clone(), expires),
+                RevocationTarget::Session(id) => bury(&self.sessions, id.clone(), expires),
                 RevocationTarget::Client(id) => up_to.enter(&self.clients, id.clone()),
                 RevocationTarget::User(id) => up_to.enter(&self.users, id.clone()),
                 RevocationTarget::Consent(user, client) => {
@@ -95,11 +130,11 @@ impl Revocations {
     fn user_hit(&self, claims: &AccessClaims) -> bool {
         // What names no user that there could be is dead.
         let Ok(user) = UserId::parse(&claims.sub) else { return true };
-        if self.users.get(&user).is_some_and(|up_to| up_to.hits(claims)) {
+        if self.users.get(&user).is_some_and(|up_to| up_to.hits_grant(claims)) {
             return true;
         }
         let consent = (user, claims.client_id.clone());
-        self.consents.get(&consent).is_some_and(|up_to| up_to.hits(claims))
+        self.consents.get(&consent).is_some_and(|up_to| up_to.hits_grant(claims))
     }
 
     /// Whether this target is among them.

@@ -14,11 +14,11 @@ use std::{
 use dashmap::DashMap;
 use http::HeaderValue;
 
-use super::revocations::Revocations;
+use super::{directory::Directory, revocations::Revocations};
 use crate::{
     base::{id::ServiceId, time::Timestamp},
     crypto::{digest::TokenDigest, jws::SigningKey, keyring::Keyring},
-    model::registry::Registry,
+    model::{registry::Registry, user::Person},
     oauth::token::{
         claims::AccessClaims,
         issue::Issuer,
@@ -31,6 +31,8 @@ use crate::{
 pub struct Verdict {
     /// The verified claims.
     pub claims: AccessClaims,
+    /// For whom it acts, as the person was when the verdict was reached; `None` where a service acts for itself.
+    pub person: Option<Arc<Person>>,
     /// The epoch at which it was last held against the revocations.
     epoch: AtomicU64,
     /// The epoch at which it was made.
@@ -62,26 +64,45 @@ pub struct Judge<'a> {
     pub issuer: &'a str,
     /// The revocations.
     pub revocations: &'a Revocations,
+    /// The people.
+    pub people: &'a Directory,
     /// The moment.
     pub now: Timestamp,
 }
 
 impl Judge<'_> {
-    /// Whether the client is still there, and neither it nor the token revoked.
-    fn registered_and_not_revoked(&self, claims: &AccessClaims) -> Result<(), TokenError> {
+    /// Whether client and user are still there, and nothing of it revoked. Returns the user; `None` where a service acts
+    /// for itself. The guest is a user like others: while it is banned, nobody acts as the guest.
+    fn parties(&self, claims: &AccessClaims) -> Result<Option<Arc<Person>>, TokenError> {
         if self.registry.by_id(claims.client_id.as_str()).is_none() {
             return Err(TokenError::ClientGone);
         }
-        if self.revocations.hit(claims) { Err(TokenError::Revoked) } else { Ok(()) }
+        if self.revocations.hit(claims) {
+            return Err(TokenError::Revoked);
+        }
+        if claims.is_service() {
+            return Ok(None);
+        }
+        let person = self.people.find(&claims.sub).ok_or(TokenError::UserGone)?;
+        if person.banned { Err(TokenError::UserBanned) } else { Ok(Some(person)) }
     }
 }
 
+/// How a verdict that is still good stands to what is known now.
+#[derive(Debug)]
+pub enum Standing {
+    /// Everything is as it was.
+    Unchanged,
+    /// The person has changed: the verdict is to be exchanged for one with this person, seen at this epoch.
+    Outdated(Arc<Person>, u64),
+}
+
 impl Verdict {
-    /// Whether the token is still good: expiry each time; issuer, client and revocations when there is news.
+    /// Whether the token is still good: expiry each time; issuer, client, person and revocations when there is news.
     ///
     /// # Errors
     /// [`TokenError`], why not any more.
-    pub fn still_good(&self, verdicts: &Verdicts, judge: Judge<'_>) -> Result<(), TokenError> {
+    pub fn still_good(&self, verdicts: &Verdicts, judge: Judge<'_>) -> Result<Standing, TokenError> {
         if judge.now >= self.claims.expires() {
             return Err(TokenError::Expired);
         }
@@ -93,10 +114,27 @@ impl Verdict {
             if self.claims.iss != judge.issuer {
                 return Err(TokenError::WrongIssuer);
             }
-            judge.registered_and_not_revoked(&self.claims)?;
-            self.epoch.store(epoch, Ordering::Release);
+            match (judge.parties(&self.claims)?, &self.person) {
+                (Some(now), Some(before)) if !Arc::ptr_eq(&now, before) => {
+                    return Ok(Standing::Outdated(now, epoch));
+                }
+                _ => self.epoch.store(epoch, Ordering::Release),
+            }
         }
-        Ok(())
+        Ok(Standing::Unchanged)
+    }
+
+    /// The same verdict with the person as known at `epoch`.
+    fn exchanged(&self, person: Arc<Person>, epoch: u64) -> Self {
+        let scoped = self.scoped.lock().unwrap_or_else(PoisonError::into_inner);
+        Self {
+            claims: self.claims.clone(),
+            person: Some(person),
+            epoch: AtomicU64::new(epoch),
+            born: self.born,
+            recent: AtomicBool::new(true),
+            scoped: Mutex::new(scoped.clone()),
+        }
     }
 
     /// Whether the services in scope include this one.
@@ -159,12 +197,24 @@ impl Verdicts {
         let digest = TokenDigest::of(token);
         let verdict = self.known.get(&digest).map(|entry| Arc::clone(&entry))?;
         self.hits.fetch_add(1, Ordering::Relaxed);
-        let outcome = verdict.still_good(self, judge);
-        if outcome.is_err() {
-            self.known.remove(&digest);
-        }
-        verdict.recent.store(true, Ordering::Relaxed);
-        Some(outcome.map(|()| verdict))
+        Some(match verdict.still_good(self, judge) {
+            Ok(Standing::Unchanged) => {
+                verdict.recent.store(true, Ordering::Relaxed);
+                Ok(verdict)
+            }
+            Ok(Standing::Outdated(person, epoch)) => {
+                let current = Arc::new(verdict.exchanged(person, epoch));
+                // What was forgotten meanwhile stays forgotten.
+                if let Some(mut known) = self.known.get_mut(&digest) {
+                    *known = Arc::clone(&current);
+                }
+                Ok(current)
+            }
+            Err(reason) => {
+                self.known.remove(&digest);
+                Err(reason)
+            }
+        })
     }
 
     /// Verifies a token that is not remembered, and remembers the verdict.
@@ -176,9 +226,10 @@ impl Verdicts {
         // The epoch is read first: what is revoked from here on is news to this verdict.
         let epoch = judge.revocations.epoch();
         let claims = verify::verify(token, judge.keyring, judge.issuer, judge.now)?;
-        judge.registered_and_not_revoked(&claims)?;
+        let person = judge.parties(&claims)?;
         let verdict = Arc::new(Verdict {
             claims,
+            person,
             epoch: AtomicU64::new(epoch),
             born: epoch,
             recent: AtomicBool::new(false),
@@ -251,7 +302,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        base::{id::TokenId, random::SystemRandom},
+        base::{
+            id::{GrantId, SessionId, TokenId, UserId},
+            random::SystemRandom,
+        },
         crypto::{keyring, seal::SealingKey},
         model::{
             key::Algorithm,
@@ -259,7 +313,8 @@ mod tests {
             scope::GrantedScope,
             service::{Profile, Service, Trust},
         },
-        oauth::grant::Granted,
+        oauth::grant::{Family, Granted},
+        store::people::People,
     };
 
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -283,6 +338,7 @@ mod tests {
         keyring: Keyring,
         registry: Registry,
         revocations: Revocations,
+        people: Directory,
         verdicts: Verdicts,
     }
 
@@ -295,26 +351,45 @@ mod tests {
                 keyring,
                 registry: registry(true),
                 revocations: Revocations::default(),
+                people: Directory::default(),
                 verdicts: Verdicts::new(capacity),
             }
         }
 
         fn token(&self) -> (String, TokenId) {
+            self.token_for("client", None)
+        }
+
+        fn token_for(&self, subject: &str, family: Option<Family>) -> (String, TokenId) {
             let client = ServiceId::parse("client").unwrap();
             let granted = Granted {
-                subject: "client".into(),
+                subject: subject.into(),
                 client,
                 scope: GrantedScope { spelled: "yt".into(), services: vec![ServiceId::parse("yt").unwrap()] },
-                family: None,
+                family,
             };
             let issued =
                 Issuer::new("i", HOUR).issue(granted, self.keyring.signing(), NOW, &SystemRandom).unwrap();
             (issued.access_token, issued.token_id)
         }
 
+        /// A token that acts for `jane`.
+        fn janes(&self) -> String {
+            let family = Family {
+                grant: GrantId::parse("g-1").unwrap(),
+                session: Some(SessionId::parse("s-1").unwrap()),
+            };
+            self.token_for("jane", Some(family)).0
+        }
+
+        fn people(&self, changed: Vec<Person>, removed: &[&str]) {
+            let removed = removed.iter().map(|id| UserId::parse(id).unwrap()).collect();
+            self.people.enter(1, People { version: 1, changed, removed }, &self.revocations);
+        }
+
         fn judge(&self, now: Timestamp) -> Judge<'_> {
-            let Self { keyring, registry, revocations, .. } = self;
-            Judge { keyring, registry, issuer: "i", revocations, now }
+            let Self { keyring, registry, revocations, people, .. } = self;
+            Judge { keyring, registry, issuer: "i", revocations, people, now }
         }
 
         fn ask(&self, token: &str, now: Timestamp) -> Result<Arc<Verdict>, TokenError> {
@@ -417,5 +492,139 @@ mod tests {
         assert_eq!(at(NOW.plus(Duration::from_secs(200))).authorization, first.authorization);
         assert_ne!(at(NOW.plus(Duration::from_secs(250))).authorization, first.authorization);
         assert!(first.authorization.is_sensitive());
+    }
+    fn jane(groups: &[&str], banned: bool) -> Person {
+        Person {
+            id: UserId::parse("jane").unwrap(),
+            login: "jane".into(),
+            name: "Jane".into(),
+            email: None,
+            groups: groups.iter().map(|&group| group.into()).collect(),
+            banned,
+            guest: false,
+            administrator: false,
+        }
+    }
+
+    #[test]
+    fn a_persons_token_is_good_while_the_person_is_there_and_not_banned() {
+        let bench = Bench::new(10);
+        let (token, (own, _)) = (bench.janes(), bench.token());
+        assert_eq!(bench.ask(&token, NOW).unwrap_err(), TokenError::UserGone);
+        bench.people(vec![jane(&[], true)], &[]);
+        assert_eq!(bench.ask(&token, NOW).unwrap_err(), TokenError::UserBanned);
+        assert!(bench.ask(&own, NOW).unwrap().person.is_none());
+        bench.people(vec![jane(&[], false)], &[]);
+        let held = bench.ask(&token, NOW).unwrap();
+        assert_eq!(held.person.as_ref().unwrap().login, "jane");
+        for (change, gone, error) in [
+            (vec![jane(&[], true)], &[][..], TokenError::UserBanned),
+            (vec![], &["jane"], TokenError::UserGone),
+        ] {
+            bench.people(change, gone);
+            assert_eq!(held.still_good(&bench.verdicts, bench.judge(NOW)).unwrap_err(), error);
+            assert_eq!(bench.ask(&token, NOW).unwrap_err(), error);
+            assert_eq!(bench.ask(&token, NOW).unwrap_err(), error);
+            assert!(bench.ask(&own, NOW).is_ok(), "a service acts for itself");
+        }
+        bench.people(vec![jane(&[], false)], &[]);
+        assert!(bench.ask(&token, NOW).is_ok(), "a ban that is lifted, with no revocation");
+    }
+
+    #[test]
+    fn a_changed_person_exchanges_the_verdict_once() {
+        let bench = Bench::new(10);
+        let token = bench.janes();
+        bench.people(vec![jane(&["a"], false)], &[]);
+        let first = bench.ask(&token, NOW).unwrap();
+        bench.people(vec![jane(&["b"], false)], &[]);
+        let outdated = |verdict: &Verdict| {
+            matches!(verdict.still_good(&bench.verdicts, bench.judge(NOW)), Ok(Standing::Outdated(..)))
+        };
+        assert!(outdated(&first) && outdated(&first));
+        let second = bench.ask(&token, NOW).unwrap();
+        assert_eq!(
+            (&first.person.as_ref().unwrap().groups[..], &second.person.as_ref().unwrap().groups[..]),
+            (&["a".to_owned()][..], &["b".to_owned()][..])
+        );
+        assert!(Arc::ptr_eq(&second, &bench.ask(&token, NOW).unwrap()));
+        assert!(outdated(&first) && !outdated(&second), "whoever holds the first one is told");
+        assert_eq!(bench.verdicts.hits_and_misses().1, 1, "nothing was verified again");
+        // Others' changes exchange nothing.
+        bench.people(vec![Person { id: UserId::parse("joe").unwrap(), ..jane(&[], false) }], &[]);
+        assert!(Arc::ptr_eq(&second, &bench.ask(&token, NOW).unwrap()));
+        // What voids everything voids the exchanged one too.
+        bench.verdicts.forget_all(&bench.revocations);
+        assert!(second.still_good(&bench.verdicts, bench.judge(NOW)).is_err());
+    }
+
+    /// Each kind of revocation kills what it names, and nothing beside it.
+    #[test]
+    fn every_target_of_a_revocation_is_hit() {
+        use RevocationTarget::{Client, Consent, Grant, Session, Token, User};
+        let (user, client) = (|id| UserId::parse(id).unwrap(), |id| ServiceId::parse(id).unwrap());
+        let (grant, session) = (|id| GrantId::parse(id).unwrap(), |id| SessionId::parse(id).unwrap());
+        let (second, before) = (Duration::from_secs(1), NOW.minus(Duration::from_secs(1)));
+        for (number, (target, revoked, hers, services)) in [
+            (Grant(grant("g-1")), before, true, false),
+            (Grant(grant("g-2")), NOW, false, false),
+            (Session(session("s-1")), before, true, false),
+            (Session(session("s-2")), NOW, false, false),
+            (User(user("jane")), NOW, true, false),
+            // Up to the second: a token of the same second is dead, one that came later is not.
+            (User(user("jane")), NOW.plus(second / 2), true, false),
+            (User(user("jane")), before.plus(second * 999 / 1000), false, false),
+            (User(user("joe")), NOW, false, false),
+            // A service is not the user who has its id.
+            (User(user("client")), NOW, false, false),
+            (Consent(user("jane"), client("client")), NOW, true, false),
+            (Consent(user("jane"), client("client")), before, false, false),
+            (Consent(user("jane"), client("other")), NOW, false, false),
+            (Consent(user("joe"), client("client")), NOW, false, false),
+            (Consent(user("client"), client("client")), NOW, false, false),
+            (Client(client("client")), NOW, true, true),
+            (Client(client("client")), before, false, false),
+            (Client(client("jane")), NOW, false, false),
+            (Token(TokenId::from_bytes([7; 16])), NOW, false, false),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let bench = Bench::new(10);
+            bench.people(vec![jane(&[], false)], &[]);
+            let (token, (own, _)) = (bench.janes(), bench.token());
+            // Remembered, not seen before: the same.
+            bench.ask(&token, NOW).unwrap();
+            bench.revocations.enter(&[Revocation {
+                target: target.clone(),
+                revoked,
+                expires: NOW.plus(HOUR),
+            }]);
+            assert!(bench.revocations.names(&target));
+            for _ in 0..2 {
+                let dead =
+                    |token: &str| bench.ask(token, NOW).is_err_and(|error| error == TokenError::Revoked);
+                assert_eq!((dead(&token), dead(&own)), (hers, services), "{number}: {target:?}");
+            }
+            assert_eq!(bench.ask(&bench.janes(), NOW).is_err(), hers, "{number}: {target:?}");
+            bench.revocations.purge(NOW.plus(HOUR));
+            assert!(bench.revocations.is_empty(), "{number}: {target:?}");
+        }
+    }
+
+    #[test]
+    fn a_later_revocation_counts_and_an_earlier_one_takes_nothing_back() {
+        let bench = Bench::new(10);
+        bench.people(vec![jane(&[], false)], &[]);
+        let token = bench.janes();
+        let target = RevocationTarget::User(UserId::parse("jane").unwrap());
+        let enter = |revoked| {
+            let target = target.clone();
+            bench.revocations.enter(&[Revocation { target, revoked, expires: NOW.plus(HOUR) }]);
+            bench.ask(&token, NOW).is_err()
+        };
+        assert!(!enter(NOW.minus(HOUR)));
+        assert!(enter(NOW));
+        assert!(enter(NOW.minus(HOUR)), "the order of arrival means nothing");
     }
 }

@@ -54,6 +54,12 @@ impl Shared {
             self.gate.revocations.enter(&self.store.list_revocations(self.gate.clock.now()).await?);
             state.versions.revocations = versions.revocations;
         }
+        if versions.users != state.versions.users {
+            let people = self.store.people(state.versions.users).await?;
+            let version = people.version;
+            self.gate.people.enter(state.versions.users, people, &self.gate.revocations);
+            state.versions.users = version;
+        }
         let keys_changed = versions.keys != state.versions.keys;
         let keys = if keys_changed { self.take_up_keys(state).await } else { Ok(()) };
         if keys.is_ok() {

@@ -20,8 +20,8 @@ pub(super) fn gauges(
     let gauge = |name, help, counter, read| Gauge { name, help, counter, read };
     let (open, refused, lost) = (Arc::clone(admission), Arc::clone(admission), sink.clone());
     let pool = Arc::clone(pool);
-    let gates: [Arc<Gate>; 4] = std::array::from_fn(|_| Arc::clone(gate));
-    let [tokens, hits, misses, revoked] = gates;
+    let gates: [Arc<Gate>; 5] = std::array::from_fn(|_| Arc::clone(gate));
+    let [tokens, hits, misses, revoked, people] = gates;
     vec![
         gauge("connections", "Open client connections", false, Box::new(move || count(open.open()))),
         gauge(
@@ -49,6 +49,7 @@ pub(super) fn gauges(
             Box::new(move || misses.verdicts.hits_and_misses().1),
         ),
         gauge("revocations", "Live revocations", false, Box::new(move || count(revoked.revocations.len()))),
+        gauge("people", "Users whom the gate knows", false, Box::new(move || count(people.people.len()))),
         gauge(
             "passwords_waiting",
             "Passwords that wait to be hashed",

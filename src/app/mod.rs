@@ -10,18 +10,13 @@ mod gauges;
 mod hashing;
 mod people;
 mod plane;
+mod running;
 mod shared;
 mod sockets;
 
-use std::{
-    io::Write,
-    net::SocketAddr,
-    sync::Arc,
-    thread::JoinHandle,
-    time::{Duration, Instant},
-};
+use std::{io::Write, sync::Arc};
 
-use tokio::{runtime::Runtime, sync::watch};
+use tokio::sync::watch;
 
 use self::{
     background::Background,
@@ -32,17 +27,17 @@ use self::{
 };
 pub use self::{
     data::{DataError, certificate_files, sealing_key},
+    running::Running,
     shared::ReloadError,
 };
 use crate::{
     base::{
         random::{Random, SystemRandom},
-        secret::Secret,
         time::{Clock, SystemClock},
     },
     config::{Config, LogFormat, StoreUrl},
     crypto::keyring::KeyringError,
-    identity::{login::Logins, session::Sessions},
+    identity::login::Hasher,
     model::key::Algorithm,
     observe::{journal::Journal, line::Format, metrics::Totals, sink::Sink},
     proxy::{gate::OwnEndpoints, worker::WorkerParts},
@@ -145,21 +140,6 @@ fn first_keys(config: &Config) -> Vec<Coming> {
     if path.exists() { Vec::new() } else { vec![Coming::begin(Algorithm::Rs256)] }
 }
 
-/// A gateway that serves.
-pub struct Running {
-    https: Vec<SocketAddr>,
-    http: Vec<SocketAddr>,
-    management: Option<SocketAddr>,
-    certificate: Arc<Certificate>,
-    shared: Arc<Shared>,
-    first_password: Option<Secret>,
-    stage: watch::Sender<Stage>,
-    workers: Vec<JoinHandle<()>>,
-    control: Option<Runtime>,
-    sink: Sink,
-    drain_timeout: Duration,
-}
-
 /// Starts a gateway. Returns when its sockets are open and it is ready.
 ///
 /// # Errors
@@ -209,6 +189,9 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         gate: Arc::clone(&shared.gate),
         store: Arc::clone(&shared.store),
         news: Arc::clone(&shared) as Arc<dyn News>,
+        logins: Arc::clone(&shared.people.logins),
+        sessions: Arc::clone(&shared.people.sessions),
+        hasher: Arc::clone(&shared.people.pool) as Arc<dyn Hasher>,
     };
     let own: Arc<dyn OwnEndpoints> = Arc::new(ControlPlane::new(control.handle().clone(), control_parts));
     let mut threads = Vec::with_capacity(workers);
@@ -280,85 +263,4 @@ fn line_format(log: &crate::config::Log) -> Option<Format> {
         LogFormat::Text => Format::Text,
         LogFormat::Json => Format::Json,
     })
-}
-
-impl Running {
-    /// The addresses of the TLS listeners, with the ports that were chosen.
-    #[must_use]
-    pub fn https(&self) -> &[SocketAddr] {
-        &self.https
-    }
-
-    /// The addresses of the plain listeners.
-    #[must_use]
-    pub fn http(&self) -> &[SocketAddr] {
-        &self.http
-    }
-
-    /// The address of the management listener.
-    #[must_use]
-    pub const fn management(&self) -> Option<SocketAddr> {
-        self.management
-    }
-
-    /// The password of the administrator that this start has made, if it had to and none was configured. It is good for one
-    /// sign-in and is handed out once.
-    pub const fn first_password(&mut self) -> Option<Secret> {
-        self.first_password.take()
-    }
-
-    /// Signing in.
-    #[must_use]
-    pub fn logins(&self) -> &Arc<Logins> {
-        &self.shared.people.logins
-    }
-
-    /// Sessions.
-    #[must_use]
-    pub fn sessions(&self) -> &Arc<Sessions> {
-        &self.shared.people.sessions
-    }
-
-    /// Takes a new configuration up: services, users, routes, rules, rates, certificates. Requests in flight end under the
-    /// old one. Returns what only a restart changes.
-    ///
-    /// # Errors
-    /// [`ReloadError`]; the old configuration stays in force.
-    pub fn reload(&self, config: Config) -> Result<Vec<&'static str>, ReloadError> {
-        let Some(control) = &self.control else { return Ok(Vec::new()) };
-        let left = control.block_on(self.shared.reload(config))?;
-        if let Err(error) = self.certificate.refresh() {
-            tracing::error!(%error, "the new certificate cannot be used; the one before stays in use");
-        }
-        Ok(left)
-    }
-
-    /// Stops: not ready any more, nothing accepted, what is in flight finished, at the deadline of the configuration
-    /// closed. Returns whether everything finished in time.
-    pub fn stop(mut self) -> bool {
-        let deadline = Instant::now() + self.drain_timeout;
-        let _ = self.stage.send(Stage::Drain(deadline));
-        for worker in self.workers.drain(..) {
-            let _ = worker.join();
-        }
-        let in_time = Instant::now() < deadline;
-        self.sink.flush(Duration::from_secs(2));
-        if let Some(control) = self.control.take() {
-            control.shutdown_timeout(Duration::from_secs(2));
-        }
-        in_time
-    }
-}
-
-impl Drop for Running {
-    /// One that is dropped without being stopped ends at once.
-    fn drop(&mut self) {
-        let _ = self.stage.send(Stage::Drain(Instant::now()));
-        for worker in self.workers.drain(..) {
-            let _ = worker.join();
-        }
-        if let Some(control) = self.control.take() {
-            control.shutdown_background();
-        }
-    }
 }

@@ -29,7 +29,7 @@ use crate::{
         registry::Registry,
         service::Service,
     },
-    oauth::token::issue::Issuer,
+    oauth::{grant::Lives, token::issue::Issuer},
     observe::line::Format,
     proxy::{
         gate::{Gate, Snapshot},
@@ -153,6 +153,13 @@ impl Inputs {
             issuer: self.issuer.clone(),
             flows: allowed_flows(self.config.oauth.profile),
             strict: self.config.oauth.profile == OAuthProfile::OAuth21,
+            lives: Lives {
+                code: self.config.oauth.code_ttl,
+                refresh_token: self.config.oauth.refresh_token_ttl,
+                refresh_window: self.config.oauth.refresh_window,
+            },
+            consent_life: self.config.oauth.consent_ttl,
+            origin: Arc::from(self.config.public_url.origin()),
             desk: self.desk.clone(),
             hub_path: Arc::from(self.config.hub.path.as_str()),
             trusted_proxies: self.config.listen.trusted_proxies.clone(),
@@ -182,7 +189,7 @@ impl Shared {
         inputs.plan(known, clock.as_ref())?.carry_out(store.as_ref()).await?;
         let keys = keys::ensure(store.as_ref(), &sealing, coming, clock.as_ref(), random.as_ref()).await?;
         // Read before what they count: a change in between is seen at the next look.
-        let versions = store.versions().await.map_err(failed)?;
+        let mut versions = store.versions().await.map_err(failed)?;
         let keyring = Arc::new(Keyring::open_for(inputs.access_tokens, &keys, &sealing)?);
         let services = store.list_services().await.map_err(failed)?;
         warn_of_unknown_services(&inputs, &services);
@@ -191,6 +198,9 @@ impl Shared {
         let revocations = store.list_revocations(clock.now()).await.map_err(failed)?;
         let gate = Gate::new(snapshot, config.limits.token_cache, clock, random);
         gate.revocations.enter(&revocations);
+        let known = store.people(0).await.map_err(failed)?;
+        versions.users = known.version;
+        gate.people.enter(0, known, &gate.revocations);
         let state = Mutex::new(State { inputs, versions, answered: 0, keys, keyring });
         Ok(Arc::new(Self {
             gate: Arc::new(gate),
@@ -282,6 +292,8 @@ impl Shared {
         self.store.purge_revocations(now).await?;
         self.store.purge_keys(now).await?;
         self.store.purge_sessions(self.people.sessions.life(), now).await?;
+        self.store.purge_grants(self.config().oauth.refresh_window, now).await?;
+        self.store.purge_consents(now).await?;
         Ok(())
     }
 }

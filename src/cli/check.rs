@@ -122,7 +122,7 @@ fn decide(test: &DecisionTest, routes: &Routes, registry: &Registry, config: &Co
         grant_id: None,
         sid: None,
     };
-    match route.policy.check(requirement, &claims) {
+    match route.policy.check(requirement, &claims, None) {
         Ok(()) => Expectation::Allowed,
         Err(Denial::InsufficientScope(_) | Denial::RuleNotMet(_) | Denial::UnknownService) => {
             Expectation::Forbidden

@@ -1,6 +1,6 @@
 //! `hubgate token …`
 
-use std::{io::Read as _, path::Path};
+use std::{io::Read as _, path::Path, sync::Arc};
 
 use clap::Subcommand;
 use serde_json::json;
@@ -11,18 +11,20 @@ use super::{
     with_registry,
 };
 use crate::{
-    access::revocations::Revocations,
+    access::{
+        directory::Directory,
+        revocations::Revocations,
+        verdict::{Judge, Verdict, Verdicts},
+    },
     app,
     base::time::Timestamp,
     crypto::keyring::Keyring,
     model::{
         registry::Registry as Services,
         revocation::{Revocation, RevocationTarget},
+        user::Person,
     },
-    oauth::token::{
-        claims::AccessClaims,
-        verify::{TokenError, verify},
-    },
+    oauth::token::verify::TokenError,
 };
 
 #[derive(Debug, Subcommand)]
@@ -58,51 +60,73 @@ fn read(token: &str) -> Result<String, Failure> {
     Ok(text.trim().to_owned())
 }
 
-/// The verdict on a token, as the gate would reach it now.
-async fn judge(r: &Registry, token: &str) -> Result<Result<AccessClaims, TokenError>, Failure> {
+/// The verdict on a token, as the gate would reach it now, and the services.
+async fn judge(r: &Registry, token: &str) -> Result<(Result<Arc<Verdict>, TokenError>, Services), Failure> {
     let now = r.clock.now();
     let sealing = app::sealing_key(&r.config.data_dir, r.random.as_ref())?;
     let keyring =
         Keyring::open(&r.store.list_keys().await?, &sealing).map_err(|e| Failure::Start(e.into()))?;
     let issuer = r.config.public_url.join(&r.config.hub.path);
-    let revocations = Revocations::default();
+    let services = Services::new(r.store.list_services().await?, &issuer);
+    let (revocations, people) = (Revocations::default(), Directory::default());
     revocations.enter(&r.store.list_revocations(now).await?);
-    Ok(verify(token.as_bytes(), &keyring, &issuer, now)
-        .and_then(|claims| if revocations.hit(&claims) { Err(TokenError::Revoked) } else { Ok(claims) }))
+    people.enter(0, r.store.people(0).await?, &revocations);
+    let judge = Judge {
+        keyring: &keyring,
+        registry: &services,
+        issuer: &issuer,
+        revocations: &revocations,
+        people: &people,
+        now,
+    };
+    Ok((Verdicts::new(1).verify(token.as_bytes(), judge), services))
 }
 
 fn inspect(file: &Path, token: &str, as_json: bool) -> Result<(), Failure> {
     let token = read(token)?;
     with_registry(file, async |r| {
-        let verdict = judge(&r, &token).await?;
+        let (verdict, services) = judge(&r, &token).await?;
         if as_json {
+            let user = |p: &Person| {
+                json!({"id": p.id, "login": p.login, "name": p.name, "groups": p.groups, "guest": p.guest,
+                    "email": p.email.as_ref().map(|email| &email.address)})
+            };
             return output::json(&match &verdict {
-                Ok(claims) => json!({"good": true, "claims": claims}),
+                Ok(verdict) => {
+                    json!({"good": true, "claims": verdict.claims, "user": verdict.person.as_deref().map(user)})
+                }
                 Err(reason) => json!({"good": false, "reason": reason.to_string()}),
             });
         }
-        let claims = verdict.map_err(|reason| Failure::Plain(format!("not good: {reason}")))?;
-        let services = Services::new(r.store.list_services().await?, "");
+        let verdict = verdict.map_err(|reason| Failure::Plain(format!("not good: {reason}")))?;
+        let claims = &verdict.claims;
         let named = claims.aud.iter().map(|id| match services.by_id(id.as_str()) {
             Some(service) if service.name != id.as_str() => format!("{id} ({})", service.name),
             Some(_) => id.to_string(),
             None => format!("{id} (no longer registered)"),
         });
         let left = claims.expires().since(r.clock.now()).as_secs();
+        let (subject, groups) = match verdict.person.as_deref() {
+            None => ("the client itself".to_owned(), None),
+            Some(p) if p.guest => (format!("{} (the guest)", p.id), Some(p.groups.join(", "))),
+            Some(p) => (format!("{} ({}, {})", p.id, p.login, p.name), Some(p.groups.join(", "))),
+        };
         say("good: signed by this gateway, not expired, not revoked")?;
         for (name, value) in [
-            ("client", claims.client_id.to_string()),
-            (
-                "subject",
-                if claims.is_service() { "the client itself".to_owned() } else { claims.sub.clone() },
-            ),
-            ("scope", claims.scope.clone()),
-            ("services", named.collect::<Vec<_>>().join(", ")),
-            ("issued", claims.issued().to_string()),
-            ("expires", format!("{} (in {left} s)", claims.expires())),
-            ("id", claims.jti.clone()),
+            ("client", Some(claims.client_id.to_string())),
+            ("subject", Some(subject)),
+            ("groups", groups),
+            ("scope", Some(claims.scope.clone())),
+            ("services", Some(named.collect::<Vec<_>>().join(", "))),
+            ("issued", Some(claims.issued().to_string())),
+            ("expires", Some(format!("{} (in {left} s)", claims.expires()))),
+            ("id", Some(claims.jti.clone())),
+            ("grant", claims.grant_id.as_ref().map(ToString::to_string)),
+            ("session", claims.sid.as_ref().map(ToString::to_string)),
         ] {
-            say(&format!("{name:<10}{value}"))?;
+            if let Some(value) = value {
+                say(format!("{name:<10}{value}").trim_end())?;
+            }
         }
         Ok(())
     })
@@ -111,9 +135,9 @@ fn inspect(file: &Path, token: &str, as_json: bool) -> Result<(), Failure> {
 fn revoke(file: &Path, token: &str) -> Result<(), Failure> {
     let token = read(token)?;
     with_registry(file, async |r| {
-        let claims = judge(&r, &token)
-            .await?
-            .map_err(|reason| Failure::Plain(format!("nothing to revoke: {reason}")))?;
+        let (verdict, _) = judge(&r, &token).await?;
+        let verdict = verdict.map_err(|reason| Failure::Plain(format!("nothing to revoke: {reason}")))?;
+        let claims = &verdict.claims;
         let id = claims.token_id().ok_or_else(|| Failure::Plain("the token has no id".to_owned()))?;
         let expires: Timestamp = claims.expires();
         let target = RevocationTarget::Token(id);

@@ -21,9 +21,10 @@ use ipnet::IpNet;
 use super::{refusal::Desk, route::Routes};
 use crate::{
     access::{
+        directory::Directory,
         quota::Quota,
         revocations::Revocations,
-        verdict::{Judge, Verdicts},
+        verdict::{Judge, Verdict, Verdicts},
     },
     base::{
         random::Random,
@@ -31,7 +32,10 @@ use crate::{
     },
     crypto::keyring::Keyring,
     model::{flow::Flows, registry::Registry},
-    oauth::token::issue::Issuer,
+    oauth::{
+        grant::Lives,
+        token::{issue::Issuer, verify::TokenError},
+    },
 };
 
 /// Everything that requests are judged by at one moment.
@@ -47,6 +51,12 @@ pub struct Snapshot {
     pub flows: Flows,
     /// Whether the profile is that of OAuth 2.1.
     pub strict: bool,
+    /// How long codes and refresh tokens live.
+    pub lives: Lives,
+    /// How long a consent is remembered.
+    pub consent_life: Duration,
+    /// The origin of `public_url`.
+    pub origin: Arc<str>,
     /// The routes.
     pub routes: Routes,
     /// What refusals say.
@@ -125,6 +135,8 @@ pub struct Gate {
     pub verdicts: Verdicts,
     /// Live revocations.
     pub revocations: Revocations,
+    /// The people.
+    pub people: Directory,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -141,6 +153,7 @@ impl Gate {
             unsettled: Mutex::new(None),
             verdicts: Verdicts::new(capacity),
             revocations: Revocations::default(),
+            people: Directory::default(),
             clock,
             random,
         }
@@ -190,7 +203,17 @@ impl Gate {
             registry: &snapshot.registry,
             issuer: snapshot.issuer.name(),
             revocations: &self.revocations,
+            people: &self.people,
             now,
         }
+    }
+
+    /// The verdict on an access token, as a request with it would get it now.
+    ///
+    /// # Errors
+    /// [`TokenError`], why the token is not accepted.
+    pub fn verdict(&self, token: &[u8], snapshot: &Snapshot) -> Result<Arc<Verdict>, TokenError> {
+        let judge = self.judge(snapshot, self.clock.now());
+        self.verdicts.recall(token, judge).unwrap_or_else(|| self.verdicts.verify(token, judge))
     }
 }

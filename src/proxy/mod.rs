@@ -7,6 +7,7 @@
 
 mod forward;
 pub mod gate;
+pub mod identity;
 pub mod inherited;
 mod outbound;
 pub mod path;
@@ -55,6 +56,7 @@ use crate::{
         policy::{Permit, Requirement},
         quota::Wait,
         scheme::bearer::{self, Bearer},
+        verdict::Standing,
     },
     base::body::Whole,
     oauth::error::ErrorCode,
@@ -229,8 +231,8 @@ fn repeated(record: &Record, peer: &Peer, value: &HeaderValue) -> Option<Rc<Reme
     let remembered = peer.remembered(value)?;
     let gate = record.worker().gate();
     let judge = gate.judge(&record.view.snapshot, record.now);
-    remembered.verdict.still_good(&gate.verdicts, judge).ok()?;
-    Some(remembered)
+    let standing = remembered.verdict.still_good(&gate.verdicts, judge).ok()?;
+    matches!(standing, Standing::Unchanged).then_some(remembered)
 }
 
 /// What is known of a token: by the process, or by verifying it.

@@ -20,7 +20,6 @@ use crate::{access::policy::Permit, model::upstream::Credential};
 
 const CLIENT: HeaderName = HeaderName::from_static("x-forwarded-client");
 const SCOPE: HeaderName = HeaderName::from_static("x-forwarded-scope");
-const USER: HeaderName = HeaderName::from_static("x-forwarded-user");
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const XHOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -42,7 +41,7 @@ pub(super) fn outbound<B>(
     parts.extensions = http::Extensions::new();
     let headers = &mut parts.headers;
     // Identity and metadata: room for all of them at once.
-    headers.reserve(10);
+    headers.reserve(14);
     match route.credential {
         Credential::Pass => {}
         Credential::Scoped if permit.identity().is_some() => {
@@ -52,11 +51,11 @@ pub(super) fn outbound<B>(
             headers.remove(AUTHORIZATION);
         }
     }
-    if let (Some(verdict), Some(remembered)) = (permit.identity(), remembered) {
+    if let (Some(_), Some(remembered)) = (permit.identity(), remembered) {
         headers.insert(CLIENT, remembered.client.clone());
         headers.insert(SCOPE, remembered.scope.clone());
-        if !verdict.claims.is_service() {
-            headers.insert(USER, HeaderValue::from_str(&verdict.claims.sub).ok()?);
+        for (name, value) in &remembered.person {
+            headers.insert(HeaderName::from_static(name), value.clone());
         }
     }
     metadata(headers, forwarded, &authority, peer, id)?;

@@ -12,6 +12,7 @@ use std::{
 
 use http::HeaderValue;
 
+use super::identity;
 use crate::{access::verdict::Verdict, base::time::Timestamp};
 
 /// One client connection.
@@ -38,6 +39,8 @@ pub struct Remembered {
     pub client: HeaderValue,
     /// `X-Forwarded-Scope`
     pub scope: HeaderValue,
+    /// What is told about the person; nothing where a service acts for itself.
+    pub person: Box<[(&'static str, HeaderValue)]>,
     scoped: RefCell<Option<(u64, usize, HeaderValue, Timestamp)>>,
 }
 
@@ -48,7 +51,8 @@ impl Remembered {
         let value = |text: &str| HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""));
         let client = value(verdict.claims.client_id.as_str());
         let scope = value(&verdict.claims.scope);
-        Rc::new(Self { verdict, client, scope, scoped: RefCell::new(None) })
+        let person = verdict.person.as_deref().map(identity::fields).unwrap_or_default();
+        Rc::new(Self { verdict, client, scope, person, scoped: RefCell::new(None) })
     }
 
     /// The `Authorization` for a route, made once for this connection: by `make`, with the moment to renew it.

@@ -43,6 +43,12 @@ pub enum TokenError {
     /// Its client is not registered any more.
     #[error("the client that obtained the token is not registered any more")]
     ClientGone,
+    /// Its user is not there any more.
+    #[error("the user for whom the token acts does not exist any more")]
+    UserGone,
+    /// Its user is banned.
+    #[error("the user for whom the token acts is banned")]
+    UserBanned,
     /// It was revoked, or its client was.
     #[error("the token has been revoked")]
     Revoked,

@@ -71,7 +71,7 @@ pub(super) fn demo(args: &DemoArgs) -> Result<(), Failure> {
     };
     print(&story(&facts, style()));
     if let Some(password) = first_password {
-        remark(&serve::first_password(&password));
+        remark(&serve::first_password(&password, config::LogFormat::Text));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

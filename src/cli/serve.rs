@@ -34,9 +34,10 @@ pub(super) fn serve(file: &Path) -> Result<(), Failure> {
     // Signals first: one that comes right after the start must not kill what has begun to serve.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let signals = runtime.block_on(async { Signals::listen() })?;
+    let format = config.log.format;
     let mut running = app::start(config, Seams::system())?;
     if let Some(password) = running.first_password() {
-        output::remark(&first_password(&password));
+        output::remark(&first_password(&password, format));
     }
     for address in running.https() {
         tracing::info!(%address, "serving https");
@@ -60,8 +61,13 @@ pub(super) fn serve(file: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What the one who starts a new gateway has to know. Not a line of the log, which others read and keep.
-pub(super) fn first_password(password: &Secret) -> String {
+/// What the one who starts a new gateway has to know. It goes to standard error beside the log, and where that is read by a
+/// machine it is in the form that the machine expects.
+pub(super) fn first_password(password: &Secret, format: LogFormat) -> String {
+    if format == LogFormat::Json {
+        let fields = [("kind", "first_password"), ("login", FIRST_LOGIN), ("password", password.expose())];
+        return serde_json::Value::from_iter(fields).to_string();
+    }
     format!(
         "\nThere was nobody who may administer this gateway. Now there is:\n\n    login     {}\n    password  {}\n\n\
          The password is good for one sign-in and is not shown again; `hubgate user password` sets another.\n",

@@ -414,6 +414,58 @@ async fn a_full_queue_and_a_broken_store_are_told_and_not_counted() {
     assert_eq!((told[0], told[20], told[21]), (LoginResult::Busy, LoginResult::Error, LoginResult::Success));
 }
 
+/// A writer that the test reads.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_line_tells_who_and_whence_and_never_what_was_typed() {
+    let (log, door) = (Log::default(), door());
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    for (name, password) in [
+        ("jane@example.org", "typed-password"),
+        ("password-as-name", "typed-password"),
+        ("jane-login", RIGHT),
+        ("old", RIGHT),
+    ] {
+        drop(door.attempt(name, password).await);
+    }
+    drop(guard);
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<&str> = log.lines().collect();
+    assert_eq!(lines.len(), 4, "{log}");
+    for (line, (user, result)) in lines.iter().zip([
+        (Some("jane"), "refused"),
+        (None, "refused"),
+        (Some("jane"), "success"),
+        (Some("old"), "success"),
+    ]) {
+        assert!(line.contains("INFO") && line.contains("source=192.0.2.1"), "{line}");
+        assert!(line.contains(&format!("result=\"{result}\"")), "{line}");
+        assert_eq!(line.contains("user="), user.is_some(), "{line}");
+        assert!(user.is_none_or(|user| line.contains(&format!("user={user} "))), "{line}");
+    }
+    for secret in ["typed-password", "password-as-name", RIGHT, "example.org", "jane-login", CURRENT, OLD] {
+        assert!(!log.contains(secret), "{secret} in {log}");
+    }
+}
+
 struct House {
     memory: Arc<Memory>,
     clock: Arc<ManualClock>,

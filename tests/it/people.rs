@@ -292,6 +292,23 @@ fn the_first_start_makes_an_administrator_and_says_the_password_once() {
 }
 
 #[test]
+fn a_machine_reads_the_first_password_too() {
+    let (config, _folder, port) = prepared(|setup| {
+        setup.set("log", "format", r#""json""#);
+    });
+    let serve = Serve::start(&config, port);
+    ready(&serve);
+    let lines: Vec<Value> = serve
+        .log()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
+        .collect();
+    let first: Vec<&Value> = lines.iter().filter(|line| line["kind"] == "first_password").collect();
+    assert_eq!(first.len(), 1, "{lines:?}");
+    assert_eq!((&first[0]["login"], first[0]["password"].as_str().unwrap().len()), (&"admin".into(), 23));
+}
+
+#[test]
 fn the_second_start_says_nothing() {
     let (config, folder, port) = prepared(|_| {});
     let first = Serve::start(&config, port);

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod crypto;
 pub mod demo;
+pub mod identity;
 pub mod model;
 pub mod oauth;
 pub mod observe;

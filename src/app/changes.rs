@@ -97,11 +97,11 @@ mod tests {
 
     use super::*;
     use crate::{
-        app::{data::sealing_key, open_store},
+        app::{data::sealing_key, open_store, people::People},
         base::{
             id::{ServiceId, TokenId},
-            random::SystemRandom,
-            time::{Clock as _, SystemClock},
+            random::{Random, SystemRandom},
+            time::{Clock, SystemClock},
         },
         config::{self, Config, Environment},
         crypto::seal::SealingKey,
@@ -126,8 +126,11 @@ mod tests {
         std::fs::create_dir_all(&config.data_dir).unwrap();
         let sealing = sealing_key(&config.data_dir, &SystemRandom).unwrap();
         let (store, other) = (open_store(&config).await.unwrap(), open_store(&config).await.unwrap());
-        let seams = (Arc::new(SystemClock) as _, Arc::new(SystemRandom) as _);
-        (Shared::build(config, store, (sealing, Vec::new()), seams).await.unwrap(), other)
+        let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) =
+            (Arc::new(SystemClock), Arc::new(SystemRandom));
+        let people = People::new(&config, &store, (&clock, &random), Arc::default()).unwrap();
+        let built = Shared::build(config, store, people, (sealing, Vec::new()), (clock, random));
+        (built.await.unwrap(), other)
     }
 
     fn revocation() -> Revocation {

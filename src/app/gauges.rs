@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::hashing::Pool;
 use crate::{
     observe::{metrics::Gauge, sink::Sink},
     proxy::gate::Gate,
@@ -9,10 +10,16 @@ use crate::{
 };
 
 /// What can be read of these.
-pub(super) fn gauges(gate: &Arc<Gate>, admission: &Arc<Admission>, sink: &Sink) -> Vec<Gauge> {
+pub(super) fn gauges(
+    gate: &Arc<Gate>,
+    admission: &Arc<Admission>,
+    sink: &Sink,
+    pool: &Arc<Pool>,
+) -> Vec<Gauge> {
     let count = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
     let gauge = |name, help, counter, read| Gauge { name, help, counter, read };
     let (open, refused, lost) = (Arc::clone(admission), Arc::clone(admission), sink.clone());
+    let pool = Arc::clone(pool);
     let gates: [Arc<Gate>; 5] = std::array::from_fn(|_| Arc::clone(gate));
     let [tokens, hits, misses, revoked, people] = gates;
     vec![
@@ -43,6 +50,12 @@ pub(super) fn gauges(gate: &Arc<Gate>, admission: &Arc<Admission>, sink: &Sink) 
         ),
         gauge("revocations", "Live revocations", false, Box::new(move || count(revoked.revocations.len()))),
         gauge("people", "Users whom the gate knows", false, Box::new(move || count(people.people.len()))),
+        gauge(
+            "passwords_waiting",
+            "Passwords that wait to be hashed",
+            false,
+            Box::new(move || count(pool.waiting())),
+        ),
         gauge(
             "log_lines_lost",
             "Lines that the output did not take in time",

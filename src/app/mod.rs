@@ -7,6 +7,8 @@ mod background;
 mod changes;
 mod data;
 mod gauges;
+mod hashing;
+mod people;
 mod shared;
 mod sockets;
 
@@ -26,7 +28,7 @@ use tokio::{
     sync::watch,
 };
 
-use self::{background::Background, shared::Shared, sockets::Sockets};
+use self::{background::Background, people::People, shared::Shared, sockets::Sockets};
 pub use self::{
     data::{DataError, certificate_files, sealing_key},
     shared::ReloadError,
@@ -34,10 +36,12 @@ pub use self::{
 use crate::{
     base::{
         random::{Random, SystemRandom},
+        secret::Secret,
         time::{Clock, SystemClock},
     },
     config::{Config, LogFormat, StoreUrl},
     crypto::keyring::KeyringError,
+    identity::{login::Logins, session::Sessions},
     model::key::Algorithm,
     observe::{journal::Journal, line::Format, metrics::Totals, sink::Sink},
     proxy::{
@@ -50,6 +54,7 @@ use crate::{
     registry::{
         keys::{Coming, KeyError},
         services::ServiceError,
+        users::PeopleError,
     },
     server::{
         admission::Admission,
@@ -112,6 +117,9 @@ pub enum StartError {
     /// A declared service.
     #[error("a declared service cannot be kept: {0}")]
     Service(#[from] ServiceError),
+    /// A declared user, the guest or the first administrator.
+    #[error(transparent)]
+    People(#[from] PeopleError),
     /// The signing keys.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -151,6 +159,7 @@ pub struct Running {
     management: Option<SocketAddr>,
     certificate: Arc<Certificate>,
     shared: Arc<Shared>,
+    first_password: Option<Secret>,
     stage: watch::Sender<Stage>,
     workers: Vec<JoinHandle<()>>,
     control: Option<Runtime>,
@@ -190,7 +199,13 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
     let admission = Admission::new(config.limits.max_connections, config.limits.max_connections_per_source);
     let drain_timeout = config.limits.drain_timeout;
     let handler_limits = WorkerLimits::new(&config);
-    let shared = control.block_on(Shared::build(config, store, (sealing, coming), (clock, random)))?;
+    let people = People::new(&config, &store, (&clock, &random), Arc::clone(&totals))?;
+    let first_password = control.block_on(async {
+        people::reconcile(&config, &store, clock.as_ref(), &random).await?;
+        people::ensure(&config, &store, clock.as_ref(), &random).await
+    })?;
+    let shared =
+        control.block_on(Shared::build(config, store, people, (sealing, coming), (clock, random)))?;
     let sink = Sink::start(lines)?;
     let (stage, told) = watch::channel(Stage::Serve);
     let control_parts = Control {
@@ -223,7 +238,7 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         let thread = std::thread::Builder::new().name(format!("worker-{number}"));
         threads.push(thread.spawn(move || work(build, setup))?);
     }
-    let gauges = Arc::new(gauges::gauges(&shared.gate, &admission, &sink));
+    let gauges = Arc::new(gauges::gauges(&shared.gate, &admission, &sink, &shared.people.pool));
     let background =
         Background { shared: Arc::clone(&shared), certificate: Arc::clone(&certificate), stage: told };
     let ready = background.readiness();
@@ -249,6 +264,7 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         management,
         certificate,
         shared,
+        first_password,
         stage,
         workers: threads,
         control: Some(control),
@@ -354,7 +370,25 @@ impl Running {
         self.management
     }
 
-    /// Takes a new configuration up: services, routes, rules, rates, certificates. Requests in flight end under the
+    /// The password of the administrator that this start has made, if it had to and none was configured. It is good for one
+    /// sign-in and is handed out once.
+    pub const fn first_password(&mut self) -> Option<Secret> {
+        self.first_password.take()
+    }
+
+    /// Signing in.
+    #[must_use]
+    pub fn logins(&self) -> &Arc<Logins> {
+        &self.shared.people.logins
+    }
+
+    /// Sessions.
+    #[must_use]
+    pub fn sessions(&self) -> &Arc<Sessions> {
+        &self.shared.people.sessions
+    }
+
+    /// Takes a new configuration up: services, users, routes, rules, rates, certificates. Requests in flight end under the
     /// old one. Returns what only a restart changes.
     ///
     /// # Errors

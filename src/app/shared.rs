@@ -3,6 +3,7 @@
 //! Invariant: a snapshot is made from one configuration and one reading of the store, and only one is made at a time.
 
 use std::{
+    num::NonZeroUsize,
     path::PathBuf,
     sync::{
         Arc, Mutex as StdMutex, PoisonError,
@@ -12,11 +13,16 @@ use std::{
 
 use tokio::sync::Mutex;
 
-use super::{StartError, changes::RefreshError, line_format};
+use super::{
+    StartError,
+    changes::RefreshError,
+    line_format,
+    people::{self, People},
+};
 use crate::{
     access::quota::Quota,
     base::{random::Random, time::Clock, url::PublicUrl},
-    config::{Config, Limits, Rate, allowed_flows},
+    config::{Config, Limits, OAuthProfile, Rate, allowed_flows},
     crypto::{keyring::Keyring, seal::SealingKey},
     model::{
         key::{Algorithm, SigningKeyRecord},
@@ -52,6 +58,8 @@ pub(super) struct Shared {
     pub(super) gate: Arc<Gate>,
     /// The store.
     pub(super) store: SharedStore,
+    /// Signing in, and who has.
+    pub(super) people: People,
     /// The key that seals signing keys.
     pub(super) sealing: SealingKey,
     pub(super) state: Mutex<State>,
@@ -111,7 +119,7 @@ impl Inputs {
             limits.rejections_per_source.as_ref().map(rate),
         );
         Ok(Self {
-            access_tokens: Algorithm::default(),
+            access_tokens: config.oauth.signing_algorithm,
             issuer: Issuer::new(&hub_url, config.oauth.access_token_ttl),
             desk: Desk { hub_url: Arc::from(hub_url), realm: Arc::from("hubgate") },
             quota: Arc::new(quota),
@@ -144,6 +152,7 @@ impl Inputs {
             keyring: Arc::clone(keyring),
             issuer: self.issuer.clone(),
             flows: allowed_flows(self.config.oauth.profile),
+            strict: self.config.oauth.profile == OAuthProfile::OAuth21,
             desk: self.desk.clone(),
             hub_path: Arc::from(self.config.hub.path.as_str()),
             trusted_proxies: self.config.listen.trusted_proxies.clone(),
@@ -162,6 +171,7 @@ impl Shared {
     pub(super) async fn build(
         config: Config,
         store: SharedStore,
+        people: People,
         (sealing, coming): (SealingKey, Vec<keys::Coming>),
         (clock, random): (Arc<dyn Clock>, Arc<dyn Random>),
     ) -> Result<Arc<Self>, StartError> {
@@ -181,13 +191,14 @@ impl Shared {
         let revocations = store.list_revocations(clock.now()).await.map_err(failed)?;
         let gate = Gate::new(snapshot, config.limits.token_cache, clock, random);
         gate.revocations.enter(&revocations);
-        let people = store.people(0).await.map_err(failed)?;
-        versions.users = people.version;
-        gate.people.enter(0, people, &gate.revocations);
+        let everybody = store.people(0).await.map_err(failed)?;
+        versions.users = everybody.version;
+        gate.people.enter(0, everybody, &gate.revocations);
         let state = Mutex::new(State { inputs, versions, answered: 0, keys, keyring });
         Ok(Arc::new(Self {
             gate: Arc::new(gate),
             store,
+            people,
             sealing,
             state,
             asked: AtomicU64::new(0),
@@ -236,6 +247,8 @@ impl Shared {
         let known = self.store.list_services().await.map_err(|e| store_error(&inputs.config, e))?;
         let plan = inputs.plan(known, self.gate.clock.as_ref()).map_err(StartError::from)?;
         // From here on nothing but a write can fail.
+        people::reconcile(&inputs.config, &self.store, self.gate.clock.as_ref(), &self.gate.random).await?;
+        self.people.take_up(&inputs.config);
         let services = plan.carry_out(self.store.as_ref()).await.map_err(StartError::from)?;
         warn_of_unknown_services(&inputs, &services);
         let registry = Registry::new(services, &inputs.desk.hub_url);
@@ -268,6 +281,7 @@ impl Shared {
         self.gate.snapshot().quota.purge();
         self.store.purge_revocations(now).await?;
         self.store.purge_keys(now).await?;
+        self.store.purge_sessions(self.people.sessions.life(), now).await?;
         Ok(())
     }
 }
@@ -305,6 +319,8 @@ fn only_by_restart(before: &Config, after: &Config) -> Vec<&'static str> {
                 l.max_connections,
                 l.max_connections_per_source,
                 l.token_cache,
+                l.password_threads.map_or(0, NonZeroUsize::get),
+                l.password_queue,
             ],
             l.max_streams,
         )

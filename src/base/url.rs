@@ -1,4 +1,4 @@
-//! The gateway's own address: the one source of every link, redirect and issuer.
+//! The gateway's own address, the one source of every link, redirect and issuer; and the origins of others.
 //!
 //! Invariant: what is built from a [`PublicUrl`] never contains a part of the request, so no `Host` header can bend a link.
 
@@ -85,9 +85,49 @@ impl fmt::Display for PublicUrl {
     }
 }
 
+/// The origin (RFC 6454 section 6.2) of an address that a browser can go to: http or https, without anything that a list
+/// of origins in a header could be bent by. `None` for every other text.
+#[must_use]
+pub fn web_origin(address: &str) -> Option<String> {
+    let scheme = address.split_once("://")?.0;
+    if !scheme.eq_ignore_ascii_case("https") && !scheme.eq_ignore_ascii_case("http") {
+        return None;
+    }
+    let origin = url::Url::parse(address).ok()?.origin();
+    let text = origin.is_tuple().then(|| origin.ascii_serialization())?;
+    let plain =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'/' | b'[' | b']');
+    text.bytes().all(plain).then_some(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn origins_are_of_web_addresses_only() {
+        for (address, origin) in [
+            ("https://A.example/b?c#d", Some("https://a.example")),
+            ("https://a.example:443/", Some("https://a.example")),
+            ("HTTP://a.example:8080", Some("http://a.example:8080")),
+            ("https://u:p@a.example/", Some("https://a.example")),
+            ("http://[::1]:80/x", Some("http://[::1]")),
+            ("https://b\u{fc}cher.example", Some("https://xn--bcher-kva.example")),
+            ("https://*.example", None),
+            ("https://a;b.example", None),
+            ("https://a,b.example", None),
+            ("https://a'b.example", None),
+            ("https://a b", None),
+            ("javascript://a.example/%0aalert(1)", None),
+            (" https://a.example", None),
+            ("https:/a.example", None),
+            ("ytoauth://landing.url", None),
+            ("/relative", None),
+            ("", None),
+        ] {
+            assert_eq!(web_origin(address).as_deref(), origin, "{address}");
+        }
+    }
 
     #[test]
     fn only_an_https_origin_passes() {

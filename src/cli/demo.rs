@@ -53,7 +53,8 @@ pub(super) fn demo(args: &DemoArgs) -> Result<(), Failure> {
     serve::start_log(&config);
     let certificate = app::certificate_files(&config).certificate;
     let gateway_url = config.public_url.origin().to_owned();
-    let running = app::start(config, Seams { lines: Box::new(std::io::stderr()), ..Seams::system() })?;
+    let mut running = app::start(config, Seams { lines: Box::new(std::io::stderr()), ..Seams::system() })?;
+    let first_password = running.first_password();
     let facts = Facts {
         page_url: format!("{gateway_url}/{TRACKER}"),
         gateway_url,
@@ -69,6 +70,9 @@ pub(super) fn demo(args: &DemoArgs) -> Result<(), Failure> {
         folder: folder.0.clone(),
     };
     print(&story(&facts, style()));
+    if let Some(password) = first_password {
+        remark(&serve::first_password(&password));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         backend.set_nonblocking(true)?;

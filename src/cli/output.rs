@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::{
     app::{DataError, ReloadError, StartError},
     base::id::InvalidId,
-    registry::{keys::KeyError, services::ServiceError},
+    registry::{keys::KeyError, services::ServiceError, users::PeopleError},
     store::StoreError,
 };
 
@@ -27,6 +27,8 @@ pub(super) enum Failure {
     Data(#[from] DataError),
     #[error(transparent)]
     Service(#[from] ServiceError),
+    #[error(transparent)]
+    People(#[from] PeopleError),
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error(transparent)]

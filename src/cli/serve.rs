@@ -14,8 +14,10 @@ use super::{
 };
 use crate::{
     app::{self, Running, Seams},
+    base::secret::Secret,
     config::{Config, LogFormat},
     observe::{line::Format, log},
+    registry::people::FIRST_LOGIN,
 };
 
 /// How often the configuration file is looked at.
@@ -32,7 +34,10 @@ pub(super) fn serve(file: &Path) -> Result<(), Failure> {
     // Signals first: one that comes right after the start must not kill what has begun to serve.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let signals = runtime.block_on(async { Signals::listen() })?;
-    let running = app::start(config, Seams::system())?;
+    let mut running = app::start(config, Seams::system())?;
+    if let Some(password) = running.first_password() {
+        output::remark(&first_password(&password));
+    }
     for address in running.https() {
         tracing::info!(%address, "serving https");
     }
@@ -53,6 +58,16 @@ pub(super) fn serve(file: &Path) -> Result<(), Failure> {
     tracing::info!("stopped");
     drop(runtime);
     Ok(())
+}
+
+/// What the one who starts a new gateway has to know. Not a line of the log, which others read and keep.
+pub(super) fn first_password(password: &Secret) -> String {
+    format!(
+        "\nThere was nobody who may administer this gateway. Now there is:\n\n    login     {}\n    password  {}\n\n\
+         The password is good for one sign-in and is not shown again; `hubgate user password` sets another.\n",
+        FIRST_LOGIN,
+        password.expose()
+    )
 }
 
 /// Sends the gateway's own log where the configuration says.

@@ -6,7 +6,8 @@ use std::{
     time::Duration,
 };
 
-use super::{Limits, Log, LogFormat, OAuth, OAuthProfile, Rate};
+use super::{Algorithm, Limits, Log, LogFormat, OAuth, OAuthProfile, Rate};
+use crate::model::session::SessionLife;
 
 const MINUTE: u64 = 60;
 const DAY: u64 = 24 * 60 * MINUTE;
@@ -31,10 +32,19 @@ impl Default for OAuth {
             refresh_token_ttl: Duration::from_secs(90 * DAY),
             code_ttl: Duration::from_secs(60),
             refresh_window: Duration::from_secs(60),
+            consent_ttl: Duration::from_secs(365 * DAY),
             secret_grace: Duration::from_secs(DAY),
+            signing_algorithm: Algorithm::default(),
             key_rotation: None,
         }
     }
+}
+
+pub(super) const SESSIONS: SessionLife =
+    SessionLife { idle: Duration::from_secs(14 * DAY), absolute: Duration::from_secs(30 * DAY) };
+
+fn rate(count: u32, seconds: u64) -> Option<Rate> {
+    NonZeroU32::new(count).map(|count| Rate { count, per: Duration::from_secs(seconds) })
 }
 
 impl Default for Limits {
@@ -54,8 +64,12 @@ impl Default for Limits {
             max_streams: 100,
             token_cache: 100_000,
             requests_per_source: None,
-            rejections_per_source: NonZeroU32::new(120)
-                .map(|count| Rate { count, per: Duration::from_secs(MINUTE) }),
+            rejections_per_source: rate(120, MINUTE),
+            login_failures: rate(5, MINUTE),
+            login_failures_per_source: rate(100, 60 * MINUTE),
+            login_failures_per_account: rate(100, 60 * MINUTE),
+            password_threads: None,
+            password_queue: 100,
         }
     }
 }

@@ -31,9 +31,11 @@ use crate::{
     model::{
         flow::Flows,
         service::{Profile, Trust},
+        session::SessionLife,
     },
 };
 
+pub use crate::model::key::Algorithm;
 pub use crate::model::upstream::{Access, Credential, PathPattern, Rule, Segment, Target, Upstream};
 
 /// Everything that an administrator decides.
@@ -55,12 +57,18 @@ pub struct Config {
     pub hub: Hub,
     /// `[oauth]`
     pub oauth: OAuth,
+    /// `[sessions]`
+    pub sessions: SessionLife,
     /// `[limits]`
     pub limits: Limits,
     /// `[log]`
     pub log: Log,
     /// `[[service]]`
     pub services: Vec<DeclaredService>,
+    /// The password of the administrator that the first start makes; `None`: one for a single sign-in, shown once.
+    pub admin_password: Option<Secret>,
+    /// `[[user]]`
+    pub users: Vec<DeclaredUser>,
     /// `[[upstream]]`
     pub upstreams: Vec<Upstream>,
     /// `[[test]]`
@@ -134,6 +142,10 @@ pub struct OAuth {
     pub code_ttl: Duration,
     /// How long a spent refresh token returns the same successor.
     pub refresh_window: Duration,
+    /// How long a consent is remembered.
+    pub consent_ttl: Duration,
+    /// How access tokens are signed.
+    pub signing_algorithm: Algorithm,
     /// How long the secret before the current one stays accepted.
     pub secret_grace: Duration,
     /// How long a signing key signs before the gateway makes the next one; `None`: only by command.
@@ -182,6 +194,16 @@ pub struct Limits {
     pub requests_per_source: Option<Rate>,
     /// Refused credentials (tokens and client secrets) of one source, after which it gets 429; `None`: unlimited.
     pub rejections_per_source: Option<Rate>,
+    /// Wrong passwords for one account from one source before each costs a wait that doubles; `None`: unlimited.
+    pub login_failures: Option<Rate>,
+    /// Wrong passwords from one source; `None`: unlimited.
+    pub login_failures_per_source: Option<Rate>,
+    /// Wrong passwords for one account from sources that it has not signed in from; `None`: unlimited.
+    pub login_failures_per_account: Option<Rate>,
+    /// Threads that hash passwords; `None`: half as many as there are cores.
+    pub password_threads: Option<NonZeroUsize>,
+    /// Passwords that may wait to be hashed.
+    pub password_queue: usize,
 }
 
 /// The form of log lines.
@@ -219,6 +241,23 @@ pub struct DeclaredService {
     pub secret: Option<Secret>,
 }
 
+/// A person that the file declares.
+#[derive(Debug, Clone)]
+pub struct DeclaredUser {
+    /// What one types to sign in.
+    pub login: String,
+    /// What people see.
+    pub name: String,
+    /// The address.
+    pub email: Option<String>,
+    /// The password; `None`: set by `hubgate user password`.
+    pub password: Option<Secret>,
+    /// Names of groups.
+    pub groups: Vec<String>,
+    /// May administer the gateway.
+    pub administrator: bool,
+}
+
 /// A request and the decision that it must get, run by `hubgate check`.
 #[derive(Debug, Clone)]
 pub struct DecisionTest {
@@ -241,6 +280,8 @@ pub struct DecisionTest {
 pub struct TestToken {
     /// The client service; `None`: some client.
     pub client: Option<ServiceId>,
+    /// The login of the declared user for whom it was issued; `None`: for the client itself.
+    pub user: Option<String>,
     /// Ids or names of services in scope.
     pub scope: Vec<String>,
 }

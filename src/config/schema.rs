@@ -66,21 +66,39 @@ pub(super) const VARIABLE_PREFIX: &str = "HUBGATE_";
 pub(super) const OTHER_VARIABLES: [&str; 1] = ["HUBGATE_CONFIG"];
 
 /// All tables, the root first.
-pub(super) const TABLES: [&Table; 14] = [
-    &ROOT, &LISTEN, &TLS, &STORE, &HUB, &OAUTH, &LIMITS, &LOG, &SERVICE, &SECRET, &UPSTREAM, &RULE, &TEST,
+pub(super) const TABLES: [&Table; 18] = [
+    &ROOT,
+    &ADMIN_PASSWORD,
+    &LISTEN,
+    &TLS,
+    &STORE,
+    &HUB,
+    &OAUTH,
+    &SESSIONS,
+    &LIMITS,
+    &LOG,
+    &SERVICE,
+    &SECRET,
+    &USER,
+    &PASSWORD,
+    &UPSTREAM,
+    &RULE,
+    &TEST,
     &TOKEN,
 ];
 
 pub(super) static ROOT: Table = Table {
     path: "",
     shape: Shape::Single,
-    keys: &["public_url", "data_dir"],
-    tables: &[&LISTEN, &TLS, &STORE, &HUB, &OAUTH, &LIMITS, &LOG, &SERVICE, &UPSTREAM, &TEST],
-    later: &[(
-        "user",
-        "this version has no users yet: it authenticates services by client credentials only; take the table out",
-    )],
+    keys: &["public_url", "data_dir", "admin_password"],
+    tables: &[
+        &LISTEN, &TLS, &STORE, &HUB, &OAUTH, &SESSIONS, &LIMITS, &LOG, &SERVICE, &USER, &UPSTREAM, &TEST,
+    ],
+    later: &[],
 };
+
+pub(super) static ADMIN_PASSWORD: Table =
+    Table { path: "admin_password", shape: Shape::Inline, keys: &["env", "file"], tables: &[], later: &[] };
 
 pub(super) static LISTEN: Table = Table {
     path: "listen",
@@ -116,12 +134,17 @@ pub(super) static OAUTH: Table = Table {
         "refresh_token_ttl",
         "code_ttl",
         "refresh_window",
+        "consent_ttl",
         "secret_grace",
+        "signing_algorithm",
         "key_rotation",
     ],
     tables: &[],
     later: &[],
 };
+
+pub(super) static SESSIONS: Table =
+    Table { path: "sessions", shape: Shape::Single, keys: &["idle", "life"], tables: &[], later: &[] };
 
 pub(super) static LIMITS: Table = Table {
     path: "limits",
@@ -142,6 +165,11 @@ pub(super) static LIMITS: Table = Table {
         "token_cache",
         "requests_per_source",
         "rejections_per_source",
+        "login_failures",
+        "login_failures_per_source",
+        "login_failures_per_account",
+        "password_threads",
+        "password_queue",
     ],
     tables: &[],
     later: &[],
@@ -185,6 +213,17 @@ pub(super) static SERVICE: Table = Table {
 pub(super) static SECRET: Table =
     Table { path: "service.secret", shape: Shape::Inline, keys: &["env", "file"], tables: &[], later: &[] };
 
+pub(super) static USER: Table = Table {
+    path: "user",
+    shape: Shape::Repeated,
+    keys: &["login", "name", "email", "password", "groups", "administrator"],
+    tables: &[],
+    later: &[],
+};
+
+pub(super) static PASSWORD: Table =
+    Table { path: "user.password", shape: Shape::Inline, keys: &["env", "file"], tables: &[], later: &[] };
+
 pub(super) static UPSTREAM: Table = Table {
     path: "upstream",
     shape: Shape::Repeated,
@@ -227,9 +266,9 @@ pub(super) static TEST: Table = Table {
 pub(super) static TOKEN: Table = Table {
     path: "test.token",
     shape: Shape::Inline,
-    keys: &["client", "scope"],
+    keys: &["client", "user", "scope"],
     tables: &[],
-    later: &[("user", "this version has no users yet: name the asking service with `client` instead")],
+    later: &[],
 };
 
 /// The names of all overrides.

@@ -5,7 +5,9 @@ use std::fmt;
 use aws_lc_rs::digest::{SHA256, digest};
 use subtle::ConstantTimeEq as _;
 
-fn sha256(bytes: &[u8]) -> [u8; 32] {
+/// SHA-256, for what is no secret.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
     out.copy_from_slice(digest(&SHA256, bytes).as_ref());
     out

@@ -1,4 +1,4 @@
-//! Digests, sealing, signing keys and signatures of tokens, all on aws-lc.
+//! Digests, sealing, signing keys and signatures of tokens, all on aws-lc; password hashes.
 //!
 //! Invariant: a private key or a secret leaves this module only sealed, digested or used.
 
@@ -6,4 +6,5 @@ pub mod digest;
 pub mod jws;
 pub mod keyring;
 pub mod opaque;
+pub mod password;
 pub mod seal;

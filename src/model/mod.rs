@@ -5,6 +5,7 @@
 pub mod flow;
 pub mod grant;
 pub mod key;
+pub mod naming;
 pub mod registry;
 pub mod revocation;
 pub mod scope;

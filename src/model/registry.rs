@@ -2,7 +2,7 @@
 //!
 //! Invariant: the gateway's own service is always there; ids and names are unique.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::service::{Profile, Service, Trust};
 use crate::base::{FastMap, id::ServiceId, time::Timestamp};
@@ -15,6 +15,7 @@ pub const HUB_NAME: &str = "Hub";
 pub struct Registry {
     by_id: FastMap<ServiceId, Arc<Service>>,
     by_name: FastMap<String, Arc<Service>>,
+    origins: BTreeSet<String>,
 }
 
 impl Registry {
@@ -30,6 +31,7 @@ impl Registry {
     }
 
     fn add(&mut self, service: Service) {
+        self.origins.extend(service.origins());
         let service = Arc::new(service);
         self.by_name.insert(service.name.clone(), Arc::clone(&service));
         self.by_id.insert(service.id.clone(), service);
@@ -45,6 +47,12 @@ impl Registry {
     #[must_use]
     pub fn resolve(&self, id_or_name: &str) -> Option<&Arc<Service>> {
         self.by_id.get(id_or_name).or_else(|| self.by_name.get(id_or_name))
+    }
+
+    /// Whether a page of this origin belongs to a registered service.
+    #[must_use]
+    pub fn has_origin(&self, origin: &str) -> bool {
+        self.origins.contains(origin)
     }
 
     /// How many services there are, the gateway's own included.
@@ -93,5 +101,7 @@ mod tests {
         assert_eq!(registry.resolve("0-0-0-0-0").unwrap().name, "Hub");
         assert!(registry.resolve("youtrack").is_none() && registry.by_id("YouTrack").is_none());
         assert_eq!(registry.len(), 2);
+        assert!(registry.has_origin("https://a") && !registry.has_origin("https://b"));
+        assert!(!registry.has_origin("null") && !registry.has_origin(""));
     }
 }

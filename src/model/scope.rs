@@ -24,6 +24,16 @@ impl GrantedScope {
         self.spelled.split(' ').any(|entry| entry == word)
     }
 
+    /// The same without an entry.
+    #[must_use]
+    pub fn without(self, word: &str) -> Self {
+        if !self.has(word) {
+            return self;
+        }
+        let left: Vec<&str> = self.spelled.split(' ').filter(|entry| *entry != word).collect();
+        Self { spelled: left.join(" "), services: self.services }
+    }
+
     /// The values of [`OPENID_SCOPES`] in it.
     pub fn openid_entries(&self) -> impl Iterator<Item = &'static str> + '_ {
         OPENID_SCOPES.into_iter().filter(|word| self.has(word))

@@ -2,13 +2,13 @@
 //!
 //! Invariant: at most one secret is current; an older one carries the moment when its grace ends.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use super::flow::{Flow, Flows};
 use crate::{
-    base::{id::ServiceId, time::Timestamp},
+    base::{id::ServiceId, time::Timestamp, url::web_origin},
     crypto::digest::SecretDigest,
 };
 
@@ -130,6 +130,14 @@ impl Service {
         }
     }
 
+    /// The origins of its home, its base addresses and its absolute redirect URIs, as far as browsers go to them.
+    #[must_use]
+    pub fn origins(&self) -> BTreeSet<String> {
+        let Profile { home_url, base_urls, redirect_uris, .. } = &self.profile;
+        let addresses = home_url.iter().chain(base_urls).chain(redirect_uris);
+        addresses.filter_map(|address| web_origin(address)).collect()
+    }
+
     /// Replaces the secret; the one before stays accepted for `grace`, older ones are dropped.
     pub fn rotate_secret(&mut self, digest: SecretDigest, now: Timestamp, grace: Duration) {
         let previous = self.secrets.first().filter(|s| s.is_live(now) && !grace.is_zero()).cloned();
@@ -168,6 +176,18 @@ mod tests {
         s.trust.public = false;
         s.trust.flows = [Flow::Password].into_iter().collect();
         assert!(!s.may_use(Flow::ClientCredentials));
+    }
+
+    #[test]
+    fn origins_come_from_every_registered_address() {
+        let mut s = service();
+        assert!(s.origins().is_empty());
+        s.profile.home_url = Some("https://A.example/youtrack".into());
+        s.profile.base_urls = vec!["http://a.example:8080/".into(), "https://a.example/x".into()];
+        s.profile.redirect_uris =
+            ["./oauth", "https://b.example/cb", "ytoauth://landing.url", "null"].map(str::to_owned).into();
+        let origins: Vec<String> = s.origins().into_iter().collect();
+        assert_eq!(origins, ["http://a.example:8080", "https://a.example", "https://b.example"]);
     }
 
     #[test]

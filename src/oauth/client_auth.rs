@@ -1,7 +1,7 @@
-//! Client authentication: who asks at the token endpoint.
+//! Client authentication: who asks at the token endpoint and its neighbours.
 //!
-//! Invariant: exactly one method is used; an unknown client and a wrong secret take the same path and the same
-//! answer; secrets are compared as digests in constant time.
+//! Invariant: exactly one method is used; whoever has a secret must present it; an unknown client and a wrong secret take
+//! the same path and the same answer; secrets are compared as digests in constant time.
 //!
 //! RFC 6749 section 2.3.1; hub-contract section 3.
 
@@ -132,6 +132,26 @@ pub fn confidential(
     found.ok_or_else(|| refused("the client is unknown or its secret is wrong"))
 }
 
+/// Authenticates a client: one with a secret presents it, a public one names itself and nothing more (RFC 6749
+/// section 2.3.1, RFC 8252 section 8.4).
+///
+/// # Errors
+/// `invalid_client` as [`confidential`] answers it, and for an id alone that is not a public client's, known or not.
+pub fn client(
+    presented: &Presented,
+    registry: &Registry,
+    now: Timestamp,
+) -> Result<Arc<Service>, OAuthError> {
+    let Presented::Public(id) = presented else { return confidential(presented, registry, now) };
+    let public = registry.by_id(id).filter(|service| service.trust.public);
+    public.cloned().ok_or_else(|| {
+        OAuthError::new(
+            ErrorCode::InvalidClient,
+            "the client is unknown or has to authenticate with its secret",
+        )
+    })
+}
+
 /// The service with this id, if this is a live secret of it. An unknown id costs the same comparison.
 fn matching((id, secret): &(String, Secret), registry: &Registry, now: Timestamp) -> Option<Arc<Service>> {
     if id.len() > MAX_ID_LENGTH || secret.expose().is_empty() || secret.expose().len() > MAX_SECRET_LENGTH {
@@ -233,6 +253,36 @@ mod tests {
         assert_eq!((posted.code, posted.challenge), (ErrorCode::InvalidClient, false));
         assert_eq!(attempt(None, "", NOW).unwrap_err().code, ErrorCode::InvalidClient);
         assert_eq!(attempt(None, "client_id=a", NOW).unwrap_err().code, ErrorCode::InvalidClient);
+    }
+
+    #[test]
+    fn a_public_client_names_itself_and_nobody_else_gets_by_with_that() {
+        let attempt = |header: Option<&[u8]>, form: &str| {
+            let headers: Vec<&[u8]> = header.into_iter().collect();
+            let presented = presented(&headers, &Form::parse(form.as_bytes())?)?;
+            Ok::<_, OAuthError>(client(&presented, &registry(), NOW)?.id.as_str().to_owned())
+        };
+        for (form, id) in [
+            ("client_id=public", "public"),
+            ("client_id=public&client_secret=", "public"),
+            ("client_id=a&client_secret=s3cret", "a"),
+        ] {
+            assert_eq!(attempt(None, form).unwrap(), id, "{form}");
+        }
+        assert_eq!(attempt(Some(&header("a:s3cret")), "").unwrap(), "a");
+        let known = attempt(None, "client_id=a").unwrap_err();
+        assert_eq!((known.code, known.challenge), (ErrorCode::InvalidClient, false));
+        for form in
+            ["client_id=a&client_secret=", "client_id=nobody", "client_id=0-0-0-0-0", "client_id=Public"]
+        {
+            assert_eq!(attempt(None, form).unwrap_err(), known, "{form}");
+        }
+        let wrong = attempt(None, "client_id=a&client_secret=wrong").unwrap_err();
+        for form in ["client_id=nobody&client_secret=x", "client_id=public&client_secret=x"] {
+            assert_eq!(attempt(None, form).unwrap_err(), wrong, "{form}");
+        }
+        assert_eq!(attempt(Some(&header("public:")), "").unwrap_err().code, ErrorCode::InvalidClient);
+        assert_eq!(attempt(None, "").unwrap_err().code, ErrorCode::InvalidClient);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Invariant: descriptions are printable ASCII without `"` and `\`, so that they are valid in JSON, in a
 //! `WWW-Authenticate` parameter and in a query alike (RFC 6749 section 5.2, RFC 6750 section 3).
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, time::Duration};
 
 /// An error code that a client or a person may meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,11 +20,27 @@ pub enum ErrorCode {
     UnsupportedGrantType,
     /// RFC 6749 section 5.2.
     InvalidScope,
+    /// hub-contract section 2.5: the address of an authorization request is missing or not registered.
+    InvalidRedirectUri,
+    /// RFC 6749 section 4.1.2.1.
+    UnsupportedResponseType,
+    /// hub-contract section 2.5: the flow is switched off for the service.
+    ResponseTypeNotAllowed,
+    /// OpenID Connect Core section 3.1.2.6.
+    LoginRequired,
+    /// OpenID Connect Core section 3.1.2.6.
+    ConsentRequired,
+    /// OpenID Connect Core section 3.1.2.6.
+    InteractionRequired,
+    /// OpenID Connect Core section 3.1.2.6.
+    RequestNotSupported,
+    /// OpenID Connect Core section 3.1.2.6.
+    RequestUriNotSupported,
     /// RFC 6750 section 3.1.
     InvalidToken,
     /// RFC 6750 section 3.1.
     InsufficientScope,
-    /// A rule of the route is not met.
+    /// A rule of the route is not met; a person has refused, or is banned (RFC 6749 section 4.1.2.1).
     AccessDenied,
     /// A token is needed and none was sent.
     Unauthorized,
@@ -50,13 +66,21 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 27] = [
         Self::InvalidRequest,
         Self::InvalidClient,
         Self::InvalidGrant,
         Self::UnauthorizedClient,
         Self::UnsupportedGrantType,
         Self::InvalidScope,
+        Self::InvalidRedirectUri,
+        Self::UnsupportedResponseType,
+        Self::ResponseTypeNotAllowed,
+        Self::LoginRequired,
+        Self::ConsentRequired,
+        Self::InteractionRequired,
+        Self::RequestNotSupported,
+        Self::RequestUriNotSupported,
         Self::InvalidToken,
         Self::InsufficientScope,
         Self::AccessDenied,
@@ -140,6 +164,54 @@ impl ErrorCode {
                 "An entry of the scope names no registered service, or more was asked for than was granted.",
                 "The developer of the client sends ids or names of registered services, separated by blanks. `hubgate service list` shows them.",
             ),
+            Self::InvalidRedirectUri => (
+                "invalid_redirect_uri",
+                "The address to return to is not registered",
+                "The application asked to be answered at an address that is not among the redirect URIs of its service, or named none. Nothing was sent there.",
+                "An administrator registers the address with the service, exactly as the application sends it: `hubgate service update ID --redirect-uri ADDRESS`. If you did not start this yourself, close the page.",
+            ),
+            Self::UnsupportedResponseType => (
+                "unsupported_response_type",
+                "This response type is not offered",
+                "The value of response_type is not one that this gateway offers.",
+                "The developer of the client uses response_type=code, or another one that the gateway's metadata lists.",
+            ),
+            Self::ResponseTypeNotAllowed => (
+                "response_type_not_allowed",
+                "This service may not use this flow",
+                "The flow that the response type belongs to is switched off for the service.",
+                "An administrator switches the flow on for the service, or the client uses another one.",
+            ),
+            Self::LoginRequired => (
+                "login_required",
+                "Nobody is signed in",
+                "The application asked for an answer without any page, and nobody is signed in on this browser.",
+                "The application sends the person to sign in, without prompt=none or request_credentials=silent.",
+            ),
+            Self::ConsentRequired => (
+                "consent_required",
+                "Consent is needed",
+                "The application asked for an answer without any page, and the person has not yet allowed what it asks for.",
+                "The application asks again without prompt=none or request_credentials=silent, so that the person can decide.",
+            ),
+            Self::InteractionRequired => (
+                "interaction_required",
+                "The person has to do something first",
+                "The application asked for an answer without any page, but the person has to choose a new password before.",
+                "The application sends the person to sign in, without prompt=none or request_credentials=silent.",
+            ),
+            Self::RequestNotSupported => (
+                "request_not_supported",
+                "Request objects are not offered",
+                "The authorization request carries its parameters in a signed object, which this gateway does not read.",
+                "The developer of the client sends the parameters in the query.",
+            ),
+            Self::RequestUriNotSupported => (
+                "request_uri_not_supported",
+                "Request objects are not fetched",
+                "The authorization request names an address to fetch its parameters from. The gateway fetches nothing.",
+                "The developer of the client sends the parameters in the query.",
+            ),
             Self::InvalidToken => (
                 "invalid_token",
                 "The token is not valid",
@@ -155,8 +227,8 @@ impl ErrorCode {
             Self::AccessDenied => (
                 "access_denied",
                 "Access is not allowed",
-                "The token is valid, but a rule of this address asks for something that its owner does not have.",
-                "The administrator of the gateway decides: rules stand below the upstream in gateway.toml.",
+                "The token is valid, but a rule of this address asks for something that its owner does not have; or a person has refused what an application asked for.",
+                "The administrator of the gateway decides: rules stand below the upstream in gateway.toml. A person who has refused can start again in the application.",
             ),
             Self::Unauthorized => (
                 "unauthorized",
@@ -237,13 +309,21 @@ pub struct OAuthError {
     pub description: Cow<'static, str>,
     /// Whether the client used the `Authorization` header, so that the answer names a scheme (RFC 6749 section 5.2).
     pub challenge: bool,
+    /// When it may be tried again.
+    pub retry_after: Option<Duration>,
 }
 
 impl OAuthError {
     /// A refusal. `description` may hold text of the request: what RFC 6749 does not allow in it is replaced.
     #[must_use]
     pub fn new(code: ErrorCode, description: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, description: printable(description.into()), challenge: false }
+        Self { code, description: printable(description.into()), challenge: false, retry_after: None }
+    }
+
+    /// A failure that passes: the same request may succeed after `wait`.
+    #[must_use]
+    pub fn for_now(description: impl Into<Cow<'static, str>>, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..Self::new(ErrorCode::TemporarilyUnavailable, description) }
     }
 
     /// The same, as the answer to an `Authorization` header.

@@ -8,37 +8,122 @@ use percent_encoding::percent_decode_str;
 use super::error::{ErrorCode, OAuthError};
 use crate::{
     base::id::ServiceId,
-    model::{registry::Registry, scope::GrantedScope},
+    model::{
+        registry::Registry,
+        scope::{GrantedScope, OPENID_SCOPES},
+        service::Service,
+    },
 };
 
 /// The most entries that a scope may have.
 pub const MAX_ENTRIES: usize = 500;
 
-/// Resolves a requested scope at the token endpoint, where every entry must be known.
+/// Resolves the scope that a service asks for itself, where every entry must be a service.
 ///
 /// # Errors
 /// `invalid_scope` when an entry names no service or there are too many.
 pub fn resolve(requested: &str, registry: &Registry) -> Result<GrantedScope, OAuthError> {
+    collect(requested, registry, Words::None, Unknown::Refuse)
+}
+
+/// Resolves the scope that a service asks a person for, where the words of OpenID Connect may stand too. A scope of such
+/// words alone is for the client itself.
+///
+/// # Errors
+/// `invalid_scope` as [`resolve`].
+pub fn for_person(
+    requested: &str,
+    client: &Service,
+    registry: &Registry,
+) -> Result<GrantedScope, OAuthError> {
+    collect(requested, registry, Words::OpenId(client), Unknown::Refuse)
+}
+
+/// The same, except that unknown entries beside known ones are dropped: Hub's clients name services that an installation
+/// does not have (hub-contract section 2.5).
+///
+/// # Errors
+/// `invalid_scope` when nothing is left, or there are too many.
+pub fn known_for_person(
+    requested: &str,
+    client: &Service,
+    registry: &Registry,
+) -> Result<GrantedScope, OAuthError> {
+    collect(requested, registry, Words::OpenId(client), Unknown::Drop)
+}
+
+/// Narrows a granted scope to what a refresh asks for (RFC 6749 section 6).
+///
+/// # Errors
+/// `invalid_scope` for anything that was not granted.
+pub fn narrow(
+    granted: &GrantedScope,
+    requested: &str,
+    client: &Service,
+    registry: &Registry,
+) -> Result<GrantedScope, OAuthError> {
+    let narrowed = collect(requested, registry, Words::OpenId(client), Unknown::Refuse)?;
+    let service = narrowed.services.iter().find(|service| !granted.services.contains(service));
+    let word = narrowed.openid_entries().find(|word| !granted.has(word));
+    match service.map(ServiceId::as_str).or(word) {
+        Some(more) => Err(OAuthError::new(
+            ErrorCode::InvalidScope,
+            format!("the requested scope exceeds what was granted: {more}"),
+        )),
+        None => Ok(narrowed),
+    }
+}
+
+/// Whether the words of OpenID Connect may stand in a scope, and whom a scope of them alone is for.
+#[derive(Clone, Copy)]
+enum Words<'a> {
+    None,
+    OpenId(&'a Service),
+}
+
+/// What becomes of an entry that names nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unknown {
+    Refuse,
+    Drop,
+}
+
+fn collect(
+    requested: &str,
+    registry: &Registry,
+    words: Words<'_>,
+    unknown: Unknown,
+) -> Result<GrantedScope, OAuthError> {
     let invalid = |text: String| OAuthError::new(ErrorCode::InvalidScope, text);
-    let mut granted = GrantedScope { spelled: String::new(), services: Vec::new() };
+    let mut entries: Vec<&str> = Vec::new();
+    let mut services = Vec::new();
     for (count, entry) in requested.split(' ').filter(|entry| !entry.is_empty()).enumerate() {
         if count == MAX_ENTRIES {
             return Err(invalid(format!("the scope has more than {MAX_ENTRIES} entries")));
         }
-        let service =
-            find(entry, registry).ok_or_else(|| invalid(format!("no service is registered as {entry}")))?;
-        if !granted.services.contains(&service) {
-            if !granted.spelled.is_empty() {
-                granted.spelled.push(' ');
+        if matches!(words, Words::OpenId(_)) && OPENID_SCOPES.contains(&entry) {
+            if !entries.contains(&entry) {
+                entries.push(entry);
             }
-            granted.spelled.push_str(entry);
-            granted.services.push(service);
+            continue;
+        }
+        match find(entry, registry) {
+            Some(service) if services.contains(&service) => {}
+            Some(service) => {
+                entries.push(entry);
+                services.push(service);
+            }
+            None if unknown == Unknown::Drop => {}
+            None => return Err(invalid(format!("no service is registered as {entry}"))),
         }
     }
-    if granted.services.is_empty() {
-        return Err(invalid("the scope is empty".to_owned()));
+    if entries.is_empty() {
+        return Err(invalid("the scope names no registered service".to_owned()));
     }
-    Ok(granted)
+    if let (true, Words::OpenId(client)) = (services.is_empty(), words) {
+        services.push(client.id.clone());
+    }
+    Ok(GrantedScope { spelled: entries.join(" "), services })
 }
 
 /// RFC 6749 section 3.3 allows `!`, `#` to `[`, `]` to `~`. ring-ui encodes each entry before it encodes the list
@@ -57,7 +142,7 @@ mod tests {
     use super::*;
     use crate::{
         base::time::Timestamp,
-        model::service::{Profile, Service, Trust},
+        model::service::{Profile, Trust},
     };
 
     fn registry() -> Registry {
@@ -99,5 +184,36 @@ mod tests {
             assert_eq!(resolve(bad, &registry()).unwrap_err().code, ErrorCode::InvalidScope, "{bad:?}");
         }
         assert!(resolve(&"yt-1 ".repeat(MAX_ENTRIES + 1), &registry()).is_err());
+    }
+
+    #[test]
+    fn people_may_be_asked_for_who_they_are() {
+        let registry = registry();
+        let client = registry.by_id("yt-1").unwrap();
+        let granted = for_person("openid email openid sl-1", client, &registry).unwrap();
+        assert_eq!((granted.spelled.as_str(), granted.services.len()), ("openid email sl-1", 1));
+        assert!(granted.has("email") && !granted.has("mail") && !granted.has("sl"));
+        let for_itself = for_person("openid", client, &registry).unwrap();
+        assert_eq!(for_itself.services, [client.id.clone()]);
+        assert!(resolve("openid", &registry).is_err(), "a service has no person to tell about");
+        assert_eq!(known_for_person("nobody YouTrack Slack", client, &registry).unwrap().spelled, "YouTrack");
+        assert!(known_for_person("nobody", client, &registry).is_err());
+        assert!(for_person("yt-1 nobody", client, &registry).is_err());
+    }
+
+    #[test]
+    fn a_scope_is_narrowed_and_never_widened() {
+        let registry = registry();
+        let client = registry.by_id("yt-1").unwrap();
+        let granted = for_person("YouTrack sl-1 openid", client, &registry).unwrap();
+        for (requested, spelled) in
+            [("yt-1", "yt-1"), ("sl-1 YouTrack openid", "sl-1 YouTrack openid"), ("openid", "openid")]
+        {
+            assert_eq!(narrow(&granted, requested, client, &registry).unwrap().spelled, spelled);
+        }
+        for wider in ["Hub", "yt-1 0-0-0-0-0", "email", "nobody", " "] {
+            let error = narrow(&granted, wider, client, &registry).unwrap_err();
+            assert_eq!(error.code, ErrorCode::InvalidScope, "{wider}");
+        }
     }
 }

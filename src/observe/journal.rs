@@ -10,7 +10,7 @@ use std::{
 use http::{Method, StatusCode, Version};
 
 use super::{
-    line::{Format, Line},
+    line::{Format, Line, Stamp, key},
     metrics::{Histogram, Totals},
     sink::Sink,
 };
@@ -83,6 +83,7 @@ struct Counts {
 /// One worker's book.
 pub struct Journal {
     lines: Cell<Option<Format>>,
+    stamp: Stamp,
     buffer: RefCell<Vec<u8>>,
     counts: RefCell<Counts>,
     sink: Sink,
@@ -103,6 +104,7 @@ impl Journal {
     pub fn new(lines: Option<Format>, sink: Sink, totals: Arc<Totals>) -> Self {
         Self {
             lines: Cell::new(lines),
+            stamp: Stamp::default(),
             buffer: RefCell::new(Vec::with_capacity(CHUNK + 4096)),
             counts: RefCell::new(Counts::default()),
             sink,
@@ -120,14 +122,14 @@ impl Journal {
         *self.counts.borrow_mut().decisions.entry((route, decision.decision)).or_default() += 1;
         let Some(format) = self.lines.get() else { return };
         let mut buffer = self.buffer.borrow_mut();
-        Line::begin(&mut buffer, format, now, "decision")
-            .text("id", decision.id)
-            .text("decision", decision.decision)
-            .text("route", decision.route)
-            .text("client", decision.client)
-            .text("subject", decision.subject)
-            .text("jti", decision.jti)
-            .text("reason", decision.reason)
+        Line::begin(&mut buffer, format, &self.stamp.at(now), "decision")
+            .text(key!("id"), decision.id)
+            .word(key!("decision"), decision.decision)
+            .text(key!("route"), decision.route)
+            .text(key!("client"), decision.client)
+            .text(key!("subject"), decision.subject)
+            .text(key!("jti"), decision.jti)
+            .text(key!("reason"), decision.reason)
             .end();
     }
 
@@ -146,17 +148,18 @@ impl Journal {
             Version::HTTP_10 => "1.0",
             _ => "1.1",
         };
-        let line = Line::begin(&mut buffer, format, now, "access").text("id", access.id);
-        line.text("peer", access.peer)
-            .text("method", access.method.as_str())
-            .text("path", access.path)
-            .text("http", version)
-            .number("status", u64::from(access.status.as_u16()))
-            .number("bytes", access.bytes)
-            .millis("ms", access.micros)
-            .text("route", access.route)
-            .text("upstream", access.upstream)
-            .text("incomplete", if access.complete { "" } else { "true" })
+        let line =
+            Line::begin(&mut buffer, format, &self.stamp.at(now), "access").text(key!("id"), access.id);
+        line.text(key!("peer"), access.peer)
+            .text(key!("method"), access.method.as_str())
+            .text(key!("path"), access.path)
+            .word(key!("http"), version)
+            .number(key!("status"), u64::from(access.status.as_u16()))
+            .number(key!("bytes"), access.bytes)
+            .millis(key!("ms"), access.micros)
+            .text(key!("route"), access.route)
+            .text(key!("upstream"), access.upstream)
+            .word(key!("incomplete"), if access.complete { "" } else { "true" })
             .end();
         if buffer.len() >= CHUNK {
             let chunk = std::mem::replace(&mut *buffer, Vec::with_capacity(CHUNK + 4096));

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a value cannot end the line or forge a field, whatever bytes it has.
 
-use std::io::Write as _;
+use std::{cell::Cell, io::Write as _};
 
 use crate::base::time::Timestamp;
 
@@ -14,6 +14,11 @@ fn all(value: &str, kind: impl Fn(u8) -> bool) -> bool {
     value.bytes().fold(true, |all, byte| all & kind(byte))
 }
 
+/// A byte that needs no care in either form.
+const fn is_plain(byte: u8) -> bool {
+    matches!(byte, b'!'..=b'~') && !matches!(byte, b'"' | b'\\' | b'=')
+}
+
 /// The form of lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -23,6 +28,51 @@ pub enum Format {
     Json,
 }
 
+/// The name of a field, as each form begins it: a plain word.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// ` name=`
+    pub text: &'static str,
+    /// `,"name":`
+    pub json: &'static str,
+}
+
+/// The [`Key`] of a name.
+macro_rules! key {
+    ($name:literal) => {
+        const { $crate::observe::line::Key { text: concat!(" ", $name, "="), json: concat!(",\"", $name, "\":") } }
+    };
+}
+pub(super) use key;
+
+/// Writes moments. Many lines fall into one second, and within it only three digits change.
+#[derive(Debug)]
+pub struct Stamp(Cell<(i64, [u8; 24])>);
+
+impl Default for Stamp {
+    fn default() -> Self {
+        Self(Cell::new((0, Timestamp::from_seconds(0).rfc3339_bytes())))
+    }
+}
+
+impl Stamp {
+    /// RFC 3339 in UTC with milliseconds.
+    #[must_use]
+    pub fn at(&self, now: Timestamp) -> [u8; 24] {
+        let (second, mut text) = self.0.get();
+        if second != now.seconds() {
+            let text = now.rfc3339_bytes();
+            self.0.set((now.seconds(), text));
+            return text;
+        }
+        let millis = u16::try_from(now.millis().rem_euclid(1000)).unwrap_or(0);
+        let digit = |place: u16| b'0' + u8::try_from(millis / place % 10).unwrap_or(0);
+        let [.., hundreds, tens, ones, _] = &mut text;
+        (*hundreds, *tens, *ones) = (digit(100), digit(10), digit(1));
+        text
+    }
+}
+
 /// A line under construction at the end of a buffer.
 pub struct Line<'a> {
     buffer: &'a mut Vec<u8>,
@@ -30,18 +80,17 @@ pub struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// Begins a line.
-    pub fn begin(buffer: &'a mut Vec<u8>, format: Format, now: Timestamp, kind: &'static str) -> Self {
-        let time = now.rfc3339_bytes();
+    /// Begins a line. `time`: from a [`Stamp`].
+    pub fn begin(buffer: &'a mut Vec<u8>, format: Format, time: &[u8; 24], kind: &'static str) -> Self {
         match format {
             Format::Text => {
-                buffer.extend_from_slice(&time);
+                buffer.extend_from_slice(time);
                 buffer.push(b' ');
                 buffer.extend_from_slice(kind.as_bytes());
             }
             Format::Json => {
                 buffer.extend_from_slice(b"{\"time\":\"");
-                buffer.extend_from_slice(&time);
+                buffer.extend_from_slice(time);
                 buffer.extend_from_slice(b"\",\"kind\":\"");
                 buffer.extend_from_slice(kind.as_bytes());
                 buffer.push(b'"');
@@ -50,34 +99,43 @@ impl<'a> Line<'a> {
         Self { buffer, format }
     }
 
-    fn key(&mut self, key: &'static str) {
-        match self.format {
-            Format::Text => {
-                self.buffer.push(b' ');
-                self.buffer.extend_from_slice(key.as_bytes());
-                self.buffer.push(b'=');
-            }
-            Format::Json => {
-                self.buffer.extend_from_slice(b",\"");
-                self.buffer.extend_from_slice(key.as_bytes());
-                self.buffer.extend_from_slice(b"\":");
-            }
+    fn key(&mut self, key: Key) {
+        let text = if self.format == Format::Text { key.text } else { key.json };
+        self.buffer.extend_from_slice(text.as_bytes());
+    }
+
+    /// A word of the program's own that needs no care in either form; left out when empty.
+    #[must_use]
+    pub fn word(mut self, key: Key, value: &'static str) -> Self {
+        debug_assert!(all(value, is_plain), "{value:?} is no word");
+        if !value.is_empty() {
+            self.plain(key, value);
+        }
+        self
+    }
+
+    /// What is known to be plain.
+    fn plain(&mut self, key: Key, value: &str) {
+        self.key(key);
+        if self.format == Format::Text {
+            self.buffer.extend_from_slice(value.as_bytes());
+        } else {
+            self.buffer.push(b'"');
+            self.buffer.extend_from_slice(value.as_bytes());
+            self.buffer.push(b'"');
         }
     }
 
     /// A text; left out when empty.
     #[must_use]
-    pub fn text(mut self, key: &'static str, value: &str) -> Self {
+    pub fn text(mut self, key: Key, value: &str) -> Self {
         if value.is_empty() {
             return self;
         }
-        self.key(key);
-        if self.format == Format::Text
-            && value.len() <= LONGEST
-            && all(value, |b| matches!(b, b'!'..=b'~') && !matches!(b, b'"' | b'\\' | b'='))
-        {
-            self.buffer.extend_from_slice(value.as_bytes());
+        if value.len() <= LONGEST && all(value, is_plain) {
+            self.plain(key, value);
         } else {
+            self.key(key);
             self.quoted(value);
         }
         self
@@ -109,7 +167,7 @@ impl<'a> Line<'a> {
 
     /// A whole number.
     #[must_use]
-    pub fn number(mut self, key: &'static str, value: u64) -> Self {
+    pub fn number(mut self, key: Key, value: u64) -> Self {
         self.key(key);
         self.digits(value);
         self
@@ -117,7 +175,7 @@ impl<'a> Line<'a> {
 
     /// Microseconds, shown as milliseconds with three decimals.
     #[must_use]
-    pub fn millis(mut self, key: &'static str, micros: u64) -> Self {
+    pub fn millis(mut self, key: Key, micros: u64) -> Self {
         self.key(key);
         self.digits(micros / 1000);
         let rest = micros % 1000;
@@ -152,11 +210,14 @@ mod tests {
 
     fn line(format: Format, value: &str) -> String {
         let mut buffer = Vec::new();
-        Line::begin(&mut buffer, format, Timestamp::from_millis(1), "access")
-            .text("path", value)
-            .text("none", "")
-            .number("status", 200)
-            .millis("ms", 12_034)
+        let time = Stamp::default().at(Timestamp::from_millis(1));
+        Line::begin(&mut buffer, format, &time, "access")
+            .text(key!("path"), value)
+            .text(key!("none"), "")
+            .word(key!("empty"), "")
+            .word(key!("method"), "GET")
+            .number(key!("status"), 200)
+            .millis(key!("ms"), 12_034)
             .end();
         String::from_utf8(buffer).unwrap()
     }
@@ -165,12 +226,21 @@ mod tests {
     fn lines_read_well_in_both_forms() {
         assert_eq!(
             line(Format::Text, "/a"),
-            "1970-01-01T00:00:00.001Z access path=/a status=200 ms=12.034\n"
+            "1970-01-01T00:00:00.001Z access path=/a method=GET status=200 ms=12.034\n"
         );
         assert_eq!(
             line(Format::Json, "/a"),
-            "{\"time\":\"1970-01-01T00:00:00.001Z\",\"kind\":\"access\",\"path\":\"/a\",\"status\":200,\"ms\":12.034}\n"
+            "{\"time\":\"1970-01-01T00:00:00.001Z\",\"kind\":\"access\",\"path\":\"/a\",\"method\":\"GET\",\"status\":200,\"ms\":12.034}\n"
         );
+    }
+
+    #[test]
+    fn a_stamp_is_the_moment_whatever_came_before() {
+        let stamp = Stamp::default();
+        for millis in [0, 7, 1007, 1999, 1000, -1, -1000, 999, 951_782_400_123, 951_782_400_999] {
+            let now = Timestamp::from_millis(millis);
+            assert_eq!(stamp.at(now), now.rfc3339_bytes(), "{millis}");
+        }
     }
 
     #[test]

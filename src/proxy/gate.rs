@@ -24,7 +24,7 @@ use crate::{
         directory::Directory,
         quota::Quota,
         revocations::Revocations,
-        verdict::{Judge, Verdict, Verdicts},
+        verdict::{Judge, Verdicts},
     },
     base::{
         random::Random,
@@ -32,7 +32,7 @@ use crate::{
     },
     crypto::keyring::Keyring,
     model::{flow::Flows, registry::Registry},
-    oauth::token::{issue::Issuer, verify::TokenError},
+    oauth::token::issue::Issuer,
 };
 
 /// Everything that requests are judged by at one moment.
@@ -46,6 +46,8 @@ pub struct Snapshot {
     pub issuer: Issuer,
     /// The flows that the profile allows.
     pub flows: Flows,
+    /// Whether the profile is that of OAuth 2.1.
+    pub strict: bool,
     /// The routes.
     pub routes: Routes,
     /// What refusals say.
@@ -195,14 +197,5 @@ impl Gate {
             people: &self.people,
             now,
         }
-    }
-
-    /// The verdict on an access token, as a request with it would get it now.
-    ///
-    /// # Errors
-    /// [`TokenError`], why the token is not accepted.
-    pub fn verdict(&self, token: &[u8], snapshot: &Snapshot) -> Result<Arc<Verdict>, TokenError> {
-        let judge = self.judge(snapshot, self.clock.now());
-        self.verdicts.recall(token, judge).unwrap_or_else(|| self.verdicts.verify(token, judge))
     }
 }

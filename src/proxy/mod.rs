@@ -8,6 +8,7 @@
 mod forward;
 pub mod gate;
 pub mod identity;
+pub mod inherited;
 mod outbound;
 pub mod path;
 pub mod peer;
@@ -16,6 +17,7 @@ pub mod refusal;
 pub mod relay;
 pub mod route;
 pub mod sanitize;
+pub mod shell;
 pub mod upstream;
 pub mod waits;
 pub mod worker;
@@ -31,18 +33,22 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header::AUTHORIZATION};
+use http::{
+    HeaderValue, Request, Response,
+    header::{AUTHORIZATION, COOKIE},
+};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Body as _, Incoming};
 
 use self::{
     gate::{Caller, Outcome},
+    inherited::Inherited,
     peer::{Peer, Remembered},
     record::{Record, RequestId},
     refusal::{Form, Refusal},
     relay::{AnswerBody, RequestBody, Upload},
     route::Route,
-    sanitize::{Inherited, Sanitized},
+    sanitize::Sanitized,
     worker::Worker,
 };
 use crate::{
@@ -328,8 +334,13 @@ async fn own_endpoint(
             return refuse(record, form, &refusal).await;
         }
     };
-    let Sanitized { mut parts, target, .. } = sanitized;
+    let Sanitized { mut parts, target, own_cookies, .. } = sanitized;
     parts.uri = http::Uri::from(target);
+    // The cookies of other services on this host are none of our endpoints' business.
+    parts.headers.remove(COOKIE);
+    if let Some(cookies) = own_cookies {
+        parts.headers.insert(COOKIE, cookies);
+    }
     parts.extensions = http::Extensions::new();
     let caller = Caller {
         source: record.source(),

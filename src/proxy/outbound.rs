@@ -10,10 +10,11 @@ use http::{
 };
 
 use super::{
+    inherited::Inherited,
     peer::{Peer, Remembered},
     record::RequestId,
     route::Route,
-    sanitize::{Inherited, Sanitized},
+    sanitize::Sanitized,
 };
 use crate::{access::policy::Permit, model::upstream::Credential};
 

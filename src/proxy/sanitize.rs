@@ -13,6 +13,7 @@ use http::{
 };
 
 use super::{
+    inherited::Inherited,
     path::canonicalise,
     refusal::{Refusal, bad_request},
 };
@@ -31,29 +32,14 @@ pub struct Sanitized {
     pub authority: HeaderValue,
     /// Metadata that a trusted proxy sent; empty for everybody else.
     pub forwarded: Inherited,
+    /// Our own cookies, taken out of the headers: only our own endpoints get them.
+    pub own_cookies: Option<HeaderValue>,
     /// Only [`sanitize`] makes one.
     _sealed: Sealed,
 }
 
 /// Nobody else can make one, so nobody else can make a [`Sanitized`].
 struct Sealed;
-
-/// What a trusted proxy says about the client.
-#[derive(Default)]
-pub struct Inherited {
-    /// `X-Forwarded-For`, in the order of arrival.
-    pub for_chain: Vec<HeaderValue>,
-    /// `X-Forwarded-Proto`
-    pub proto: Option<HeaderValue>,
-    /// `X-Forwarded-Host`
-    pub host: Option<HeaderValue>,
-    /// `Forwarded`
-    pub forwarded: Vec<HeaderValue>,
-    /// `X-Request-Id`
-    pub request_id: Option<HeaderValue>,
-    /// `traceparent`
-    pub traceparent: Option<HeaderValue>,
-}
 
 impl Sanitized {
     /// The path that routes and rules are matched on.
@@ -66,12 +52,13 @@ impl Sanitized {
     #[must_use]
     pub fn host(&self) -> &str {
         let text = self.authority.to_str().unwrap_or_default();
-        let end = match text.rfind(':') {
+        let end = match memchr::memrchr(b':', text.as_bytes()) {
             // A colon within brackets belongs to an IPv6 address.
-            Some(colon) if !text.get(colon..).unwrap_or_default().contains(']') => colon,
+            Some(colon) if !text.ends_with(']') => colon,
             _ => text.len(),
         };
-        text.get(..end).unwrap_or_default().trim_end_matches('.')
+        let name = text.get(..end).unwrap_or_default();
+        name.strip_suffix('.').unwrap_or(name)
     }
 }
 
@@ -116,22 +103,94 @@ pub fn target(method: &Method, uri: &Uri) -> Result<PathAndQuery, Refusal> {
 /// # Errors
 /// A refusal with 400, 405 or 417.
 pub fn sanitize(mut parts: Parts, target: PathAndQuery, trusted: bool) -> Result<Sanitized, Refusal> {
-    let authority = authority(&parts)?;
-    framing(&parts)?;
-    expectation(&mut parts.headers)?;
+    let seen = Seen::of(&parts.headers);
+    let authority = authority(&parts, &seen)?;
+    framing(parts.version, &seen)?;
+    expectation(seen.expectation)?;
+    if seen.imitation {
+        return Err(bad_request("a header name imitates one that frames the message").closing());
+    }
+    if seen.connection {
+        connection(&mut parts.headers)?;
+    }
     let mut inherited = Inherited::default();
-    strip(&mut parts.headers, trusted.then_some(&mut inherited))?;
-    cookies(&mut parts.headers, parts.version);
-    Ok(Sanitized { parts, target, authority, forwarded: inherited, _sealed: Sealed })
+    if trusted {
+        inherited.take_up(&parts.headers);
+    }
+    for name in seen.dropped {
+        parts.headers.remove(name);
+    }
+    let own_cookies = if seen.cookies { cookies(&mut parts.headers, parts.version) } else { None };
+    Ok(Sanitized { parts, target, authority, forwarded: inherited, own_cookies, _sealed: Sealed })
+}
+
+/// What one pass over the headers finds.
+#[derive(Default)]
+struct Seen {
+    host: Once,
+    length: Once,
+    coding: Once,
+    expectation: Option<HeaderValue>,
+    connection: bool,
+    cookies: bool,
+    /// A name that servers could read as one that frames the message.
+    imitation: bool,
+    /// What does not go on.
+    dropped: Vec<HeaderName>,
+}
+
+/// A field that may come once.
+#[derive(Default)]
+enum Once {
+    #[default]
+    Absent,
+    Given(HeaderValue),
+    Repeated,
+}
+
+impl Once {
+    fn note(&mut self, value: &HeaderValue) {
+        *self = if matches!(self, Self::Absent) { Self::Given(value.clone()) } else { Self::Repeated };
+    }
+}
+
+impl Seen {
+    fn of(headers: &HeaderMap) -> Self {
+        let mut seen = Self::default();
+        for (name, value) in headers {
+            match *name {
+                HOST => seen.host.note(value),
+                CONTENT_LENGTH => seen.length.note(value),
+                COOKIE => seen.cookies = true,
+                CONNECTION => {
+                    // Removed with what it names.
+                    seen.connection = true;
+                    continue;
+                }
+                TRANSFER_ENCODING => seen.coding.note(value),
+                EXPECT => {
+                    seen.expectation.get_or_insert_with(|| value.clone());
+                    seen.dropped.push(EXPECT);
+                }
+                _ => {}
+            }
+            match fate(name.as_str()) {
+                Fate::Pass => {}
+                Fate::Drop => seen.dropped.push(name.clone()),
+                Fate::Refuse => seen.imitation = true,
+            }
+        }
+        seen
+    }
 }
 
 /// RFC 9112 section 3.2: exactly one Host, and a target's authority agrees with it.
-fn authority(parts: &Parts) -> Result<HeaderValue, Refusal> {
-    let mut hosts = parts.headers.get_all(HOST).iter();
-    let header = hosts.next();
-    if hosts.next().is_some() {
-        return Err(bad_request("the Host header is repeated"));
-    }
+fn authority(parts: &Parts, seen: &Seen) -> Result<HeaderValue, Refusal> {
+    let header = match &seen.host {
+        Once::Absent => None,
+        Once::Given(host) => Some(host),
+        Once::Repeated => return Err(bad_request("the Host header is repeated")),
+    };
     let named = parts.uri.authority();
     if let Some(scheme) = parts.uri.scheme_str()
         && !matches!(scheme, "https" | "http")
@@ -182,36 +241,42 @@ fn has_labels(name: &[u8]) -> bool {
 
 /// Digits that name a port.
 fn is_port(digits: &[u8]) -> bool {
-    digits.iter().all(u8::is_ascii_digit)
-        && std::str::from_utf8(digits).is_ok_and(|port| port.parse::<u16>().is_ok())
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u16::from(byte - b'0'));
+    let port = digits
+        .iter()
+        .try_fold(0_u16, |port, byte| digit(byte).and_then(|digit| port.checked_mul(10)?.checked_add(digit)));
+    port.is_some() && !digits.is_empty()
 }
 
 /// RFC 9112 section 6: one framing. hyper takes away a Content-Length that stands beside a Transfer-Encoding; that
 /// pair is refused where the bytes are still there (`server::connection`).
-fn framing(parts: &Parts) -> Result<(), Refusal> {
-    let mut codings = parts.headers.get_all(TRANSFER_ENCODING).iter();
-    if let Some(coding) = codings.next() {
-        let single = codings.next().is_none() && coding.as_bytes().eq_ignore_ascii_case(b"chunked");
-        if !single || parts.version != Version::HTTP_11 {
-            return Err(bad_request("the Transfer-Encoding is not chunked alone").closing());
+fn framing(version: Version, seen: &Seen) -> Result<(), Refusal> {
+    let single = match &seen.coding {
+        Once::Absent => None,
+        Once::Given(coding) => Some(coding.as_bytes().eq_ignore_ascii_case(b"chunked")),
+        Once::Repeated => Some(false),
+    };
+    match (single, &seen.length) {
+        (None, Once::Absent) => Ok(()),
+        (None, Once::Given(length)) if is_number(length.as_bytes()) => Ok(()),
+        (None, _) => Err(bad_request("the Content-Length is malformed or repeated").closing()),
+        (Some(single), _) if !single || version != Version::HTTP_11 => {
+            Err(bad_request("the Transfer-Encoding is not chunked alone").closing())
         }
-        if parts.headers.contains_key(CONTENT_LENGTH) {
-            return Err(bad_request("the request has both Content-Length and Transfer-Encoding").closing());
+        (Some(_), Once::Absent) => Ok(()),
+        (Some(_), _) => {
+            Err(bad_request("the request has both Content-Length and Transfer-Encoding").closing())
         }
     }
-    let mut lengths = parts.headers.get_all(CONTENT_LENGTH).iter();
-    if let Some(length) = lengths.next() {
-        let digits = !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit);
-        if !digits || lengths.next().is_some() {
-            return Err(bad_request("the Content-Length is malformed or repeated").closing());
-        }
-    }
-    Ok(())
+}
+
+fn is_number(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(u8::is_ascii_digit)
 }
 
 /// RFC 9110 section 10.1.1. The server has answered 100 by the time the body is read, so it does not go on.
-fn expectation(headers: &mut HeaderMap) -> Result<(), Refusal> {
-    match headers.remove(EXPECT) {
+fn expectation(expectation: Option<HeaderValue>) -> Result<(), Refusal> {
+    match expectation {
         Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => Err(Refusal::new(
             http::StatusCode::EXPECTATION_FAILED,
             ErrorCode::ExpectationFailed,
@@ -229,16 +294,14 @@ enum Fate {
     Refuse,
 }
 
-/// Removes what is for this hop only, what names an identity, and what `Connection` names.
-fn strip(headers: &mut HeaderMap, inherited: Option<&mut Inherited>) -> Result<(), Refusal> {
+/// Removes `Connection` and what it names.
+fn connection(headers: &mut HeaderMap) -> Result<(), Refusal> {
     let mut named: Vec<HeaderName> = Vec::new();
-    let mut connection = false;
     for value in headers.get_all(CONNECTION) {
-        connection = true;
         let text = value.to_str().map_err(|_| bad_request("the Connection header is malformed"))?;
         for name in text.split(',').map(|name| name.trim_matches([' ', '\t'])) {
             // What is judged or frames the message cannot be made to disappear. What does not pass anyway is seen to
-            // below.
+            // for itself, after a trusted proxy's word was read.
             if let Ok(name) = HeaderName::from_bytes(name.as_bytes())
                 && !matches!(name, AUTHORIZATION | HOST | CONTENT_LENGTH | header::CONTENT_TYPE | COOKIE)
                 && fate(name.as_str()) == Fate::Pass
@@ -247,22 +310,7 @@ fn strip(headers: &mut HeaderMap, inherited: Option<&mut Inherited>) -> Result<(
             }
         }
     }
-    // Often this is the only one to remove, and then no list is needed.
-    if connection {
-        headers.remove(CONNECTION);
-    }
-    for name in headers.keys() {
-        match fate(name.as_str()) {
-            Fate::Pass => {}
-            Fate::Drop => named.push(name.clone()),
-            Fate::Refuse => {
-                return Err(bad_request("a header name imitates one that frames the message").closing());
-            }
-        }
-    }
-    if let Some(inherited) = inherited {
-        inherit(headers, inherited);
-    }
+    headers.remove(CONNECTION);
     for name in named {
         headers.remove(name);
     }
@@ -305,42 +353,10 @@ fn same_folded(name: &str, other: &str) -> bool {
     name.len() == other.len() && name.bytes().zip(other.bytes()).all(|(a, b)| fold(a) == b)
 }
 
-fn inherit(headers: &HeaderMap, inherited: &mut Inherited) {
-    let one = |name: &'static str| headers.get(name).cloned();
-    inherited.for_chain = headers.get_all("x-forwarded-for").iter().cloned().collect();
-    inherited.forwarded = headers.get_all("forwarded").iter().cloned().collect();
-    inherited.proto = one("x-forwarded-proto").filter(|v| matches!(v.as_bytes(), b"http" | b"https"));
-    inherited.host = one("x-forwarded-host");
-    inherited.request_id = one("x-request-id").filter(|id| {
-        let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-        (1..=128).contains(&id.len()) && id.as_bytes().iter().all(plain)
-    });
-    inherited.traceparent = one("traceparent").filter(|v| is_traceparent(v.as_bytes()));
-}
-
-/// W3C Trace Context section 3.2: version 00, two identifiers that are not all zero, flags.
-fn is_traceparent(value: &[u8]) -> bool {
-    let hex = |part: &[u8]| part.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b));
-    let mut parts = value.split(|b| *b == b'-');
-    let (Some(version), Some(trace), Some(parent), Some(flags), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return false;
-    };
-    let set = |id: &[u8]| id.iter().any(|b| *b != b'0');
-    version == b"00"
-        && (trace.len(), parent.len(), flags.len()) == (32, 16, 2)
-        && [trace, parent, flags].into_iter().all(hex)
-        && set(trace)
-        && set(parent)
-}
-
-/// Joins the cookie crumbs of HTTP/2 (RFC 9113 section 8.2.3) and takes our own cookies out.
-fn cookies(headers: &mut HeaderMap, version: Version) {
+/// Joins the cookie crumbs of HTTP/2 (RFC 9113 section 8.2.3) and takes our own cookies out, which it returns.
+fn cookies(headers: &mut HeaderMap, version: Version) -> Option<HeaderValue> {
     let mut values = headers.get_all(COOKIE).iter();
-    if values.next().is_none() {
-        return;
-    }
+    values.next()?;
     let several = values.next().is_some();
     let own = |value: &HeaderValue| {
         // Underscores have no case, and few cookies have two of them.
@@ -351,26 +367,25 @@ fn cookies(headers: &mut HeaderMap, version: Version) {
     };
     let joined_already = !several || version < Version::HTTP_2;
     if joined_already && !headers.get_all(COOKIE).iter().any(own) {
-        return;
+        return None;
     }
-    let mut joined: Vec<u8> = Vec::new();
+    let (mut others, mut ours) = (Vec::new(), Vec::new());
     for pair in headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|b| *b == b';')) {
         let pair = pair.trim_ascii();
-        let ours =
+        let is_ours =
             pair.get(..OWN_COOKIE.len()).is_some_and(|name| name.eq_ignore_ascii_case(OWN_COOKIE.as_bytes()));
-        if !pair.is_empty() && !ours {
-            if !joined.is_empty() {
-                joined.extend_from_slice(b"; ");
-            }
+        let joined = if is_ours { &mut ours } else { &mut others };
+        if !pair.is_empty() {
+            joined.extend_from_slice(if joined.is_empty() { b"" } else { b"; " });
             joined.extend_from_slice(pair);
         }
     }
     headers.remove(COOKIE);
-    if let Ok(value) = HeaderValue::from_bytes(&joined)
-        && !value.is_empty()
-    {
+    let value = |joined: Vec<u8>| HeaderValue::try_from(joined).ok().filter(|value| !value.is_empty());
+    if let Some(value) = value(others) {
         headers.insert(COOKIE, value);
     }
+    value(ours)
 }
 
 #[cfg(test)]
@@ -504,6 +519,27 @@ mod tests {
         );
         assert_eq!(cookie(Version::HTTP_11, &["__host-HUBGATE=x"]), None);
         assert_eq!(cookie(Version::HTTP_11, &["a=1"]).as_deref(), Some("a=1"));
+        assert_eq!(
+            cookie(Version::HTTP_11, &["a=x__Host-hubgate", "__Host-hubgate=x;b=\"2;3\""]).as_deref(),
+            Some("a=x__Host-hubgate; b=\"2; 3\"")
+        );
+    }
+
+    #[test]
+    fn our_own_cookies_are_kept_aside() {
+        let own = |values: &[&str]| {
+            let mut headers = vec![("host", "a")];
+            headers.extend(values.iter().map(|v| ("cookie", *v)));
+            let sanitized = clean(Version::HTTP_2, &headers).ok().unwrap();
+            sanitized.own_cookies.map(|v| v.to_str().unwrap().to_owned())
+        };
+        assert_eq!(own(&["a=1; __Host-hubgate=x; b=2"]).as_deref(), Some("__Host-hubgate=x"));
+        assert_eq!(
+            own(&["__Host-hubgate=x", "b=2", "__Host-hubgate=y"]).as_deref(),
+            Some("__Host-hubgate=x; __Host-hubgate=y")
+        );
+        assert_eq!(own(&["a=1", "b=2"]), None);
+        assert_eq!(own(&[]), None);
     }
 
     #[test]
@@ -515,13 +551,5 @@ mod tests {
             assert!(get(bad).is_err(), "{bad}");
         }
         assert!(target(&Method::CONNECT, &"a:80".parse().unwrap()).is_err());
-    }
-
-    #[test]
-    fn traceparents_are_checked() {
-        assert!(is_traceparent(b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
-        assert!(!is_traceparent(b"00-00000000000000000000000000000000-00f067aa0ba902b7-01"));
-        assert!(!is_traceparent(b"01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
-        assert!(!is_traceparent(b"00-4BF92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\n"));
     }
 }

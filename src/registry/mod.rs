@@ -2,5 +2,8 @@
 //!
 //! Invariant: a secret is returned once, by the verb that makes it; what is kept is its digest.
 
+pub mod groups;
 pub mod keys;
+pub mod people;
 pub mod services;
+pub mod users;

@@ -54,17 +54,31 @@ pub enum Rotation {
 }
 
 /// Codes and refresh tokens. A revocation that is recorded, by whichever method, takes the grants, codes and refresh
-/// tokens that it ends away in the same transaction (a grant by id, by session, by client, by user, by both).
+/// tokens that it ends away in the same transaction (a grant by id, by session, by client, by user, by both), used ones
+/// too: afterwards they are unknown. The revocation of a session or a user ends sessions as well, that of a client or a
+/// consent consents. What is there goes, whatever its times say.
+///
+/// Nor is anything added that was revoked between being judged and being written: after a revocation of its session or
+/// its grant, or one of its user, its client or both that is later than [`Grant::created`]. The error is
+/// [`StoreError::NotFound`](super::StoreError::NotFound) with the kind of what is over, as it is when there is no such
+/// user.
 #[async_trait]
 pub trait GrantStore: Send + Sync {
     /// Adds a code.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`](super::StoreError::NotFound), see above; [`StoreError::Conflict`](super::StoreError::Conflict)
+    /// when there is one of this digest or grant.
     async fn add_code(&self, code: &AuthorizationCode) -> Result<()>;
 
     /// The code with this digest, and whether it was used. Expired codes are found until they are purged.
     async fn find_code(&self, digest: &TokenDigest) -> Result<Option<(AuthorizationCode, bool)>>;
 
     /// Uses a code, once. With `refresh` its grant and the refresh token are added in the same transaction. A second use
-    /// revokes the family at `now`.
+    /// revokes the family at `now`; a third finds nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`](super::StoreError::NotFound) when `refresh` is of another grant; the code is as it was then.
     async fn exchange_code(
         &self,
         digest: &TokenDigest,
@@ -73,6 +87,9 @@ pub trait GrantStore: Send + Sync {
     ) -> Result<Exchange>;
 
     /// Adds a grant with its first refresh token, for grants without a code.
+    ///
+    /// # Errors
+    /// As [`GrantStore::add_code`].
     async fn add_grant(&self, grant: &Grant, refresh: &RefreshToken) -> Result<()>;
 
     /// The refresh token with this digest, its grant and its state. Expired ones are found until they are purged.
@@ -80,7 +97,8 @@ pub trait GrantStore: Send + Sync {
     -> Result<Option<(RefreshToken, Grant, RefreshState)>>;
 
     /// Spends a refresh token, once: `successor` of the same grant becomes live, and `answer` is kept for whoever asks
-    /// again. Under any number of simultaneous calls exactly one is [`Rotation::First`].
+    /// again. Under any number of simultaneous calls exactly one is [`Rotation::First`]. Whether it has expired is the
+    /// caller's to judge; to a successor of another grant the token is unknown.
     async fn rotate_refresh(
         &self,
         digest: &TokenDigest,
@@ -96,7 +114,7 @@ pub trait GrantStore: Send + Sync {
     async fn find_grant(&self, id: &GrantId) -> Result<Option<Grant>>;
 
     /// Forgets what nobody can use or replay any more: codes a token's longest life after they expired, refresh tokens
-    /// that have expired, grants without any, answers older than `window`. Returns how many records.
+    /// that have expired, grants without any, answers older than `window`. Returns how many records; an answer is none.
     async fn purge_grants(&self, window: std::time::Duration, now: Timestamp) -> Result<u64>;
 }
 
@@ -107,6 +125,10 @@ pub trait ConsentStore: Send + Sync {
     async fn find_consent(&self, user: &UserId, client: &ServiceId) -> Result<Option<Consent>>;
 
     /// Remembers a consent; a user and a client have one, so it replaces an earlier one, whose id it keeps.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`](super::StoreError::NotFound) when there is no such user, or user, client or consent were
+    /// revoked later than [`Consent::given`]; [`StoreError::Conflict`](super::StoreError::Conflict) when another has its id.
     async fn put_consent(&self, consent: &Consent) -> Result<()>;
 
     /// The consents of a user, the newest first.
@@ -126,7 +148,7 @@ pub const MAX_REJECTED_REDIRECTS: usize = 20;
 /// Rejected redirect URIs.
 #[async_trait]
 pub trait RejectedRedirectStore: Send + Sync {
-    /// Notes one. The same URI again replaces its entry.
+    /// Notes one. The same URI again replaces its entry. Of a service that there is not nothing is noted.
     async fn reject_redirect(&self, service: &ServiceId, rejected: &RejectedRedirect) -> Result<()>;
 
     /// Those of a service, the latest first.

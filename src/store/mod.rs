@@ -12,7 +12,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use self::people::{GroupStore, SessionStore, UserStore};
+use self::{
+    grants::{ConsentStore, GrantStore, RejectedRedirectStore},
+    people::{GroupStore, SessionStore, UserStore},
+};
 use crate::{
     base::{
         id::{KeyId, ServiceId},
@@ -137,16 +140,21 @@ pub struct Versions {
     pub users: i64,
 }
 
-/// All of it; what a concrete store implements.
-pub trait Store:
-    ServiceStore + KeyStore + RevocationStore + ChangeFeed + UserStore + GroupStore + SessionStore
+/// All that people and what they grant need.
+pub trait PeopleStore:
+    UserStore + GroupStore + SessionStore + GrantStore + ConsentStore + RejectedRedirectStore
 {
 }
 
-impl<T> Store for T where
-    T: ServiceStore + KeyStore + RevocationStore + ChangeFeed + UserStore + GroupStore + SessionStore
+impl<T> PeopleStore for T where
+    T: UserStore + GroupStore + SessionStore + GrantStore + ConsentStore + RejectedRedirectStore
 {
 }
+
+/// All of it; what a concrete store implements.
+pub trait Store: ServiceStore + KeyStore + RevocationStore + ChangeFeed + PeopleStore {}
+
+impl<T: ServiceStore + KeyStore + RevocationStore + ChangeFeed + PeopleStore> Store for T {}
 
 /// A store that is shared by the control plane's tasks.
 pub type SharedStore = Arc<dyn Store>;

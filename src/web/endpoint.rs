@@ -5,10 +5,38 @@ use http::Uri;
 /// An endpoint of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Endpoint {
+    /// Authorization endpoint (RFC 6749 section 3.1).
+    Authorize,
     /// Token endpoint (RFC 6749 section 3.2).
     Token,
     /// Published keys (RFC 7517).
     Keys,
+    /// Who the person behind a token is (OpenID Connect Core section 5.3).
+    UserInfo,
+    /// Whether a token is good (RFC 7662).
+    Introspect,
+    /// Ends a token (RFC 7009).
+    Revoke,
+    /// Ends the session (OpenID Connect RP-Initiated Logout).
+    Logout,
+    /// Where the login form goes, Hub's address of it.
+    InteractiveLogin,
+    /// What a client shows beside a framed login page.
+    LoginSettings,
+    /// OpenID Connect Discovery section 4.
+    OpenIdConfiguration,
+    /// The same, where newer Hubs have it too.
+    OAuthOpenIdConfiguration,
+    /// RFC 8414 section 3, the path of the issuer at its beginning, as OpenID Connect does it.
+    AuthorizationServer,
+    /// The login page.
+    LoginPage,
+    /// The consent page.
+    ConsentPage,
+    /// The page on which somebody chooses a new password.
+    PasswordPage,
+    /// The script of our pages.
+    Asset,
     /// The page of an error code, RFC 6749's `error_uri`.
     Error,
 }
@@ -18,21 +46,45 @@ impl Endpoint {
     #[must_use]
     pub const fn path(self) -> &'static str {
         match self {
+            Self::Authorize => "/api/rest/oauth2/auth",
             Self::Token => "/api/rest/oauth2/token",
             Self::Keys => "/api/rest/oauth2/keys",
+            Self::UserInfo => "/api/rest/oauth2/userinfo",
+            Self::Introspect => "/api/rest/oauth2/introspect",
+            Self::Revoke => "/api/rest/oauth2/revoke",
+            Self::Logout => "/api/rest/oauth2/logout",
+            Self::InteractiveLogin => "/api/rest/oauth2/interactive/login",
+            Self::LoginSettings => "/api/rest/oauth2/interactive/login/settings",
+            Self::OpenIdConfiguration => OPENID_CONFIGURATION,
+            Self::OAuthOpenIdConfiguration => "/api/rest/oauth2/.well-known/openid-configuration",
+            Self::AuthorizationServer => AUTHORIZATION_SERVER,
+            Self::LoginPage => "/auth/login",
+            Self::ConsentPage => "/auth/consent",
+            Self::PasswordPage => "/auth/password",
+            Self::Asset => "/auth/assets/{name}",
             Self::Error => "/errors/{code}",
         }
     }
+
+    /// Its address, for those whose path has no variable part.
+    #[must_use]
+    pub fn url(self, hub_url: &str) -> String {
+        format!("{hub_url}{}", self.path())
+    }
 }
 
+const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
+const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
+
 /// What the gateway keeps for itself when `hub.path` is empty: these prefixes, present and planned.
-const RESERVED: [&str; 7] = [
+const RESERVED: [&str; 8] = [
     "/api/rest",
     "/auth",
     "/errors",
     "/admin",
     "/account",
-    "/.well-known/openid-configuration",
+    OPENID_CONFIGURATION,
+    AUTHORIZATION_SERVER,
     "/loginOptions",
 ];
 
@@ -41,12 +93,26 @@ const RESERVED: [&str; 7] = [
 pub fn is_ours(hub_path: &str, path: &str) -> bool {
     let below =
         |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    if hub_path.is_empty() { RESERVED.into_iter().any(below) } else { below(hub_path) }
+    if hub_path.is_empty() {
+        RESERVED.into_iter().any(below)
+    } else {
+        below(hub_path) || at_the_root(hub_path, path).is_some()
+    }
+}
+
+/// RFC 8414 section 3.1: the well-known part stands before the issuer's path, at the root of the host.
+fn at_the_root(hub_path: &str, path: &str) -> Option<&'static str> {
+    [AUTHORIZATION_SERVER, OPENID_CONFIGURATION]
+        .into_iter()
+        .find(|well_known| path.strip_prefix(well_known) == Some(hub_path))
 }
 
 /// The part of a target below `hub.path`, `/` for the path itself.
 #[must_use]
 pub fn relative(hub_path: &str, uri: &Uri) -> Option<Uri> {
+    if let Some(well_known) = at_the_root(hub_path, uri.path()) {
+        return Some(Uri::from_static(well_known));
+    }
     let rest = uri.path_and_query()?.as_str().strip_prefix(hub_path)?;
     if rest.starts_with('/') { rest.parse().ok() } else { format!("/{rest}").parse().ok() }
 }
@@ -65,6 +131,18 @@ mod tests {
             ("/hub", "/hubble", false),
             ("/hub", "/Hub", false),
             ("/hub", "/", false),
+            ("/hub", "/.well-known/oauth-authorization-server/hub", true),
+            ("/hub", "/.well-known/openid-configuration/hub", true),
+            ("/a/b", "/.well-known/oauth-authorization-server/a/b", true),
+            ("/hub", "/.well-known/oauth-authorization-server", false),
+            ("/hub", "/.well-known/oauth-authorization-server/", false),
+            ("/hub", "/.well-known/oauth-authorization-server/other", false),
+            ("/hub", "/.well-known/oauth-authorization-server/hub/", false),
+            ("/hub", "/.well-known/oauth-authorization-serverhub", false),
+            ("/hub", "/.well-known/acme-challenge/x", false),
+            ("", "/.well-known/oauth-authorization-server", true),
+            ("", "/.well-known/openid-configuration", true),
+            ("", "/.well-known/acme-challenge/x", false),
             ("", "/api/rest/oauth2/token", true),
             ("", "/api/rest", true),
             ("", "/api/restaurant", false),
@@ -82,5 +160,9 @@ mod tests {
         assert_eq!(relative("/hub", "/hub").as_deref(), Some("/"));
         assert_eq!(relative("/hub", "/hub?x").as_deref(), Some("/?x"));
         assert_eq!(relative("", "/a").as_deref(), Some("/a"));
+        let document = Some("/.well-known/oauth-authorization-server");
+        assert_eq!(relative("/hub", "/.well-known/oauth-authorization-server/hub?x").as_deref(), document);
+        assert_eq!(relative("", "/.well-known/oauth-authorization-server").as_deref(), document);
+        assert_eq!(relative("/hub", "/.well-known/other/hub"), None);
     }
 }

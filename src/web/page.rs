@@ -15,7 +15,8 @@ use crate::{
     oauth::error::ErrorCode,
     proxy::{
         gate::Caller,
-        refusal::{Form, Refusal, page, page_headers},
+        refusal::{Form, Refusal, page},
+        shell::page_headers,
     },
 };
 

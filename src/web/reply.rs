@@ -83,3 +83,22 @@ pub(super) fn oauth_error(error: &OAuthError, desk: &Desk) -> Response {
     }
     response
 }
+
+/// A refusal of an endpoint at which clients authenticate: the answer, its line, and what counts against the source.
+pub(super) fn oauth_refusal(error: &OAuthError, client: String, caller: &Caller) -> Response {
+    if error.code == ErrorCode::InvalidClient {
+        caller.snapshot.quota.refused(caller.source);
+    }
+    let mut response = oauth_error(error, &caller.snapshot.desk);
+    let reason = format!("{}: {}", error.code, error.description);
+    response.extensions_mut().insert(Outcome { decision: "refused", reason, client, jti: String::new() });
+    name(response, caller)
+}
+
+/// Writes the request's id into an answer.
+pub(super) fn name(mut response: Response, caller: &Caller) -> Response {
+    if let Ok(id) = HeaderValue::try_from(caller.request_id.as_ref()) {
+        response.headers_mut().insert("x-request-id", id);
+    }
+    response
+}

@@ -15,7 +15,7 @@ use super::{Control, now, reply};
 use crate::{
     access::quota::Wait,
     oauth::{
-        error::{ErrorCode, OAuthError, invalid_request},
+        error::{OAuthError, invalid_request},
         form::{Form, MAX_FORM_LENGTH},
         grant::{self, Context, Redeemed},
     },
@@ -68,7 +68,7 @@ pub(super) async fn answer(
 fn reply_to(state: &State<Control>, caller: &Caller, redeemed: &Redeemed) -> Response {
     let grant = redeemed.flow.map_or("", |flow| flow.name());
     let client = redeemed.client.as_ref().map_or_else(String::new, |id| id.as_str().to_owned());
-    let (mut response, outcome) = match &redeemed.result {
+    let error = match &redeemed.result {
         Ok(issued) => {
             state.totals.add("tokens_issued", vec![("grant", grant.to_owned())], 1);
             let body = TokenResponse {
@@ -78,24 +78,15 @@ fn reply_to(state: &State<Control>, caller: &Caller, redeemed: &Redeemed) -> Res
                 scope: &issued.scope,
             };
             let jti = issued.token_id.to_string();
+            let mut response = reply::token_json(StatusCode::OK, &body);
             let outcome = Outcome { decision: "issued", reason: grant.to_owned(), client, jti };
-            (reply::token_json(StatusCode::OK, &body), outcome)
+            response.extensions_mut().insert(outcome);
+            return reply::name(response, caller);
         }
-        Err(error) => {
-            state.totals.add("token_errors", vec![("error", error.code.as_str().to_owned())], 1);
-            if error.code == ErrorCode::InvalidClient {
-                caller.snapshot.quota.refused(caller.source);
-            }
-            let reason = format!("{}: {}", error.code, error.description);
-            let outcome = Outcome { decision: "refused", reason, client, jti: String::new() };
-            (reply::oauth_error(error, &caller.snapshot.desk), outcome)
-        }
+        Err(error) => error,
     };
-    if let Ok(id) = HeaderValue::try_from(caller.request_id.as_ref()) {
-        response.headers_mut().insert("x-request-id", id);
-    }
-    response.extensions_mut().insert(outcome);
-    response
+    state.totals.add("token_errors", vec![("error", error.code.as_str().to_owned())], 1);
+    reply::oauth_refusal(error, client, caller)
 }
 
 /// The form of a request. One known client sends it in the query instead (hub-contract section 3); what is secret is
@@ -111,6 +102,11 @@ fn read(uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<Form, OAuthError>
             None => Ok(form),
         };
     }
+    read_body(headers, body)
+}
+
+/// The form in a body (RFC 6749 appendix B).
+pub(super) fn read_body(headers: &HeaderMap, body: &[u8]) -> Result<Form, OAuthError> {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let kind = types.next().and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim();
@@ -125,6 +121,6 @@ fn read(uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<Form, OAuthError>
 
 /// Anything but POST.
 pub(super) async fn wrong_method(Extension(caller): Extension<Caller>, request: Request) -> Response {
-    let refusal = Refusal::method_not_allowed("the token endpoint is used with POST", Some("POST"));
+    let refusal = Refusal::method_not_allowed("this endpoint is used with POST", Some("POST"));
     reply::refuse(&refusal, refusal::Form::wanted(request.headers()), &caller)
 }

@@ -12,6 +12,7 @@ mod framing;
 mod framing_upstream;
 mod headers;
 mod operation;
+mod own_endpoints;
 mod paths;
 mod people;
 mod refusals;

@@ -7,10 +7,11 @@ use super::{
     service::{LONGEST_NAME, service_id},
 };
 use crate::config::{
-    DecisionTest, Expectation, TestToken,
+    DecisionTest, DeclaredUser, Expectation, TestToken,
     context::Place,
+    entry::Entry,
     reader::Section,
-    schema,
+    schema, suggest,
     value::{Wrong, choice, host, words, wrong},
 };
 
@@ -23,11 +24,11 @@ const EXPECTATIONS: [(&str, Expectation); 6] = [
     ("bad_request", Expectation::BadRequest),
 ];
 
-pub(super) fn tests(root: &Section<'_, '_>, text: &str) -> Vec<DecisionTest> {
-    root.repeated(&schema::TEST).iter().filter_map(|section| test(section, text)).collect()
+pub(super) fn tests(root: &Section<'_, '_>, text: &str, users: &[DeclaredUser]) -> Vec<DecisionTest> {
+    root.repeated(&schema::TEST).iter().filter_map(|section| test(section, text, users)).collect()
 }
 
-fn test(section: &Section<'_, '_>, text: &str) -> Option<DecisionTest> {
+fn test(section: &Section<'_, '_>, text: &str, users: &[DeclaredUser]) -> Option<DecisionTest> {
     let line = match &section.place {
         Place::Span(span) => text.bytes().take(span.start).filter(|b| *b == b'\n').count() + 1,
         Place::File | Place::Variable(_) => 1,
@@ -46,10 +47,26 @@ fn test(section: &Section<'_, '_>, text: &str) -> Option<DecisionTest> {
     });
     let token = token.map(|table| TestToken {
         client: table.parse("client", service_id),
+        user: table.get("user").and_then(|value| user(&value, users)),
         scope: table.parse_list("scope", |text| words(text, LONGEST_NAME)).unwrap_or_default(),
     });
     let (method, host, path) = request?;
     Some(DecisionTest { line, method, host, path, token, expect: expect? })
+}
+
+/// The login of a declared user, spelled as it is declared: whom the file does not declare, nothing is known of here.
+fn user(value: &Entry<'_, '_>, users: &[DeclaredUser]) -> Option<String> {
+    value.parse(|text| {
+        let same = |user: &&DeclaredUser| user.login.to_lowercase() == text.to_lowercase();
+        users.iter().find(same).map(|user| user.login.clone()).ok_or_else(|| {
+            let refusal = wrong(format!("names {text:?}, whom this file does not declare"));
+            let near = suggest::nearest(text, users.iter().map(|user| user.login.as_str()));
+            refusal.label("no such `[[user]]`").help(match near {
+                Some(near) => format!("did you mean {near:?}?"),
+                None => "tests know the groups of declared users only: add a `[[user]]`".to_owned(),
+            })
+        })
+    })
 }
 
 fn expectation(text: &str) -> Result<Expectation, Wrong> {

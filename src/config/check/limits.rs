@@ -2,15 +2,16 @@
 //!
 //! The ranges leave room for tests and large sites; they refuse what would lock everybody out or protect nobody.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{num::NonZeroUsize, ops::RangeInclusive, time::Duration};
 
 use tracing::Level;
 
 use crate::config::{
-    Limits, Log, LogFormat, OAuth, OAuthProfile, Rate,
+    Algorithm, Limits, Log, LogFormat, OAuth, OAuthProfile, Rate, defaults,
     reader::Section,
-    value::{self, choice},
+    value::{self, choice, wrong},
 };
+use crate::model::session::SessionLife;
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -31,6 +32,7 @@ pub(super) const BODY: RangeInclusive<u64> = 0..=1 << 40;
 pub(super) fn oauth(section: &Section<'_, '_>) -> OAuth {
     let default = OAuth::default();
     let profiles = [("hub", OAuthProfile::Hub), ("oauth21", OAuthProfile::OAuth21)];
+    let algorithms = Algorithm::ALL.map(|algorithm| (algorithm.name(), algorithm));
     let key_rotation = section.get("key_rotation");
     OAuth {
         profile: section.parse("profile", |text| choice(text, &profiles)).unwrap_or(default.profile),
@@ -42,11 +44,32 @@ pub(super) fn oauth(section: &Section<'_, '_>) -> OAuth {
         ),
         code_ttl: section.duration("code_ttl", seconds(5, 10 * MINUTE), default.code_ttl),
         refresh_window: section.duration("refresh_window", seconds(0, 10 * MINUTE), default.refresh_window),
+        consent_ttl: section.duration("consent_ttl", seconds(MINUTE, 3650 * DAY), default.consent_ttl),
+        signing_algorithm: section
+            .parse("signing_algorithm", |text| choice(text, &algorithms))
+            .unwrap_or(default.signing_algorithm),
         secret_grace: section.duration("secret_grace", seconds(0, 90 * DAY), default.secret_grace),
         key_rotation: key_rotation.map_or(default.key_rotation, |entry| {
             entry.unless_off(default.key_rotation, |entry| entry.duration(&seconds(HOUR, 3650 * DAY)))
         }),
     }
+}
+
+pub(super) fn sessions(section: &Section<'_, '_>) -> SessionLife {
+    let default = defaults::SESSIONS;
+    // A use is written down once a minute, so a shorter life would end sessions that are in use.
+    let life = SessionLife {
+        idle: section.duration("idle", seconds(5 * MINUTE, 3650 * DAY), default.idle),
+        absolute: section.duration("life", seconds(5 * MINUTE, 3650 * DAY), default.absolute),
+    };
+    if let (Some(value), true) = (section.get("idle"), life.idle > life.absolute) {
+        value.doubt(
+            wrong("is longer than `sessions.life`")
+                .label("never reached")
+                .help("a session ends at the earlier of the two"),
+        );
+    }
+    life
 }
 
 pub(super) fn limits(section: &Section<'_, '_>) -> Limits {
@@ -83,6 +106,15 @@ pub(super) fn limits(section: &Section<'_, '_>) -> Limits {
         token_cache: count("token_cache", 1..=100_000_000, default.token_cache),
         requests_per_source: rate("requests_per_source", default.requests_per_source),
         rejections_per_source: rate("rejections_per_source", default.rejections_per_source),
+        login_failures: rate("login_failures", default.login_failures),
+        login_failures_per_source: rate("login_failures_per_source", default.login_failures_per_source),
+        login_failures_per_account: rate("login_failures_per_account", default.login_failures_per_account),
+        password_threads: section
+            .get("password_threads")
+            .and_then(|value| value.count(&(1..=256)))
+            .and_then(|count| usize::try_from(count).ok())
+            .and_then(NonZeroUsize::new),
+        password_queue: count("password_queue", 1..=10_000, default.password_queue),
     }
 }
 

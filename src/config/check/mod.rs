@@ -11,6 +11,7 @@ mod service;
 #[cfg(test)]
 mod tests;
 mod upstream;
+mod user;
 
 use std::path::Path;
 
@@ -64,11 +65,14 @@ fn config(root: &Section<'_, '_>, text: &str, file: &Path) -> Option<Config> {
     let store = gateway::store(&root.single(&schema::STORE), &data_dir);
     let hub = gateway::hub(&root.single(&schema::HUB));
     let oauth = limits::oauth(&root.single(&schema::OAUTH));
+    let sessions = limits::sessions(&root.single(&schema::SESSIONS));
     let limits = limits::limits(&root.single(&schema::LIMITS));
     let log = limits::log(&root.single(&schema::LOG));
     let services = service::services(root, oauth.profile);
+    let admin_password = user::admin_password(root);
+    let users = user::users(root);
     let upstreams = upstream::upstreams(root, &hub, &services);
-    let tests = decision_test::tests(root, text);
+    let tests = decision_test::tests(root, text, &users);
     Some(Config {
         file: file.to_owned(),
         public_url: public_url?,
@@ -78,9 +82,12 @@ fn config(root: &Section<'_, '_>, text: &str, file: &Path) -> Option<Config> {
         store,
         hub,
         oauth,
+        sessions,
         limits,
         log,
         services,
+        admin_password,
+        users,
         upstreams,
         tests,
         warnings: Problems::default(),

@@ -73,6 +73,8 @@ fn the_shipped_file_runs_and_tells_the_truth_about_defaults() {
     assert!(config.warnings.is_empty(), "{}", config.warnings);
     let default = good("");
     assert_eq!((config.oauth, config.limits, config.log), (default.oauth, default.limits, default.log));
+    assert_eq!(config.sessions, default.sessions);
+    assert!(config.admin_password.is_none() && config.users[0].password.is_none());
     assert_eq!(
         format!("{:?}{:?}", config.listen, config.hub),
         format!("{:?}{:?}", default.listen, default.hub)
@@ -118,11 +120,18 @@ fn settings_that_the_shipped_file_has_off_work_when_switched_on() {
             _ => format!("{line}\n"),
         })
         .collect();
-    let env = Environment::from_iter([("YOUTRACK_SECRET", "0123456789abcdef\n")]);
+    std::fs::write(folder.path().join("jane.password"), "correct horse\n").unwrap();
+    let env = Environment::from_iter([
+        ("YOUTRACK_SECRET", "0123456789abcdef\n"),
+        ("ADMIN_PASSWORD", "battery staple\n"),
+    ]);
     let file = folder.path().join("gateway.toml");
     std::fs::write(&file, on).unwrap();
     let config = load(&file, &env).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(config.services[0].secret.as_ref().unwrap().expose(), "0123456789abcdef");
+    assert_eq!(config.users[0].password.as_ref().unwrap().expose(), "correct horse");
+    assert_eq!(config.admin_password.as_ref().unwrap().expose(), "battery staple");
+    assert_eq!(config.limits.password_threads.unwrap().get(), 1);
     assert!(
         matches!(&config.tls, Tls::Files { certificate, .. } if *certificate == folder.path().join("cert.pem"))
     );
@@ -170,7 +179,27 @@ fn every_mistake_has_its_place_and_its_help() {
         ("[limits]\nrequests_per_source = \"0/s\"", 3, 23, "rate of nothing", "\"off\""),
         ("[log]\naccess = \"yes\"", 3, 10, "must be true or false", "without quotes"),
         ("[log]\nlevel = \"verbose\"", 3, 9, "unknown value", "\"error\", \"warn\""),
-        ("[[user]]\nlogin = \"jane\"", 2, 3, "`user` is not in this version", "no users yet"),
+        ("[oauth]\nsigning_algorithm = \"HS256\"", 3, 21, "unknown value", "did you mean"),
+        ("[sessions]\nidle = \"1m\"", 3, 8, "is too small", "5m to 3650d"),
+        ("[limits]\nlogin_failures = 5", 3, 18, "must be a text", "\"5\""),
+        ("[limits]\npassword_threads = 0", 3, 20, "is too small", "1 to 256"),
+        ("admin_password = \"short\"", 2, 18, "`admin_password` has less than 8 characters", "8 characters"),
+        ("[[user]]\nname = \"Jane\"", 2, 1, "`[[user]]` has no `login`", "login = \"jane\""),
+        ("[[user]]\nlogin = \"jane \"", 3, 9, "begins or ends with white space", ""),
+        ("[[user]]\nlogin = \"Guest\"", 3, 9, "is the guest's", ""),
+        ("[[user]]\nlogin = \"jane\"\nemail = \"jane\"", 4, 9, "`user.email` is no e-mail address", ""),
+        ("[[user]]\nlogin = \"jane\"\ngroups = [\"a,b\"]", 4, 11, "has a comma", ""),
+        ("[[user]]\nlogin = \"jane\"\npassword = \"1234567\"", 4, 12, "less than 8 characters", ""),
+        ("[[user]]\nlogin = \"jane\"\npassword = { env = \"X\" }", 4, 20, "not set", "{ file"),
+        ("[[user]]\nlogin = \"jane\"\nadministrator = 1", 4, 17, "must be true or false", ""),
+        ("[[user]]\nlogin = \"jane\"\n[[user]]\nlogin = \"JANE\"", 5, 9, "is taken", "may exist once"),
+        (
+            "[[user]]\nlogin = \"a@b\"\n[[user]]\nlogin = \"jane\"\nemail = \"A@b\"",
+            6,
+            9,
+            "`user.email` is taken",
+            "may exist once",
+        ),
         (
             "[service]\nid = \"a\"",
             2,
@@ -182,11 +211,11 @@ fn every_mistake_has_its_place_and_its_help() {
         ("[[test]]\nrequest = \"GET /\"\nexpect = \"login\"", 4, 10, "not in this version", "unauthorized"),
         ("[[test]]\nrequest = \"GET /\"\nexpect = \"public\"\ntoken = 1", 5, 9, "is not a table", "scope"),
         (
-            "[[test]]\nrequest = \"GET /\"\nexpect = \"public\"\ntoken = { user = \"jane\" }",
+            "[[test]]\nrequest = \"GET /\"\nexpect = \"public\"\ntoken = { user = \"jan\" }\n[[user]]\nlogin = \"jane\"",
             5,
-            11,
-            "`test.token.user` is not in this version",
-            "client",
+            18,
+            "`test.token.user` names \"jan\", whom this file does not declare",
+            "did you mean \"jane\"?",
         ),
     ] {
         let problem = only(text);
@@ -438,6 +467,33 @@ fn decision_tests_are_read() {
 }
 
 #[test]
+fn people_are_read() {
+    let config = good(
+        "[sessions]\nidle = \"2d\"\nlife = \"1d\"\n[oauth]\nconsent_ttl = \"1h\"\nsigning_algorithm = \"RS256\"\n[[user]]\nlogin = \"jane\"\npassword = \"correct horse\"\nemail = \"jane@example.org\"\ngroups = [\"developers\"]\nadministrator = true\n[[user]]\nlogin = \"jane@example.org.\"\nname = \"Another\"\n[[test]]\nrequest = \"GET /\"\ntoken = { user = \"JANE\" }\nexpect = \"no_route\"",
+    );
+    assert_eq!(config.warnings.len(), 1, "idle is longer than life: {}", config.warnings);
+    assert_eq!(config.oauth.signing_algorithm, crate::config::Algorithm::Rs256);
+    assert_eq!(config.oauth.consent_ttl, Duration::from_secs(3600));
+    let jane = &config.users[0];
+    assert_eq!((jane.login.as_str(), jane.name.as_str(), jane.administrator), ("jane", "jane", true));
+    assert_eq!(jane.password.as_ref().unwrap().expose(), "correct horse");
+    assert_eq!(jane.groups, ["developers"]);
+    assert_eq!(config.tests[0].token.as_ref().unwrap().user.as_deref(), Some("jane"));
+    assert!(!format!("{config:?}").contains("correct horse"));
+}
+
+#[test]
+fn the_first_password_comes_from_the_file_or_the_environment() {
+    let password = |config: Config| config.admin_password.map(|secret| secret.expose().to_owned());
+    let given = read_with(HEAD, &[("HUBGATE_ADMIN_PASSWORD", "correct horse")]).unwrap();
+    assert_eq!(password(given).as_deref(), Some("correct horse"));
+    assert_eq!(password(good("admin_password = \"battery staple\"")).as_deref(), Some("battery staple"));
+    let problem = sole(read_with(HEAD, &[("HUBGATE_ADMIN_PASSWORD", "short")]));
+    assert_eq!(problem.variable.as_deref(), Some("HUBGATE_ADMIN_PASSWORD"));
+    assert!(!format!("{problem:?}").contains("short"), "{problem:?}");
+}
+
+#[test]
 fn files_that_cannot_be_read_say_why() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("gateway.toml");
@@ -458,7 +514,7 @@ fn files_that_cannot_be_read_say_why() {
 #[test]
 fn problems_are_data_too() {
     let problem = only("colour = 1");
-    insta::assert_snapshot!(serde_json::to_string(&problem).unwrap(), @r#"{"severity":"error","line":2,"column":1,"variable":null,"message":"`colour` is not a key of the top of the file","help":"known here: `public_url`, `data_dir`, `listen`, `tls`, `store`, `hub`, `oauth`, `limits`, `log`, `service`, `upstream`, `test`"}"#);
+    insta::assert_snapshot!(serde_json::to_string(&problem).unwrap(), @r#"{"severity":"error","line":2,"column":1,"variable":null,"message":"`colour` is not a key of the top of the file","help":"known here: `public_url`, `data_dir`, `admin_password`, `listen`, `tls`, `store`, `hub`, `oauth`, `sessions`, `limits`, `log`, `service`, `user`, `upstream`, `test`"}"#);
 }
 
 #[test]

@@ -6,10 +6,15 @@
 //! Invariant: several processes (the gateway, a command) may have the file open at once, but only one changes its schema.
 
 mod changes;
+mod codes;
+mod consents;
 mod errors;
+mod grants;
 mod groups;
 mod keys;
 mod record;
+mod redirects;
+mod refresh;
 mod revocations;
 mod schema;
 mod services;

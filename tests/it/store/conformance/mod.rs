@@ -1,9 +1,14 @@
 //! What every store must do. A store's tests name a [`Backend`] and let [`conformance!`] write one test for each rule.
 
+pub(crate) mod cascades;
 pub(crate) mod changes;
+pub(crate) mod codes;
+pub(crate) mod consents;
 pub(crate) mod groups;
 pub(crate) mod keys;
 pub(crate) mod people;
+pub(crate) mod redirects;
+pub(crate) mod refreshes;
 pub(crate) mod revocations;
 pub(crate) mod samples;
 pub(crate) mod services;
@@ -41,6 +46,17 @@ macro_rules! conformance {
                 start_anew_with_an_unknown_number, are_read_with_their_number;
             sessions: come_back_as_they_were, belong_to_a_user, are_replaced, end_once, remember_their_last_use,
                 die_with_their_user, do_not_begin_after_a_revocation, purge_takes_what_is_over;
+            codes: come_back_as_they_were, are_refused_without_a_trace, are_used_once, bring_their_grant_into_being,
+                revoke_when_replayed, replay_of_nothing_offline_revokes_too, exchanges_race,
+                of_another_grant_are_not_exchanged, purge_takes_what_is_over;
+            refreshes: come_back_as_they_were, are_refused_without_a_trace, are_spent_once, rotations_race,
+                of_another_grant_are_unknown, make_the_grants_of_a_user, die_with_their_grant,
+                purge_takes_what_is_over;
+            cascades: end_what_they_name, come_with_every_method, keep_out_what_is_late,
+                bury_what_was_spent, race_with_what_is_added;
+            consents: come_back_as_they_were, are_one_for_a_user_and_a_client, are_taken_back, are_refused_without_a_trace,
+                purge_takes_what_is_over;
+            redirects: come_back_latest_first, are_few, go_when_forgotten;
         }
     };
     (@rules $fresh:expr; $($topic:ident: $($rule:ident),+;)+) => {

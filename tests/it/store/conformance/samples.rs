@@ -2,14 +2,16 @@
 
 use hubgate::{
     base::{
-        id::{GroupId, KeyId, MAX_ID_LENGTH, ServiceId, SessionId, TokenId, UserId},
+        id::{ConsentId, GrantId, GroupId, KeyId, MAX_ID_LENGTH, ServiceId, SessionId, TokenId, UserId},
         time::Timestamp,
     },
     crypto::digest::{SecretDigest, TokenDigest},
     model::{
         flow::Flow,
+        grant::{AuthorizationCode, Challenge, ChallengeMethod, Consent, Grant, RefreshToken},
         key::{Algorithm, KeyState, SigningKeyRecord},
         revocation::{Revocation, RevocationTarget},
+        scope::GrantedScope,
         service::{Profile, Service, StoredSecret, Trust},
         session::Session,
         user::{Ban, Email, Group, Password, User},
@@ -212,5 +214,91 @@ pub(crate) fn session(id: &str, user: &str, began: i64) -> Session {
         remember: false,
         user_agent: "Mozilla/5.0".into(),
         address: "192.0.2.1".into(),
+    }
+}
+
+pub(crate) fn of_grant(id: &str, revoked: i64) -> Revocation {
+    of(RevocationTarget::Grant(grant_id(id)), revoked)
+}
+
+pub(crate) fn of_consent(user: &str, client: &str, revoked: i64) -> Revocation {
+    of(RevocationTarget::Consent(user_id(user), service_id(client)), revoked)
+}
+
+pub(crate) fn grant_id(id: &str) -> GrantId {
+    GrantId::parse(id).unwrap()
+}
+
+pub(crate) fn consent_id(id: &str) -> ConsentId {
+    ConsentId::parse(id).unwrap()
+}
+
+/// What `user` grants `client` at 1000.
+pub(crate) fn grant(id: &str, user: &str, client: &str) -> Grant {
+    Grant {
+        id: grant_id(id),
+        client: service_id(client),
+        user: user_id(user),
+        scope: GrantedScope { spelled: String::new(), services: vec![] },
+        session: None,
+        authenticated: at(1000),
+        nonce: None,
+        created: at(1000),
+    }
+}
+
+/// A grant no field of which is as in [`grant`].
+pub(crate) fn other_grant(id: &str, user: &str, client: &str) -> Grant {
+    Grant {
+        scope: GrantedScope {
+            spelled: "YouTrack \"Ⅷ\" \0 '; -- openid".into(),
+            services: vec![service_id("yt"), service_id("0-0-0-0-0")],
+        },
+        session: Some(session_id("session")),
+        authenticated: at(i64::MIN),
+        nonce: Some(String::new()),
+        created: at(i64::MAX),
+        ..grant(id, user, client)
+    }
+}
+
+/// The code whose digest is that of its grant's id, good until 5000.
+pub(crate) fn code(grant: Grant) -> AuthorizationCode {
+    AuthorizationCode {
+        digest: digest(grant.id.as_str()),
+        grant,
+        redirect_uri: None,
+        challenge: None,
+        offline: false,
+        expires: at(5000),
+    }
+}
+
+/// A code no field of which is as in [`code`].
+pub(crate) fn other_code(grant: Grant) -> AuthorizationCode {
+    AuthorizationCode {
+        redirect_uri: Some("https://a.example/?b=c&\0'".into()),
+        challenge: Some(Challenge { method: ChallengeMethod::S256, value: "E9Melhoa".into() }),
+        offline: true,
+        expires: at(i64::MAX),
+        ..code(grant)
+    }
+}
+
+/// A refresh token made at 1000 and good until 9000.
+pub(crate) fn refresh(name: &str, grant: &str) -> RefreshToken {
+    RefreshToken { digest: digest(name), grant: grant_id(grant), created: at(1000), expires: at(9000) }
+}
+
+/// A consent given at 1000 that holds until 9000.
+pub(crate) fn consent(id: &str, user: &str, client: &str) -> Consent {
+    Consent {
+        id: consent_id(id),
+        user: user_id(user),
+        client: service_id(client),
+        services: vec![],
+        claims: vec![],
+        given: at(1000),
+        expires: at(9000),
     }
 }

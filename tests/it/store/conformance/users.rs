@@ -244,7 +244,7 @@ pub(crate) async fn a_login_goes_to_one_of_many(backend: &dyn Backend) {
         match task.await.unwrap() {
             Ok(()) => winners += 1,
             refusal => {
-                assert!(is_conflict(&refusal, "login") || is_conflict(&refusal, "email"), "{refusal:?}")
+                assert!(is_conflict(&refusal, "login") || is_conflict(&refusal, "email"), "{refusal:?}");
             }
         }
     }

@@ -1,0 +1,338 @@
+//! Users: add, change, give a password, ban, remove.
+//!
+//! Invariants: whatever takes something away from a user (a password that is replaced, a ban, a removal) revokes the user in
+//! the same transaction, which ends every session and every token; the guest has no password and no power, and stays.
+
+use crate::{
+    base::{
+        id::{GroupId, ServiceId, UserId},
+        random::Random,
+        secret::Secret,
+        time::{Clock, Timestamp},
+    },
+    crypto::password::{self, HashError, Hasher},
+    model::{
+        naming::{self, Refusal},
+        revocation::{Revocation, RevocationTarget},
+        user::{Ban, Email, Password, User},
+    },
+    store::{StoreError, people::UserStore},
+};
+
+/// Characters of a ban's reason.
+const LONGEST_REASON: usize = 1000;
+
+/// Ids that mean something else where users are named by id.
+const RESERVED_IDS: [&str; 3] = [ServiceId::HUB, "me", "guest"];
+
+/// Why a verb was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum PeopleError {
+    /// The store's reason.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The hasher's reason.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    /// A text that cannot be used.
+    #[error("the {what} {why}")]
+    Refused {
+        /// `"login"`, `"name"`, …
+        what: &'static str,
+        /// A predicate.
+        why: Refusal,
+    },
+    /// The id means something else.
+    #[error("the id {0} is reserved")]
+    Reserved(UserId),
+    /// The configuration file declares the user, so that is where it is changed.
+    #[error("{0} is declared in the configuration file; change it there")]
+    Declared(String),
+    /// One of the declared users cannot be kept.
+    #[error("the declared user {login} cannot be kept: {error}")]
+    Declaration {
+        /// Which.
+        login: String,
+        /// Why.
+        error: Box<Self>,
+    },
+    /// What cannot be done with the guest.
+    #[error("that cannot be done with the guest")]
+    Guest,
+    /// Nobody would be left who may administer.
+    #[error("{0} is the last administrator")]
+    LastAdministrator(String),
+}
+
+impl PeopleError {
+    pub(super) fn refused(what: &'static str) -> impl Fn(Refusal) -> Self {
+        move |why| Self::Refused { what, why }
+    }
+}
+
+/// A password that may be set: its hash, which nobody can make otherwise.
+#[derive(Debug, Clone)]
+pub struct NewPassword {
+    hash: String,
+    must_change: bool,
+}
+
+impl NewPassword {
+    /// Checks and hashes a password. With `must_change` it is good for one sign-in, at which another is chosen.
+    ///
+    /// # Errors
+    /// [`PeopleError::Refused`], [`PeopleError::Hash`]
+    pub async fn of(password: &Secret, must_change: bool, hasher: &dyn Hasher) -> Result<Self, PeopleError> {
+        naming::password(password.expose()).map_err(PeopleError::refused("password"))?;
+        Ok(Self { hash: hasher.hash(password).await?, must_change })
+    }
+
+    /// A hash that another system made: bcrypt or argon2id.
+    ///
+    /// # Errors
+    /// [`PeopleError::Refused`]
+    pub fn imported(hash: &str) -> Result<Self, PeopleError> {
+        if !password::is_usable(hash) {
+            let why = "is neither bcrypt ($2a$, $2b$, $2y$) nor argon2id, or costs too much to verify";
+            return Err(PeopleError::Refused { what: "hash", why });
+        }
+        Ok(Self { hash: hash.to_owned(), must_change: false })
+    }
+
+    fn stored(self, set: Timestamp) -> Password {
+        Password { hash: self.hash, set, must_change: self.must_change }
+    }
+}
+
+/// A password that nobody has chosen: 100 random bits in characters that are not mistaken for one another.
+#[must_use]
+pub fn generate_password(random: &dyn Random) -> Secret {
+    const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    let bytes = zeroize::Zeroizing::new(random.bytes::<20>());
+    let mut text = String::with_capacity(23);
+    for (at, byte) in bytes.iter().enumerate() {
+        if at > 0 && at % 5 == 0 {
+            text.push('-');
+        }
+        text.extend(ALPHABET.get(usize::from(byte % 32)).map(|c| char::from(*c)));
+    }
+    Secret::new(text)
+}
+
+/// A user to be added.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// Its id; `None`: a random UUID, as Hub does.
+    pub id: Option<UserId>,
+    /// What one types to sign in.
+    pub login: String,
+    /// What people see.
+    pub name: String,
+    /// The address.
+    pub email: Option<Email>,
+    /// `None`: cannot sign in by password.
+    pub password: Option<NewPassword>,
+    /// May administer the gateway.
+    pub administrator: bool,
+    /// Groups, which exist.
+    pub groups: Vec<GroupId>,
+}
+
+/// Adds a user.
+///
+/// # Errors
+/// [`PeopleError`]
+pub async fn add(
+    store: &(impl UserStore + ?Sized),
+    new: NewUser,
+    clock: &dyn Clock,
+    random: &dyn Random,
+) -> Result<User, PeopleError> {
+    let user = made(new, clock.now(), random)?;
+    store.add_user(&user).await?;
+    Ok(user)
+}
+
+pub(super) fn made(new: NewUser, now: Timestamp, random: &dyn Random) -> Result<User, PeopleError> {
+    let id = new.id.unwrap_or_else(|| UserId::random(random));
+    if RESERVED_IDS.contains(&id.as_str()) {
+        return Err(PeopleError::Reserved(id));
+    }
+    check(&new.login, &new.name, new.email.as_ref())?;
+    Ok(User {
+        id,
+        login: new.login,
+        name: new.name,
+        email: new.email,
+        password: new.password.map(|password| password.stored(now)),
+        ban: None,
+        guest: false,
+        administrator: new.administrator,
+        groups: sorted(new.groups),
+        declared: false,
+        created: now,
+        updated: now,
+    })
+}
+
+pub(super) fn sorted(mut groups: Vec<GroupId>) -> Vec<GroupId> {
+    groups.sort();
+    groups.dedup();
+    groups
+}
+
+fn check(login: &str, name: &str, email: Option<&Email>) -> Result<(), PeopleError> {
+    naming::login(login).map_err(PeopleError::refused("login"))?;
+    naming::name(name).map_err(PeopleError::refused("name"))?;
+    email.map_or(Ok(()), |email| naming::email(&email.address)).map_err(PeopleError::refused("address"))
+}
+
+/// What is to be changed of a user; `None` stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct Change {
+    /// The login.
+    pub login: Option<String>,
+    /// The name.
+    pub name: Option<String>,
+    /// The address; `Some(None)` takes it away.
+    pub email: Option<Option<Email>>,
+    /// Whether it may administer.
+    pub administrator: Option<bool>,
+}
+
+/// Changes a user that the file does not declare.
+///
+/// # Errors
+/// [`PeopleError`]
+pub async fn change(
+    store: &(impl UserStore + ?Sized),
+    id: &UserId,
+    change: Change,
+    clock: &dyn Clock,
+) -> Result<User, PeopleError> {
+    let user = undeclared(find(store, id).await?)?;
+    if user.guest {
+        return Err(PeopleError::Guest);
+    }
+    let email = change.email.clone().unwrap_or_else(|| user.email.clone());
+    let (login, name) = (change.login.as_ref(), change.name.as_ref());
+    check(login.unwrap_or(&user.login), name.unwrap_or(&user.name), email.as_ref())?;
+    if change.administrator == Some(false) {
+        another_administrator(store, &user).await?;
+    }
+    let now = clock.now();
+    let carry_out = move |user: &mut User| {
+        user.login = change.login.clone().unwrap_or_else(|| user.login.clone());
+        user.name = change.name.clone().unwrap_or_else(|| user.name.clone());
+        user.email = change.email.clone().unwrap_or_else(|| user.email.clone());
+        user.administrator = change.administrator.unwrap_or(user.administrator);
+        user.updated = now;
+    };
+    Ok(store.change_user(id, &carry_out, None).await?)
+}
+
+pub(super) async fn find(store: &(impl UserStore + ?Sized), id: &UserId) -> Result<User, PeopleError> {
+    Ok(store.find_user(id).await?.ok_or(StoreError::NotFound { what: "user" })?)
+}
+
+pub(super) fn undeclared(user: User) -> Result<User, PeopleError> {
+    if user.declared { Err(PeopleError::Declared(user.login)) } else { Ok(user) }
+}
+
+/// Refuses what would leave nobody who may administer.
+async fn another_administrator(store: &(impl UserStore + ?Sized), user: &User) -> Result<(), PeopleError> {
+    let may = |other: &User| other.administrator && other.may_sign_in();
+    if !may(user) || store.list_users().await?.iter().any(|other| other.id != user.id && may(other)) {
+        return Ok(());
+    }
+    Err(PeopleError::LastAdministrator(user.login.clone()))
+}
+
+fn revocation(id: &UserId, now: Timestamp) -> Revocation {
+    Revocation::at(now, RevocationTarget::User(id.clone()))
+}
+
+/// Gives a user a password, or with `None` takes it away. All sessions end, the one in which it happens too: whoever is
+/// signed in there begins another.
+///
+/// # Errors
+/// [`PeopleError`]
+pub async fn set_password(
+    store: &(impl UserStore + ?Sized),
+    id: &UserId,
+    password: Option<NewPassword>,
+    clock: &dyn Clock,
+) -> Result<User, PeopleError> {
+    if find(store, id).await?.guest {
+        return Err(PeopleError::Guest);
+    }
+    let now = clock.now();
+    let password = password.map(|password| password.stored(now));
+    let carry_out = move |user: &mut User| {
+        user.password.clone_from(&password);
+        user.updated = now;
+    };
+    Ok(store.change_user(id, &carry_out, Some(&revocation(id, now))).await?)
+}
+
+/// Shuts a user out. Banning again replaces the reason.
+///
+/// # Errors
+/// [`PeopleError`]
+pub async fn ban(
+    store: &(impl UserStore + ?Sized),
+    id: &UserId,
+    reason: &str,
+    clock: &dyn Clock,
+) -> Result<User, PeopleError> {
+    let user = find(store, id).await?;
+    another_administrator(store, &user).await?;
+    let refused = |why| Err(PeopleError::Refused { what: "reason", why });
+    if reason.chars().count() > LONGEST_REASON {
+        return refused("has more than 1000 characters");
+    }
+    if reason.chars().any(|c| c.is_control() && c != '\n') {
+        return refused("has a control character");
+    }
+    let now = clock.now();
+    let reason = reason.to_owned();
+    let carry_out = move |user: &mut User| {
+        user.ban = Some(Ban { reason: reason.clone(), since: now });
+        user.updated = now;
+    };
+    Ok(store.change_user(id, &carry_out, Some(&revocation(id, now))).await?)
+}
+
+/// Lets a user in again. What was revoked stays revoked.
+///
+/// # Errors
+/// [`PeopleError`]
+pub async fn unban(
+    store: &(impl UserStore + ?Sized),
+    id: &UserId,
+    clock: &dyn Clock,
+) -> Result<User, PeopleError> {
+    let now = clock.now();
+    let carry_out = move |user: &mut User| {
+        user.ban = None;
+        user.updated = now;
+    };
+    Ok(store.change_user(id, &carry_out, None).await?)
+}
+
+/// Removes a user that the file does not declare.
+///
+/// # Errors
+/// [`PeopleError`]
+pub async fn remove(
+    store: &(impl UserStore + ?Sized),
+    id: &UserId,
+    clock: &dyn Clock,
+) -> Result<(), PeopleError> {
+    let user = undeclared(find(store, id).await?)?;
+    if user.guest {
+        return Err(PeopleError::Guest);
+    }
+    another_administrator(store, &user).await?;
+    Ok(store.remove_user(id, &revocation(id, clock.now())).await?)
+}

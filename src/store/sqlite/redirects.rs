@@ -1,0 +1,88 @@
+//! Rejected redirect URIs.
+//!
+//! Invariant: a service has at most [`MAX_REJECTED_REDIRECTS`], whoever causes how many.
+
+use async_trait::async_trait;
+use sqlx::{SqliteConnection, sqlite::SqliteRow};
+
+use super::{SqliteStore, errors::store_error, record::Record};
+use crate::{
+    base::id::ServiceId,
+    model::grant::RejectedRedirect,
+    store::{
+        Result,
+        grants::{MAX_REJECTED_REDIRECTS, RejectedRedirectStore},
+    },
+};
+
+fn read(row: &SqliteRow, service: &ServiceId) -> Result<RejectedRedirect> {
+    let record = Record::named(row, "rejected redirect URI of the service", service.to_string());
+    Ok(RejectedRedirect {
+        uri: record.get("uri")?,
+        tried_from: record.get("tried_from")?,
+        tried_at: record.time("tried_at")?,
+    })
+}
+
+async fn add(
+    connection: &mut SqliteConnection,
+    service: &ServiceId,
+    rejected: &RejectedRedirect,
+) -> Result<()> {
+    sqlx::query(
+        "INSERT OR REPLACE INTO rejected_redirects (service_id, uri, tried_from, tried_at)
+         SELECT id, ?2, ?3, ?4 FROM services WHERE id = ?1",
+    )
+    .bind(service.as_str())
+    .bind(rejected.uri.as_str())
+    .bind(rejected.tried_from.as_str())
+    .bind(rejected.tried_at.millis())
+    .execute(&mut *connection)
+    .await
+    .map_err(store_error)?;
+    sqlx::query(
+        "DELETE FROM rejected_redirects WHERE number IN
+         (SELECT number FROM rejected_redirects WHERE service_id = ?1
+          ORDER BY tried_at DESC, number DESC LIMIT -1 OFFSET ?2)",
+    )
+    .bind(service.as_str())
+    .bind(i64::try_from(MAX_REJECTED_REDIRECTS).unwrap_or(i64::MAX))
+    .execute(connection)
+    .await
+    .map_err(store_error)?;
+    Ok(())
+}
+
+#[async_trait]
+impl RejectedRedirectStore for SqliteStore {
+    async fn reject_redirect(&self, service: &ServiceId, rejected: &RejectedRedirect) -> Result<()> {
+        let mut tx = self.writer.begin().await?;
+        let outcome = add(tx.connection(), service, rejected).await;
+        tx.settle(outcome).await
+    }
+
+    async fn list_rejected_redirects(&self, service: &ServiceId) -> Result<Vec<RejectedRedirect>> {
+        let rows = sqlx::query(
+            "SELECT uri, tried_from, tried_at FROM rejected_redirects
+             WHERE service_id = ?1 ORDER BY tried_at DESC, number DESC",
+        )
+        .bind(service.as_str())
+        .fetch_all(&self.readers)
+        .await
+        .map_err(store_error)?;
+        rows.iter().map(|row| read(row, service)).collect()
+    }
+
+    async fn forget_rejected_redirect(&self, service: &ServiceId, uri: &str) -> Result<bool> {
+        let mut tx = self.writer.begin().await?;
+        let forgotten = sqlx::query("DELETE FROM rejected_redirects WHERE service_id = ?1 AND uri = ?2")
+            .bind(service.as_str())
+            .bind(uri)
+            .execute(tx.connection())
+            .await
+            .map_err(store_error)?
+            .rows_affected();
+        tx.commit().await?;
+        Ok(forgotten > 0)
+    }
+}

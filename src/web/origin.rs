@@ -1,0 +1,89 @@
+//! Which posts to our forms come from our own pages (OWASP CSRF Prevention, Fetch Metadata).
+//!
+//! Invariant: a browser cannot be made to post to us by a page that is not ours. There is no hidden token in the forms, so
+//! that scripts with a cookie jar work: they send neither of the headers that are looked at here, and nobody can make a
+//! victim's browser leave them out.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header::ORIGIN};
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Whether a post may be acted upon. `own` is the origin of `public_url`.
+#[must_use]
+pub fn may_post(headers: &HeaderMap, own: &str) -> bool {
+    // A header that is repeated has no one value; browsers send each once.
+    let one = |name: HeaderName| {
+        let mut values = headers.get_all(name).iter();
+        values.next().map(|first| values.next().is_none().then_some(first))
+    };
+    match (one(SEC_FETCH_SITE), one(ORIGIN)) {
+        (None, None) => true,
+        (None, Some(origin)) => is_own(origin, own),
+        // "none" is the person's own doing: an address typed, a page restored. A subdomain is another's page.
+        (Some(site), origin) => {
+            let site = site.map(HeaderValue::as_bytes);
+            let said = site == Some(b"same-origin") || site == Some(b"none");
+            // What both say has to agree. Browsers that hide the page's address from us send "null".
+            said && origin.is_none_or(|origin| {
+                is_own(origin, own) || origin.is_some_and(|value| value.as_bytes() == b"null")
+            })
+        }
+    }
+}
+
+fn is_own(origin: Option<&HeaderValue>, own: &str) -> bool {
+    origin.is_some_and(|value| value.as_bytes() == own.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: &str = "https://gate.example:8443";
+
+    fn posted(fields: &[(&'static str, &str)]) -> bool {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_str(value).unwrap());
+        }
+        may_post(&headers, OWN)
+    }
+
+    #[test]
+    fn own_pages_and_scripts_may_post() {
+        assert!(posted(&[]));
+        assert!(posted(&[("origin", OWN)]));
+        assert!(posted(&[("sec-fetch-site", "same-origin"), ("origin", OWN)]));
+        assert!(posted(&[("sec-fetch-site", "same-origin")]));
+        assert!(posted(&[("sec-fetch-site", "none")]));
+        // Our pages say `Referrer-Policy: no-referrer`, at which browsers send "null" with a form of the same origin.
+        assert!(posted(&[("sec-fetch-site", "same-origin"), ("origin", "null")]));
+    }
+
+    #[test]
+    fn other_pages_may_not() {
+        for fields in [
+            &[("sec-fetch-site", "cross-site")][..],
+            &[("sec-fetch-site", "same-site")],
+            &[("sec-fetch-site", "cross-site"), ("origin", OWN)],
+            &[("sec-fetch-site", "same-site"), ("origin", "https://other.gate.example")],
+            &[("sec-fetch-site", "same-origin"), ("origin", "https://evil.example")],
+            &[("sec-fetch-site", "same-origin, none")],
+            &[("sec-fetch-site", "Same-Origin")],
+            &[("sec-fetch-site", "")],
+            &[("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")],
+            &[("origin", "https://evil.example")],
+            &[("origin", "null")],
+            &[("origin", "")],
+            &[("origin", "http://gate.example:8443")],
+            &[("origin", "https://gate.example")],
+            &[("origin", "https://gate.example:8443/")],
+            &[("origin", "https://gate.example:8443.evil.example")],
+            &[("origin", "HTTPS://gate.example:8443")],
+            &[("origin", OWN), ("origin", "https://evil.example")],
+            &[("origin", OWN), ("origin", OWN)],
+        ] {
+            assert!(!posted(fields), "{fields:?}");
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! What the pages say, and that nothing in them can be more than text.
+
+use futures_util::FutureExt as _;
+
+use super::*;
+use crate::base::id::ServiceId;
+
+const EVIL: &str = "<script>alert(1)</script>\"'><img src=x onerror=y>&amp;\u{202e}";
+
+fn pages() -> Pages {
+    Pages::new("https://gate.example/hub")
+}
+
+fn text(response: Response) -> String {
+    let body = axum::body::to_bytes(response.into_body(), usize::MAX).now_or_never().unwrap().unwrap();
+    assert!(body.len() < 50_000, "{} bytes", body.len());
+    String::from_utf8(body.to_vec()).unwrap()
+}
+
+fn policy(response: &Response) -> String {
+    response.headers()["content-security-policy"].to_str().unwrap().to_owned()
+}
+
+/// No tag, attribute or entity of [`EVIL`] has come through.
+fn assert_harmless(page: &str) {
+    for sign in ["<script>", "alert(1)</", "<img", "\"'>", "'><"] {
+        assert!(!page.contains(sign), "{sign} in {page}");
+    }
+    assert!(page.contains("&#60;script&#62;alert(1)"), "{page}");
+    assert!(page.contains("&#38;amp;"), "{page}");
+}
+
+fn login<'a>(origins: &'a [String], text: &'a str) -> Login<'a> {
+    Login {
+        service: text,
+        message: Some(text.into()),
+        login: text,
+        action: text,
+        tell: origins,
+        ..Login::default()
+    }
+}
+
+#[test]
+fn nothing_from_outside_is_more_than_text() {
+    let pages = pages();
+    let fields = [(EVIL, EVIL.to_owned())];
+    let consent = Consent {
+        client: EVIL,
+        name: EVIL,
+        login: EVIL,
+        services: &[EVIL],
+        claims: &[Claim::Identity],
+        destination: EVIL,
+        action: EVIL,
+        fields: &fields,
+    };
+    let password = NewPassword { login: EVIL, notice: Some(EVIL), rule: EVIL, action: EVIL, fields: &fields };
+    let problem = Problem {
+        code: ErrorCode::InvalidRequest,
+        title: EVIL,
+        what_happened: EVIL,
+        how_to_mend: EVIL,
+        address: Some(EVIL.into()),
+        request_id: EVIL,
+    };
+    let action = format!("https://a/{EVIL}");
+    let post = FormPost { service: EVIL, action: &action, fields: &fields };
+    for page in [
+        pages.login(login(&[], EVIL)),
+        pages.consent(&consent),
+        pages.new_password(&password),
+        pages.problem(problem),
+        pages.form_post(&post).unwrap(),
+        pages.signed_out(Some((EVIL, "https://a/"))),
+    ] {
+        assert_harmless(&text(page));
+    }
+    for address in ["javascript:alert(1)", "data:text/html,x", " javascript:x", "//a", "ytoauth://x", ""] {
+        let page = text(pages.signed_out(Some(("Home", address))));
+        assert!(!page.contains("<a "), "{address}: {page}");
+        assert!(
+            pages.form_post(&FormPost { service: "S", action: address, fields: &[] }).is_none(),
+            "{address}"
+        );
+    }
+}
+
+#[test]
+fn the_login_page_talks_to_those_who_may_frame_it_and_to_nobody_else() {
+    let pages = pages();
+    let alone = pages.login(login(&[], "S"));
+    assert!(policy(&alone).ends_with("frame-ancestors 'none'"));
+    assert!(!policy(&alone).contains("script-src"));
+    assert_eq!(alone.headers()["x-frame-options"], "DENY");
+    let page = text(alone);
+    assert!(!page.contains("<script") && !page.contains("data-tell"));
+
+    let origins = ["https://a.example".to_owned(), "https://b.example".to_owned()];
+    let framed = pages.login(login(&origins, "S"));
+    let script = script::url("https://gate.example/hub");
+    assert!(
+        policy(&framed)
+            .ends_with(&format!("script-src {script}; frame-ancestors https://a.example https://b.example"))
+    );
+    assert!(framed.headers().get("x-frame-options").is_none());
+    let page = text(framed);
+    assert!(page.contains(&format!("<script src=\"{script}\" defer>")));
+    assert!(page.contains("data-tell=\"https://a.example https://b.example\""));
+}
+
+#[test]
+fn the_login_page_says_what_it_is_asked_to() {
+    let pages = pages();
+    let view = Login {
+        service: "YouTrack",
+        notice: Some(Notice::WrongCredentials),
+        login: "jane",
+        remember: true,
+        action: "/hub/api/rest/oauth2/interactive/login?client_id=yt&state=a",
+        ..Login::default()
+    };
+    let page = text(pages.login(view));
+    for part in [
+        "<title>Sign in to YouTrack</title>",
+        "role=\"alert\" id=\"notice\">Login or password is wrong.<",
+        "name=\"username\" value=\"jane\"",
+        "name=\"rememberMe\" checked",
+        "action=\"/hub/api/rest/oauth2/interactive/login?client_id=yt&#38;state=a\"",
+        "name=\"password\" autocomplete=\"current-password\" required aria-describedby=\"notice\" autofocus",
+    ] {
+        assert!(page.contains(part), "{part} not in {page}");
+    }
+    let long = "<".repeat(10_000);
+    let view = Login { message: Some(long.as_str().into()), login: &long, ..Login::default() };
+    let page = text(pages.login(view));
+    assert_eq!(
+        page.matches("&#60;").count(),
+        MAX_SHOWN,
+        "the message is cut and no such login is taken over"
+    );
+    let message = Login { message: Some("\u{202e}\u{7}".into()), ..Login::default() };
+    assert!(!text(pages.login(message)).contains("class=\"note\""));
+}
+
+#[test]
+fn waits_are_rounded_up() {
+    for (millis, words) in [
+        (0, "1 second"),
+        (1000, "1 second"),
+        (1001, "2 seconds"),
+        (90_000, "90 seconds"),
+        (90_001, "2 minutes"),
+        (120_001, "3 minutes"),
+        (3_600_000, "60 minutes"),
+        (5_400_001, "2 hours"),
+    ] {
+        let notice = Notice::Throttled(Duration::from_millis(millis)).to_string();
+        assert_eq!(notice, format!("Too many attempts. Try again in {words}."));
+    }
+}
+
+#[test]
+fn consent_is_asked_in_words() {
+    let scope = |spelled: &str| GrantedScope {
+        spelled: spelled.into(),
+        services: vec![ServiceId::parse("yt").unwrap()],
+    };
+    assert_eq!(Claim::of(&scope("yt"), false), []);
+    assert_eq!(Claim::of(&scope("yt"), true), [Claim::Offline]);
+    assert_eq!(
+        Claim::of(&scope("yt openid profile email groups offline_access"), false),
+        [Claim::Identity, Claim::Email, Claim::Groups, Claim::Offline]
+    );
+    let fields = [("state", "a&b".to_owned())];
+    let page = text(pages().consent(&Consent {
+        client: "Board",
+        name: "Jane Doe",
+        login: "jane",
+        services: &["YouTrack", "Hub"],
+        claims: &[Claim::Email],
+        destination: "https://board.example",
+        action: "/hub/auth/consent",
+        fields: &fields,
+    }));
+    for part in [
+        "Signed in as Jane Doe (jane)",
+        "<li>YouTrack<span>Everything that you may do there.</span></li>\n<li>Hub<",
+        "<li>Your e-mail address<span>",
+        "<input type=\"hidden\" name=\"state\" value=\"a&#38;b\">",
+        "name=\"decision\" value=\"cancel\">Cancel<",
+        "name=\"decision\" value=\"allow\">Allow<",
+        "<code>https://board.example</code>",
+    ] {
+        assert!(page.contains(part), "{part} not in {page}");
+    }
+}
+
+#[test]
+fn a_posted_answer_goes_on_without_script_too() {
+    let fields = [("code", "hgc_x".to_owned()), ("state", "a b".to_owned())];
+    let view = FormPost { service: "YouTrack", action: "https://app.example/cb", fields: &fields };
+    let response = pages().form_post(&view).unwrap();
+    assert!(policy(&response).contains("script-src https://gate.example/hub/auth/assets/page-"));
+    assert!(policy(&response).ends_with("frame-ancestors 'none'"));
+    let page = text(response);
+    for part in [
+        "<form method=\"post\" action=\"https://app.example/cb\" data-submit>",
+        "<input type=\"hidden\" name=\"code\" value=\"hgc_x\">",
+        "<button type=\"submit\">Continue</button>",
+    ] {
+        assert!(page.contains(part), "{part} not in {page}");
+    }
+}

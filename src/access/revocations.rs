@@ -58,6 +58,15 @@ impl UpTo {
         }
     }
 
+    /// Of what people grant, the moment of the grant decides: it is known to the millisecond, and a token that is made later
+    /// of an earlier grant is as dead as the grant.
+    fn hits_grant(self, claims: &AccessClaims) -> bool {
+        match claims.grant_id.as_ref().and_then(GrantId::time) {
+            Some(granted) => granted <= self.revoked,
+            None => self.hits(claims),
+        }
+    }
+
     /// `iat` has whole seconds: a token of the same second as the revocation is dead too. Fail closed.
     const fn hits(self, claims: &AccessClaims) -> bool {
         claims.iat <= self.revoked.seconds()
@@ -121,11 +130,11 @@ impl Revocations {
     fn user_hit(&self, claims: &AccessClaims) -> bool {
         // What names no user that there could be is dead.
         let Ok(user) = UserId::parse(&claims.sub) else { return true };
-        if self.users.get(&user).is_some_and(|up_to| up_to.hits(claims)) {
+        if self.users.get(&user).is_some_and(|up_to| up_to.hits_grant(claims)) {
             return true;
         }
         let consent = (user, claims.client_id.clone());
-        self.consents.get(&consent).is_some_and(|up_to| up_to.hits(claims))
+        self.consents.get(&consent).is_some_and(|up_to| up_to.hits_grant(claims))
     }
 
     /// Whether this target is among them.

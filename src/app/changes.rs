@@ -129,8 +129,8 @@ mod tests {
         let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) =
             (Arc::new(SystemClock), Arc::new(SystemRandom));
         let people = People::new(&config, &store, (&clock, &random), Arc::default()).unwrap();
-        let built = Shared::build(config, store, people, (sealing, Vec::new()), (clock, random));
-        (built.await.unwrap(), other)
+        let shared = Shared::build(config, store, people, (sealing, Vec::new()), (clock, random));
+        (shared.await.unwrap(), other)
     }
 
     fn revocation() -> Revocation {

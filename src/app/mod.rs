@@ -9,48 +9,38 @@ mod data;
 mod gauges;
 mod hashing;
 mod people;
+mod plane;
+mod running;
 mod shared;
 mod sockets;
 
-use std::{
-    io::Write,
-    net::SocketAddr,
-    rc::Rc,
-    sync::Arc,
-    thread::JoinHandle,
-    time::{Duration, Instant},
-};
+use std::{io::Write, sync::Arc};
 
-use http::Request;
-use hyper::body::Incoming;
-use tokio::{
-    runtime::{LocalRuntime, Runtime},
-    sync::watch,
-};
+use tokio::sync::watch;
 
-use self::{background::Background, people::People, shared::Shared, sockets::Sockets};
+use self::{
+    background::Background,
+    people::People,
+    plane::{WorkerLimits, work},
+    shared::Shared,
+    sockets::Sockets,
+};
 pub use self::{
     data::{DataError, certificate_files, sealing_key},
+    running::Running,
     shared::ReloadError,
 };
 use crate::{
     base::{
         random::{Random, SystemRandom},
-        secret::Secret,
         time::{Clock, SystemClock},
     },
     config::{Config, LogFormat, StoreUrl},
     crypto::keyring::KeyringError,
-    identity::{login::Logins, session::Sessions},
+    identity::login::Hasher,
     model::key::Algorithm,
     observe::{journal::Journal, line::Format, metrics::Totals, sink::Sink},
-    proxy::{
-        self,
-        gate::OwnEndpoints,
-        peer::Peer,
-        relay::AnswerBody,
-        worker::{Worker, WorkerParts},
-    },
+    proxy::{gate::OwnEndpoints, worker::WorkerParts},
     registry::{
         keys::{Coming, KeyError},
         services::ServiceError,
@@ -58,8 +48,6 @@ use crate::{
     },
     server::{
         admission::Admission,
-        connection::{Handler, ProtocolLimits},
-        io::Deadlines,
         tls::{self, Certificate, CertificateError},
         worker::{Setup, Stage, TICK},
     },
@@ -152,21 +140,6 @@ fn first_keys(config: &Config) -> Vec<Coming> {
     if path.exists() { Vec::new() } else { vec![Coming::begin(Algorithm::Rs256)] }
 }
 
-/// A gateway that serves.
-pub struct Running {
-    https: Vec<SocketAddr>,
-    http: Vec<SocketAddr>,
-    management: Option<SocketAddr>,
-    certificate: Arc<Certificate>,
-    shared: Arc<Shared>,
-    first_password: Option<Secret>,
-    stage: watch::Sender<Stage>,
-    workers: Vec<JoinHandle<()>>,
-    control: Option<Runtime>,
-    sink: Sink,
-    drain_timeout: Duration,
-}
-
 /// Starts a gateway. Returns when its sockets are open and it is ready.
 ///
 /// # Errors
@@ -201,7 +174,8 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
     let handler_limits = WorkerLimits::new(&config);
     let people = People::new(&config, &store, (&clock, &random), Arc::clone(&totals))?;
     let first_password = control.block_on(async {
-        people::reconcile(&config, &store, clock.as_ref(), &random).await?;
+        let plan = people::plan(&config, &store, clock.as_ref(), &random).await?;
+        plan.carry_out(store.as_ref(), clock.as_ref(), random.as_ref()).await?;
         people::ensure(&config, &store, clock.as_ref(), &random).await
     })?;
     let shared =
@@ -215,6 +189,9 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         store: Arc::clone(&shared.store),
         gate: Arc::clone(&shared.gate),
         news: Arc::clone(&shared) as Arc<dyn News>,
+        logins: Arc::clone(&shared.people.logins),
+        sessions: Arc::clone(&shared.people.sessions),
+        hasher: Arc::clone(&shared.people.pool) as Arc<dyn Hasher>,
     };
     let own: Arc<dyn OwnEndpoints> = Arc::new(ControlPlane::new(control.handle().clone(), control_parts));
     let mut threads = Vec::with_capacity(workers);
@@ -280,154 +257,10 @@ async fn serve_plain(socket: std::net::TcpListener, router: axum::Router, admiss
     }
 }
 
-/// The body of a worker's thread.
-fn work(build: impl FnOnce() -> WorkerParts, setup: Setup) {
-    let runtime = match LocalRuntime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            tracing::error!(%error, "a worker has no runtime");
-            return;
-        }
-    };
-    let worker = Rc::new(Worker::new(build()));
-    let handler = Rc::new(DataPlane(Rc::clone(&worker)));
-    let outcome = runtime.block_on(crate::server::worker::run(handler, setup, |now| worker.tick(now)));
-    // What was cut off at the deadline writes its lines when its task is dropped.
-    drop(runtime);
-    worker.hand_over();
-    if let Err(error) = outcome {
-        tracing::error!(%error, "a worker has ended");
-    }
-}
-
-/// The data plane as the server calls it.
-struct DataPlane(Rc<Worker>);
-
-impl Handler for DataPlane {
-    type Peer = Peer;
-    type Body = AnswerBody;
-    type Answering = proxy::Answering;
-
-    fn connected(&self, address: SocketAddr) -> Rc<Peer> {
-        Rc::new(Peer::new(address))
-    }
-
-    fn handle(&self, peer: &Rc<Peer>, request: Request<Incoming>) -> proxy::Answering {
-        proxy::serve(&self.0, peer, request)
-    }
-}
-
-struct WorkerLimits {
-    protocol: ProtocolLimits,
-    deadlines: Deadlines,
-    body_timeout: Duration,
-}
-
-impl WorkerLimits {
-    fn new(config: &Config) -> Self {
-        let limits = &config.limits;
-        Self {
-            protocol: ProtocolLimits {
-                handshake: limits.handshake_timeout,
-                max_header_size: limits.max_header_size,
-                max_headers: limits.max_headers,
-                max_streams: limits.max_streams,
-            },
-            deadlines: Deadlines {
-                header: limits.header_timeout,
-                write: limits.write_timeout,
-                idle: limits.idle_timeout,
-            },
-            body_timeout: limits.body_timeout,
-        }
-    }
-}
-
 /// The form of lines, `None` when none are written.
 fn line_format(log: &crate::config::Log) -> Option<Format> {
     log.access.then_some(match log.format {
         LogFormat::Text => Format::Text,
         LogFormat::Json => Format::Json,
     })
-}
-
-impl Running {
-    /// The addresses of the TLS listeners, with the ports that were chosen.
-    #[must_use]
-    pub fn https(&self) -> &[SocketAddr] {
-        &self.https
-    }
-
-    /// The addresses of the plain listeners.
-    #[must_use]
-    pub fn http(&self) -> &[SocketAddr] {
-        &self.http
-    }
-
-    /// The address of the management listener.
-    #[must_use]
-    pub const fn management(&self) -> Option<SocketAddr> {
-        self.management
-    }
-
-    /// The password of the administrator that this start has made, if it had to and none was configured. It is good for one
-    /// sign-in and is handed out once.
-    pub const fn first_password(&mut self) -> Option<Secret> {
-        self.first_password.take()
-    }
-
-    /// Signing in.
-    #[must_use]
-    pub fn logins(&self) -> &Arc<Logins> {
-        &self.shared.people.logins
-    }
-
-    /// Sessions.
-    #[must_use]
-    pub fn sessions(&self) -> &Arc<Sessions> {
-        &self.shared.people.sessions
-    }
-
-    /// Takes a new configuration up: services, users, routes, rules, rates, certificates. Requests in flight end under the
-    /// old one. Returns what only a restart changes.
-    ///
-    /// # Errors
-    /// [`ReloadError`]; the old configuration stays in force.
-    pub fn reload(&self, config: Config) -> Result<Vec<&'static str>, ReloadError> {
-        let Some(control) = &self.control else { return Ok(Vec::new()) };
-        let left = control.block_on(self.shared.reload(config))?;
-        if let Err(error) = self.certificate.refresh() {
-            tracing::error!(%error, "the new certificate cannot be used; the one before stays in use");
-        }
-        Ok(left)
-    }
-
-    /// Stops: not ready any more, nothing accepted, what is in flight finished, at the deadline of the configuration
-    /// closed. Returns whether everything finished in time.
-    pub fn stop(mut self) -> bool {
-        let deadline = Instant::now() + self.drain_timeout;
-        let _ = self.stage.send(Stage::Drain(deadline));
-        for worker in self.workers.drain(..) {
-            let _ = worker.join();
-        }
-        let in_time = Instant::now() < deadline;
-        self.sink.flush(Duration::from_secs(2));
-        if let Some(control) = self.control.take() {
-            control.shutdown_timeout(Duration::from_secs(2));
-        }
-        in_time
-    }
-}
-
-impl Drop for Running {
-    /// One that is dropped without being stopped ends at once.
-    fn drop(&mut self) {
-        let _ = self.stage.send(Stage::Drain(Instant::now()));
-        for worker in self.workers.drain(..) {
-            let _ = worker.join();
-        }
-        if let Some(control) = self.control.take() {
-            control.shutdown_background();
-        }
-    }
 }

@@ -29,7 +29,7 @@ use crate::{
         registry::Registry,
         service::Service,
     },
-    oauth::token::issue::Issuer,
+    oauth::{grant::Lives, token::issue::Issuer},
     observe::line::Format,
     proxy::{
         gate::{Gate, Snapshot},
@@ -153,6 +153,13 @@ impl Inputs {
             issuer: self.issuer.clone(),
             flows: allowed_flows(self.config.oauth.profile),
             strict: self.config.oauth.profile == OAuthProfile::OAuth21,
+            lives: Lives {
+                code: self.config.oauth.code_ttl,
+                refresh_token: self.config.oauth.refresh_token_ttl,
+                refresh_window: self.config.oauth.refresh_window,
+            },
+            consent_life: self.config.oauth.consent_ttl,
+            origin: Arc::from(self.config.public_url.origin()),
             desk: self.desk.clone(),
             hub_path: Arc::from(self.config.hub.path.as_str()),
             trusted_proxies: self.config.listen.trusted_proxies.clone(),
@@ -191,9 +198,9 @@ impl Shared {
         let revocations = store.list_revocations(clock.now()).await.map_err(failed)?;
         let gate = Gate::new(snapshot, config.limits.token_cache, clock, random);
         gate.revocations.enter(&revocations);
-        let everybody = store.people(0).await.map_err(failed)?;
-        versions.users = everybody.version;
-        gate.people.enter(0, everybody, &gate.revocations);
+        let known = store.people(0).await.map_err(failed)?;
+        versions.users = known.version;
+        gate.people.enter(0, known, &gate.revocations);
         let state = Mutex::new(State { inputs, versions, answered: 0, keys, keyring });
         Ok(Arc::new(Self {
             gate: Arc::new(gate),
@@ -245,9 +252,12 @@ impl Shared {
             Arc::new(opened.map_err(StartError::from)?)
         };
         let known = self.store.list_services().await.map_err(|e| store_error(&inputs.config, e))?;
-        let plan = inputs.plan(known, self.gate.clock.as_ref()).map_err(StartError::from)?;
+        let (clock, random) = (self.gate.clock.as_ref(), &self.gate.random);
+        let plan = inputs.plan(known, clock).map_err(StartError::from)?;
+        let people = people::plan(&inputs.config, &self.store, clock, random).await?;
         // From here on nothing but a write can fail.
-        people::reconcile(&inputs.config, &self.store, self.gate.clock.as_ref(), &self.gate.random).await?;
+        let carried_out = people.carry_out(self.store.as_ref(), clock, random.as_ref()).await;
+        carried_out.map_err(StartError::from)?;
         self.people.take_up(&inputs.config);
         let services = plan.carry_out(self.store.as_ref()).await.map_err(StartError::from)?;
         warn_of_unknown_services(&inputs, &services);
@@ -282,6 +292,8 @@ impl Shared {
         self.store.purge_revocations(now).await?;
         self.store.purge_keys(now).await?;
         self.store.purge_sessions(self.people.sessions.life(), now).await?;
+        self.store.purge_grants(self.config().oauth.refresh_window, now).await?;
+        self.store.purge_consents(now).await?;
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use std::{fmt, sync::Arc};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
-use super::random::Random;
+use super::{random::Random, time::Timestamp};
 
 /// The longest identifier accepted, in bytes.
 pub const MAX_ID_LENGTH: usize = 64;
@@ -125,6 +125,27 @@ text_id! {
     ConsentId
 }
 
+impl GrantId {
+    /// A new id that tells when it was made (UUID version 7), so that what a person takes back can be told from what they
+    /// grant right after, to the millisecond.
+    #[must_use]
+    pub fn made(now: Timestamp, random: &dyn Random) -> Self {
+        let millis = u64::try_from(now.millis()).unwrap_or(0);
+        Self(Arc::from(
+            uuid::Builder::from_unix_timestamp_millis(millis, &random.bytes()).into_uuid().to_string(),
+        ))
+    }
+
+    /// When it was made; `None` when it does not tell.
+    #[must_use]
+    pub fn time(&self) -> Option<Timestamp> {
+        let (seconds, nanos) = uuid::Uuid::parse_str(&self.0).ok()?.get_timestamp()?.to_unix();
+        let millis =
+            i64::try_from(seconds).ok()?.checked_mul(1000)?.checked_add(i64::from(nanos / 1_000_000))?;
+        Some(Timestamp::from_millis(millis))
+    }
+}
+
 impl ServiceId {
     /// The id of the gateway's own service (Hub itself), which every Hub client knows.
     pub const HUB: &str = "0-0-0-0-0";
@@ -195,6 +216,17 @@ mod tests {
         for bad in ["", "a b", "a\n", "a/b", "ä", "a:b", "a%20", &"x".repeat(65)] {
             assert!(ServiceId::parse(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn grant_ids_tell_their_millisecond() {
+        let now = Timestamp::from_millis(1_800_000_000_123);
+        let id = GrantId::made(now, &SystemRandom);
+        assert_eq!(id.time(), Some(now));
+        assert_eq!(GrantId::parse(id.as_str()).unwrap().time(), Some(now));
+        assert_ne!(id, GrantId::made(now, &SystemRandom));
+        assert_eq!(GrantId::parse("g1").unwrap().time(), None);
+        assert_eq!(GrantId::random(&SystemRandom).time(), None);
     }
 
     #[test]

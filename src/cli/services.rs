@@ -156,9 +156,20 @@ fn show(file: &Path, id: &str, json: bool) -> Result<(), Failure> {
     let id = ServiceId::parse(id)?;
     with_registry(file, async |r| {
         let service = r.store.find_service(&id).await?.ok_or(StoreError::NotFound { what: "service" })?;
+        let rejected = r.store.list_rejected_redirects(&id).await?;
         if json {
-            return output::json(&as_json(&service));
+            let rejected: Vec<Value> = rejected
+                .iter()
+                .map(|r| json!({"redirectURI": r.uri, "triedFrom": r.tried_from, "triedAt": r.tried_at.millis()}))
+                .collect();
+            let mut shown = as_json(&service);
+            if let Some(members) = shown.as_object_mut() {
+                members.insert("untrustedRedirectUris".to_owned(), rejected.into());
+            }
+            return output::json(&shown);
         }
+        let rejected: Vec<String> =
+            rejected.iter().map(|r| format!("{} (from {}, {})", r.uri, r.tried_from, r.tried_at)).collect();
         let flows: Vec<&str> = service.trust.flows.iter().map(Flow::name).collect();
         let now = r.clock.now();
         let secrets: Vec<String> = service
@@ -175,6 +186,7 @@ fn show(file: &Path, id: &str, json: bool) -> Result<(), Failure> {
             ("name", service.name.clone()),
             ("home", service.profile.home_url.clone().unwrap_or_default()),
             ("redirect URIs", service.profile.redirect_uris.join("\n")),
+            ("asked in vain for", rejected.join("\n")),
             ("trusted", yes(service.trust.trusted)),
             ("asks for consent", yes(service.trust.consent_required)),
             ("public", yes(service.trust.public)),

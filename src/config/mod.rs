@@ -30,12 +30,12 @@ use crate::{
     base::{id::ServiceId, secret::Secret, url::PublicUrl},
     model::{
         flow::Flows,
+        key::Algorithm,
         service::{Profile, Trust},
         session::SessionLife,
     },
 };
 
-pub use crate::model::key::Algorithm;
 pub use crate::model::upstream::{Access, Credential, PathPattern, Rule, Segment, Target, Upstream};
 
 /// Everything that an administrator decides.

@@ -50,6 +50,11 @@ impl Form {
             .filter(|v| !v.is_empty())
     }
 
+    /// Every parameter in its order, those without a value too.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Whether the parameter stands in the form, with a value or without.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {

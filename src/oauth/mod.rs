@@ -10,6 +10,7 @@ pub mod discovery;
 pub mod error;
 pub mod form;
 pub mod grant;
+pub mod owner;
 pub mod pkce;
 pub mod scope;
 pub mod token;

@@ -126,6 +126,12 @@ fn collect(
     Ok(GrantedScope { spelled: entries.join(" "), services })
 }
 
+/// Whether an entry of a granted scope still means something.
+#[must_use]
+pub fn is_known(entry: &str, registry: &Registry) -> bool {
+    OPENID_SCOPES.contains(&entry) || find(entry, registry).is_some()
+}
+
 /// RFC 6749 section 3.3 allows `!`, `#` to `[`, `]` to `~`. ring-ui encodes each entry before it encodes the list
 /// (hub-contract 2.1), so a name with blanks arrives with `%20` in it: decoded once more, it is a name.
 fn find(entry: &str, registry: &Registry) -> Option<ServiceId> {

@@ -24,7 +24,7 @@ use crate::{
         directory::Directory,
         quota::Quota,
         revocations::Revocations,
-        verdict::{Judge, Verdicts},
+        verdict::{Judge, Verdict, Verdicts},
     },
     base::{
         random::Random,
@@ -32,7 +32,10 @@ use crate::{
     },
     crypto::keyring::Keyring,
     model::{flow::Flows, registry::Registry},
-    oauth::token::issue::Issuer,
+    oauth::{
+        grant::Lives,
+        token::{issue::Issuer, verify::TokenError},
+    },
 };
 
 /// Everything that requests are judged by at one moment.
@@ -48,6 +51,12 @@ pub struct Snapshot {
     pub flows: Flows,
     /// Whether the profile is that of OAuth 2.1.
     pub strict: bool,
+    /// How long codes and refresh tokens live.
+    pub lives: Lives,
+    /// How long a consent is remembered.
+    pub consent_life: Duration,
+    /// The origin of `public_url`.
+    pub origin: Arc<str>,
     /// The routes.
     pub routes: Routes,
     /// What refusals say.
@@ -197,5 +206,14 @@ impl Gate {
             people: &self.people,
             now,
         }
+    }
+
+    /// The verdict on an access token, as a request with it would get it now.
+    ///
+    /// # Errors
+    /// [`TokenError`], why the token is not accepted.
+    pub fn verdict(&self, token: &[u8], snapshot: &Snapshot) -> Result<Arc<Verdict>, TokenError> {
+        let judge = self.judge(snapshot, self.clock.now());
+        self.verdicts.recall(token, judge).unwrap_or_else(|| self.verdicts.verify(token, judge))
     }
 }

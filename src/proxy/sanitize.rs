@@ -20,7 +20,7 @@ use super::{
 use crate::{access::scheme::bearer, oauth::error::ErrorCode};
 
 /// The names of our own cookies begin like this; they never go on.
-const OWN_COOKIE: &str = "__Host-hubgate";
+pub const OWN_COOKIE: &str = "__Host-hubgate";
 
 /// A request head that may be judged.
 pub struct Sanitized {

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, header::COOKIE};
 
-use crate::base::secret::Secret;
+use crate::{base::secret::Secret, proxy::sanitize::OWN_COOKIE};
 
 /// The cookie's name. The prefix makes browsers refuse it unless it is Secure, for the whole host and for no other.
-pub const NAME: &str = "__Host-hubgate";
+pub const NAME: &str = OWN_COOKIE;
 
 const ATTRIBUTES: &str = "Path=/; Secure; HttpOnly; SameSite=Lax";
 

@@ -5,6 +5,8 @@ use http::Uri;
 /// An endpoint of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Endpoint {
+    /// Where people arrive who come without a request.
+    Home,
     /// Authorization endpoint (RFC 6749 section 3.1).
     Authorize,
     /// Token endpoint (RFC 6749 section 3.2).
@@ -46,6 +48,7 @@ impl Endpoint {
     #[must_use]
     pub const fn path(self) -> &'static str {
         match self {
+            Self::Home => "/",
             Self::Authorize => "/api/rest/oauth2/auth",
             Self::Token => "/api/rest/oauth2/token",
             Self::Keys => "/api/rest/oauth2/keys",

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header::AUTHORIZATION};
 use super::{Control, bearer, now, reply, token};
 use crate::{
     access::quota::Wait,
-    oauth::token::introspect::{Context, Introspected, introspect},
+    oauth::token::introspect::{Accepted, Context, Introspected, introspect},
     proxy::{
         gate::{Caller, Outcome},
         refusal::{Form, Refusal},
@@ -35,7 +35,9 @@ pub(super) async fn answer(
             let authorization: Vec<&[u8]> =
                 headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect();
             let gate = |token: &[u8]| {
-                bearer::judge(token, &state, &caller).ok().map(|verdict| verdict.claims.clone())
+                let verdict = bearer::judge(token, &state, &caller).ok()?;
+                let login = verdict.person.as_ref().map(|person| person.login.clone());
+                Some(Accepted { claims: verdict.claims.clone(), login })
             };
             let context = Context {
                 registry: &snapshot.registry,

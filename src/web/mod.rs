@@ -2,18 +2,20 @@
 //!
 //! Invariant: runs on its own threads; whatever it does, and however long, a proxied request does not wait for it.
 
+mod authorize;
 mod bearer;
+mod browser;
 pub mod cookie;
 mod cors;
 mod discovery;
 pub mod endpoint;
+mod grants;
 mod introspect;
 mod keys;
 mod login_settings;
 pub mod management;
 pub mod news;
 pub mod origin;
-mod page;
 pub mod pages;
 pub mod redirect;
 mod reply;
@@ -21,7 +23,7 @@ mod revoke;
 mod token;
 mod userinfo;
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -34,16 +36,27 @@ use http::{Request, Response, StatusCode, Uri};
 use tokio::runtime::Handle;
 use tower::ServiceExt as _;
 
-use self::{cors::Cors, endpoint::Endpoint, news::News};
+use self::{
+    authorize::{consent, home, login, logout, password},
+    cors::Cors,
+    endpoint::Endpoint,
+    grants::Owners,
+    news::News,
+};
 use crate::{
-    base::{random::Random, time::Clock},
-    oauth::error::ErrorCode,
+    base::{id::UserId, random::Random, time::Clock},
+    identity::{
+        login::{Hasher, Logins},
+        session::Sessions,
+    },
+    model::user::{Person, User},
+    oauth::error::{ErrorCode, OAuthError},
     observe::metrics::Totals,
     proxy::{
         gate::{Caller, Gate, OwnEndpoints},
         refusal::{Form, Refusal},
     },
-    store::SharedStore,
+    store::{SharedStore, StoreError},
 };
 
 /// What handlers share.
@@ -55,12 +68,56 @@ pub struct Control {
     pub random: Arc<dyn Random>,
     /// Sums.
     pub totals: Arc<Totals>,
-    /// Judges tokens.
-    pub gate: Arc<Gate>,
     /// What is kept.
     pub store: SharedStore,
+    /// Judges access tokens as requests with them would be.
+    pub gate: Arc<Gate>,
     /// To be told of what was written, where an answer has to wait until it is in force.
     pub news: Arc<dyn News>,
+    /// Who knows a password.
+    pub logins: Arc<Logins>,
+    /// Who is signed in.
+    pub sessions: Arc<Sessions>,
+    /// Where passwords are hashed.
+    pub hasher: Arc<dyn Hasher>,
+}
+
+impl Control {
+    /// Waits until the gate of this node acts on what was written.
+    async fn in_force(&self) -> Result<(), OAuthError> {
+        self.news.taken_up().await.map_err(|error| {
+            tracing::error!(%error, "a change is not yet in force");
+            OAuthError::for_now("the change is kept and not yet in force; try again", Duration::from_secs(1))
+        })
+    }
+
+    /// The person with this id, if tokens may act for them now.
+    async fn person(&self, id: &UserId) -> Result<Option<Person>, StoreError> {
+        let Some(user) = self.store.find_user(id).await?.filter(User::is_active) else { return Ok(None) };
+        let mut groups = Vec::new();
+        if !user.groups.is_empty() {
+            let known = self.store.list_groups().await?;
+            groups.extend(
+                known.into_iter().filter(|group| user.groups.contains(&group.id)).map(|group| group.name),
+            );
+            groups.sort();
+        }
+        Ok(Some(Person {
+            id: user.id,
+            login: user.login,
+            name: user.name,
+            email: user.email,
+            groups,
+            banned: false,
+            guest: user.guest,
+            administrator: user.administrator,
+        }))
+    }
+
+    /// People, as the protocol asks for them.
+    fn owners(&self) -> Owners {
+        Owners(self.clone())
+    }
 }
 
 /// Our own endpoints, as the data plane calls them.
@@ -81,15 +138,34 @@ impl ControlPlane {
                 Endpoint::UserInfo.path(),
                 get(userinfo::answer).post(userinfo::answer).fallback(userinfo::wrong_method),
             )
+            .route(Endpoint::InteractiveLogin.path(), post(login::post).fallback(reply::only_post))
+            .route(
+                Endpoint::Authorize.path(),
+                get(authorize::answer).post(authorize::answer).fallback(reply::get_or_post),
+            )
+            .route(
+                Endpoint::Logout.path(),
+                get(logout::answer).post(logout::answer).fallback(reply::get_or_post),
+            )
+            .route(
+                Endpoint::ConsentPage.path(),
+                get(consent::page).post(consent::post).fallback(reply::get_or_post),
+            )
+            .route(
+                Endpoint::PasswordPage.path(),
+                get(password::page).post(password::post).fallback(reply::get_or_post),
+            )
             .fallback(reply::not_found);
         let read_only = [
+            (Endpoint::Home, get(home::page)),
+            (Endpoint::LoginPage, get(login::page)),
             (Endpoint::Keys, get(keys::answer)),
             (Endpoint::OpenIdConfiguration, get(discovery::answer)),
             (Endpoint::OAuthOpenIdConfiguration, get(discovery::answer)),
             (Endpoint::AuthorizationServer, get(discovery::answer)),
             (Endpoint::LoginSettings, get(login_settings::answer)),
             (Endpoint::Asset, get(pages::script::answer)),
-            (Endpoint::Error, get(page::error)),
+            (Endpoint::Error, get(pages::error::answer)),
         ];
         let router = read_only.into_iter().fold(router, |router, (endpoint, method)| {
             router.route(endpoint.path(), method.fallback(reply::only_get))

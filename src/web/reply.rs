@@ -1,13 +1,15 @@
 //! Refusals of our own endpoints: the one mapping from values to answers.
 
+use std::time::Duration;
+
 use axum::{
     body::Body,
     extract::{Extension, Request},
     response::Response,
 };
 use http::{
-    HeaderValue, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE},
+    HeaderMap, HeaderValue, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA, REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use serde::Serialize;
 
@@ -61,12 +63,7 @@ struct ErrorBody<'a> {
 
 /// A refusal of the token endpoint (RFC 6749 section 5.2).
 pub(super) fn oauth_error(error: &OAuthError, desk: &Desk) -> Response {
-    let status = match error.code {
-        ErrorCode::InvalidClient if error.challenge => StatusCode::UNAUTHORIZED,
-        ErrorCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
-        ErrorCode::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
-        _ => StatusCode::BAD_REQUEST,
-    };
+    let status = status(error);
     let body = ErrorBody {
         error: error.code.as_str(),
         error_description: &error.description,
@@ -78,9 +75,7 @@ pub(super) fn oauth_error(error: &OAuthError, desk: &Desk) -> Response {
     {
         response.headers_mut().insert(WWW_AUTHENTICATE, value);
     }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
-    }
+    retry_after(response.headers_mut(), error);
     response
 }
 
@@ -101,4 +96,45 @@ pub(super) fn name(mut response: Response, caller: &Caller) -> Response {
         response.headers_mut().insert("x-request-id", id);
     }
     response
+}
+
+/// The status of a refusal.
+pub(super) const fn status(error: &OAuthError) -> StatusCode {
+    match error.code {
+        ErrorCode::InvalidClient if error.challenge => StatusCode::UNAUTHORIZED,
+        ErrorCode::AccessDenied => StatusCode::FORBIDDEN,
+        ErrorCode::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorCode::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::BAD_REQUEST,
+    }
+}
+
+/// When to try again (RFC 9110 section 10.2.3), where that helps.
+pub(super) fn retry_after(headers: &mut HeaderMap, error: &OAuthError) {
+    let usual = (error.code == ErrorCode::TemporarilyUnavailable).then_some(Duration::from_secs(5));
+    if let Some(wait) = error.retry_after.or(usual) {
+        let seconds = u64::try_from(wait.as_millis().div_ceil(1000).max(1)).unwrap_or(u64::MAX);
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+}
+
+/// For answers that nobody may keep.
+pub(super) fn not_stored(headers: &mut HeaderMap) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+}
+
+/// An endpoint that is only posted to.
+pub(super) async fn only_post(Extension(caller): Extension<Caller>, request: Request) -> Response {
+    let refusal = Refusal::method_not_allowed("this address is used with POST", Some("POST"));
+    refuse(&refusal, Form::wanted(request.headers()), &caller)
+}
+
+/// An endpoint that is read and posted to.
+pub(super) async fn get_or_post(Extension(caller): Extension<Caller>, request: Request) -> Response {
+    let refusal =
+        Refusal::method_not_allowed("this address is used with GET and POST", Some("GET, HEAD, POST"));
+    refuse(&refusal, Form::wanted(request.headers()), &caller)
 }

@@ -11,13 +11,15 @@ use http::{
 };
 use serde::Serialize;
 
-use super::{Control, now, reply};
+use super::{Control, grants, reply};
 use crate::{
     access::quota::Wait,
+    base::secret::Secret,
+    model::flow::Flow,
     oauth::{
-        error::{OAuthError, invalid_request},
+        error::{ErrorCode, OAuthError, invalid_request},
         form::{Form, MAX_FORM_LENGTH},
-        grant::{self, Context, Redeemed},
+        grant::{self, Redeemed},
     },
     proxy::{
         gate::{Caller, Outcome},
@@ -31,6 +33,10 @@ struct TokenResponse<'a> {
     token_type: &'static str,
     expires_in: u64,
     scope: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<&'a str>,
 }
 
 /// Answers a token request.
@@ -51,18 +57,22 @@ pub(super) async fn answer(
         Ok(form) => {
             let authorization: Vec<&[u8]> =
                 headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect();
-            let context = Context {
-                registry: &snapshot.registry,
-                keyring: &snapshot.keyring,
-                issuer: &snapshot.issuer,
-                flows: snapshot.flows,
-                now: now(&state),
-                random: state.random.as_ref(),
-            };
-            grant::redeem(&authorization, &form, &context)
+            let owners = state.owners();
+            let context = grants::context(&state, &caller, &owners);
+            grant::redeem(&authorization, &form, &context).await
         }
     };
+    if let Err(error) = revoked_meanwhile(&state, &redeemed).await {
+        return reply_to(&state, &caller, &Redeemed { result: Err(error), ..redeemed });
+    }
     reply_to(&state, &caller, &redeemed)
+}
+
+/// A code or refresh token that is used a second time ends a whole family: before anybody is told, the gate knows.
+async fn revoked_meanwhile(state: &State<Control>, redeemed: &Redeemed) -> Result<(), OAuthError> {
+    let replayable = matches!(redeemed.flow, Some(Flow::AuthorizationCode | Flow::RefreshToken));
+    let refused = redeemed.result.as_ref().is_err_and(|error| error.code == ErrorCode::InvalidGrant);
+    if replayable && refused { state.in_force().await } else { Ok(()) }
 }
 
 fn reply_to(state: &State<Control>, caller: &Caller, redeemed: &Redeemed) -> Response {
@@ -76,6 +86,8 @@ fn reply_to(state: &State<Control>, caller: &Caller, redeemed: &Redeemed) -> Res
                 token_type: "Bearer",
                 expires_in: issued.expires_in,
                 scope: &issued.scope,
+                refresh_token: issued.refresh_token.as_ref().map(Secret::expose),
+                id_token: issued.id_token.as_deref(),
             };
             let jti = issued.token_id.to_string();
             let mut response = reply::token_json(StatusCode::OK, &body);

@@ -1,7 +1,5 @@
 //! `GET` and `POST …/oauth2/userinfo`: who the person behind a token is (OpenID Connect Core section 5.3).
 
-use std::time::Duration;
-
 use axum::{
     Json,
     extract::{Extension, Request, State},
@@ -15,8 +13,6 @@ use http::{
 use super::{Control, bearer, reply};
 use crate::{
     access::policy::Denial,
-    base::id::UserId,
-    model::user::Person,
     oauth::{
         token::verify::TokenError,
         userinfo::{Extent, NoClaims},
@@ -25,11 +21,7 @@ use crate::{
         gate::{Caller, Outcome},
         refusal::{Form, Refusal},
     },
-    store::{SharedStore, StoreError},
 };
-
-/// How long a client should wait for a store that does not answer.
-const RETRY: Duration = Duration::from_secs(5);
 
 /// Answers for the bearer of a token. It is looked for in the header alone, also in a POST.
 pub(super) async fn answer(
@@ -38,13 +30,13 @@ pub(super) async fn answer(
     headers: HeaderMap,
 ) -> Response {
     let form = Form::wanted(&headers);
-    match told(&state, &caller, &headers).await {
+    match told(&state, &caller, &headers) {
         Ok(response) => response,
         Err(refusal) => reply::refuse(&refusal, form, &caller),
     }
 }
 
-async fn told(control: &Control, caller: &Caller, headers: &HeaderMap) -> Result<Response, Refusal> {
+fn told(control: &Control, caller: &Caller, headers: &HeaderMap) -> Result<Response, Refusal> {
     let verdict = bearer::verdict(headers, control, caller)?;
     let claims = &verdict.claims;
     let extent = Extent::of(claims).map_err(|reason| match reason {
@@ -55,14 +47,8 @@ async fn told(control: &Control, caller: &Caller, headers: &HeaderMap) -> Result
             Refusal::insufficient_scope("the token's scope does not name openid", "openid".to_owned())
         }
     })?;
-    // A person who is gone has no tokens that are good.
-    let gone = || Refusal::invalid_token(TokenError::Revoked);
-    let id = UserId::parse(&claims.sub).map_err(|_| gone())?;
-    let found = person(&control.store, &id)
-        .await
-        .map_err(|_| Refusal::unavailable("the store is not available", RETRY))?;
-    let person = found.filter(|person| !person.banned).ok_or_else(gone)?;
-    let mut response = Json(extent.claims(&person, &caller.snapshot.desk.hub_url)).into_response();
+    let person = verdict.person.as_deref().ok_or_else(|| Refusal::invalid_token(TokenError::Revoked))?;
+    let mut response = Json(extent.claims(person, &caller.snapshot.desk.hub_url)).into_response();
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
@@ -74,27 +60,6 @@ async fn told(control: &Control, caller: &Caller, headers: &HeaderMap) -> Result
     };
     response.extensions_mut().insert(outcome);
     Ok(response)
-}
-
-/// The person as the store knows them now, groups by name.
-async fn person(store: &SharedStore, id: &UserId) -> Result<Option<Person>, StoreError> {
-    let Some(user) = store.find_user(id).await? else { return Ok(None) };
-    let mut groups: Vec<String> = Vec::new();
-    if !user.groups.is_empty() {
-        let known = store.list_groups().await?;
-        groups = known.into_iter().filter(|g| user.groups.contains(&g.id)).map(|g| g.name).collect();
-        groups.sort();
-    }
-    Ok(Some(Person {
-        banned: !user.is_active(),
-        id: user.id,
-        login: user.login,
-        name: user.name,
-        email: user.email,
-        groups,
-        guest: user.guest,
-        administrator: user.administrator,
-    }))
 }
 
 /// Anything but GET and POST.

@@ -7,9 +7,11 @@
 mod support;
 
 mod architecture;
+mod flows;
 mod forwarding;
 mod framing;
 mod framing_upstream;
+mod gate_people;
 mod headers;
 mod operation;
 mod own_endpoints;
@@ -21,5 +23,6 @@ mod store;
 mod streams;
 mod timeouts;
 mod token_endpoint;
+mod token_inquiries;
 mod tokens;
 mod vectors;

@@ -1,8 +1,6 @@
 //! What stands around the token endpoint: discovery, userinfo, what pages of other origins may read, the login page's
 //! settings, our script and our cookie (RFC 8414, OpenID Connect Core section 5.3, hub-contract sections 7 to 9).
 
-use std::time::Duration;
-
 use hubgate::{
     base::{
         id::{GroupId, UserId},
@@ -17,7 +15,7 @@ use serde_json::{Value, json};
 use crate::support::{
     Answer, Gateway, RawClient, Request, Upstream,
     forge::{self, Key},
-    gateway::{PUBLIC_URL, TOKEN},
+    gateway::{PUBLIC_URL, TOKEN, eventually},
 };
 
 const USERINFO: &str = "/hub/api/rest/oauth2/userinfo";
@@ -179,7 +177,9 @@ fn userinfo_tells_what_the_scope_names() {
     let signer = Signer::of(&gateway);
     let profile = json!({"sub": "jane", "name": "Jane <Doe>", "preferred_username": "jane.doe",
         "profile": format!("{PUBLIC_URL}/hub/users/jane")});
-    let answer = claims_of(&gateway, &signer.token("jane", "alpha openid", &["alpha"]));
+    let token = signer.token("jane", "alpha openid", &["alpha"]);
+    eventually("the gate knows jane", || claims_of(&gateway, &token).status == 200);
+    let answer = claims_of(&gateway, &token);
     assert_eq!((answer.status, answer.json()), (200, profile.clone()), "{}", answer.text());
     assert_eq!(answer.header("content-type"), Some("application/json"));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
@@ -206,6 +206,7 @@ fn userinfo_refuses_as_the_gate_does() {
     });
     let signer = Signer::of(&gateway);
     let token = |subject, scope| signer.token(subject, scope, &["alpha"]);
+    eventually("the gate knows jane", || claims_of(&gateway, &token("jane", "openid")).status == 200);
     let challenge = |answer: &Answer| answer.header("www-authenticate").unwrap_or_default().to_owned();
     let without = gateway.send(&Request::get(USERINFO));
     assert_eq!((without.status, challenge(&without)), (401, "Bearer realm=\"hubgate\"".into()));
@@ -342,7 +343,7 @@ fn our_cookie_never_reaches_an_upstream() {
         upstream.take();
     }
     let mut raw: RawClient = gateway.raw();
-    raw.send(b"GET /public/x HTTP/1.1\r\nHost: a\r\nCookie:\t__Host-hubgate=hgs_secret\t\r\n\r\n".to_vec());
+    raw.send(b"GET /public/x HTTP/1.1\r\nHost: a\r\nCookie:\t__Host-hubgate=hgs_secret\t\r\n\r\n");
     assert_eq!(raw.answer_to("GET").unwrap().status, 200);
     assert_eq!(upstream.take()[0].header("cookie"), None);
 }

@@ -4,5 +4,6 @@ mod child;
 mod conformance;
 mod crash;
 mod damage;
+mod dump;
 mod refusal;
 mod sqlite;

@@ -7,11 +7,11 @@ use std::{num::NonZeroUsize, ops::RangeInclusive, time::Duration};
 use tracing::Level;
 
 use crate::config::{
-    Algorithm, Limits, Log, LogFormat, OAuth, OAuthProfile, Rate, defaults,
+    Limits, Log, LogFormat, OAuth, OAuthProfile, Rate, defaults,
     reader::Section,
     value::{self, choice, wrong},
 };
-use crate::model::session::SessionLife;
+use crate::model::{key::Algorithm, session::SessionLife};
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;

@@ -7,5 +7,6 @@
 
 pub mod answer;
 pub mod decide;
+pub mod issue;
 pub mod redirect_uri;
 pub mod request;

@@ -7,6 +7,7 @@ use crate::{
     base::{
         id::{ServiceId, TokenId},
         random::Random,
+        secret::Secret,
         time::Timestamp,
     },
     crypto::jws::{JwsError, SigningKey},
@@ -35,6 +36,10 @@ pub struct Issued {
     pub scope: String,
     /// `jti`, for the audit line.
     pub token_id: TokenId,
+    /// `refresh_token`
+    pub refresh_token: Option<Secret>,
+    /// `id_token`
+    pub id_token: Option<String>,
 }
 
 impl Issuer {
@@ -48,6 +53,12 @@ impl Issuer {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.issuer
+    }
+
+    /// `iss`, shared.
+    #[must_use]
+    pub fn shared_name(&self) -> Arc<str> {
+        Arc::clone(&self.issuer)
     }
 
     /// The longest that an access token lives.
@@ -85,7 +96,14 @@ impl Issuer {
             sid,
         };
         let access_token = sign(&claims, key)?;
-        Ok(Issued { access_token, expires_in, scope: claims.scope, token_id })
+        Ok(Issued {
+            access_token,
+            expires_in,
+            scope: claims.scope,
+            token_id,
+            refresh_token: None,
+            id_token: None,
+        })
     }
 
     /// Makes the token that an upstream gets in place of the client's: the same token (same `jti`, so that one

@@ -1,6 +1,6 @@
 //! Services, users, tokens and a small store for the tests of what is asked about tokens.
 
-use std::{sync::Mutex, time::Duration};
+use std::{net::IpAddr, sync::Mutex, time::Duration};
 
 use async_trait::async_trait;
 
@@ -8,6 +8,7 @@ use crate::{
     base::{
         id::{GrantId, ServiceId, TokenId, UserId},
         random::SystemRandom,
+        secret::Secret,
         time::Timestamp,
     },
     crypto::{
@@ -23,14 +24,15 @@ use crate::{
         revocation::Revocation,
         scope::GrantedScope,
         service::{Profile, Service, StoredSecret, Trust},
-        user::{Ban, User},
+        user::{Ban, Person, User},
     },
     oauth::{
         grant::{Family, Granted},
+        owner::{OwnerError, ResourceOwners},
         token::issue::Issuer,
     },
     store::{
-        Result, StoreError,
+        Result, RevocationStore, StoreError,
         grants::{Exchange, GrantStore, RefreshState, Rotation},
         people::{ChangeUser, People, UserStore},
     },
@@ -47,7 +49,7 @@ pub(super) struct Bench {
 
 /// A store of what was put in, which can be made to fail.
 #[derive(Default)]
-pub(super) struct Few {
+pub(in crate::oauth) struct Few {
     refresh: Mutex<Vec<(RefreshToken, Grant, RefreshState)>>,
     pub(super) fails: bool,
 }
@@ -92,8 +94,8 @@ impl Bench {
             scope: scope(),
             family,
         };
-        let issuer = Issuer::new(Self::ISSUER, Duration::from_secs(3600));
-        let issued = issuer.issue(granted, self.keyring.signing(), NOW, &SystemRandom).unwrap();
+        let maker = Issuer::new(Self::ISSUER, Duration::from_secs(3600));
+        let issued = maker.issue(granted, self.keyring.signing(), NOW, &SystemRandom).unwrap();
         (issued.access_token, issued.token_id)
     }
 
@@ -237,6 +239,32 @@ impl UserStore for Few {
     }
 
     async fn people(&self, _: i64) -> Result<People> {
+        none()
+    }
+}
+
+#[async_trait]
+impl ResourceOwners for Few {
+    async fn find(&self, _: &UserId) -> Result<Option<Person>> {
+        none()
+    }
+
+    async fn authenticate(&self, _: &str, _: &Secret, _: IpAddr) -> Result<Person, OwnerError> {
+        Ok(none()?)
+    }
+}
+
+#[async_trait]
+impl RevocationStore for Few {
+    async fn revoke(&self, _: &Revocation) -> Result<()> {
+        none()
+    }
+
+    async fn list_revocations(&self, _: Timestamp) -> Result<Vec<Revocation>> {
+        none()
+    }
+
+    async fn purge_revocations(&self, _: Timestamp) -> Result<u64> {
         none()
     }
 }

@@ -113,4 +113,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
 }
 
 #[cfg(test)]
+mod plan_tests;
+#[cfg(test)]
+mod sharing_tests;
+#[cfg(test)]
 mod tests;

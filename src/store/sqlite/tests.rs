@@ -32,6 +32,7 @@ async fn every_writing_connection_waits_for_the_disk() {
         ] {
             assert_eq!(pragma(tx.connection(), name).await, value, "{name}, {round}");
         }
+        // What is given up is not used again.
         drop(tx);
     }
     let mut reader = store.readers.acquire().await.unwrap();

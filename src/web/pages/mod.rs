@@ -4,6 +4,7 @@
 //! Invariant: whatever comes from a request, a service or a person is escaped text; every page works without script; an
 //! address becomes a link or a form's target only when it is http or https.
 
+pub(super) mod error;
 mod headers;
 pub(super) mod script;
 
@@ -14,7 +15,11 @@ use axum::{body::Body, response::Response};
 use http::{HeaderValue, StatusCode};
 
 use self::headers::Leave;
-use crate::{base::url::web_origin, model::scope::GrantedScope, oauth::error::ErrorCode};
+use crate::{
+    base::url::web_origin,
+    model::{scope::GrantedScope, service::Service},
+    oauth::error::ErrorCode,
+};
 
 /// The longest text of a request that a page shows, in characters.
 const MAX_SHOWN: usize = 500;
@@ -158,6 +163,17 @@ pub struct NewPassword<'a> {
     pub fields: &'a [(&'static str, String)],
 }
 
+/// The page of somebody who is signed in and has not come with a request.
+#[derive(Debug)]
+pub struct Home<'a> {
+    /// Who.
+    pub name: &'a str,
+    /// Their login.
+    pub login: &'a str,
+    /// Where the form goes that signs out.
+    pub sign_out: &'a str,
+}
+
 /// A page for what cannot be answered with a redirect: the client or its address cannot be trusted.
 #[derive(Debug)]
 pub struct Problem<'a> {
@@ -186,6 +202,13 @@ pub struct FormPost<'a> {
     pub fields: &'a [(&'static str, String)],
 }
 
+/// The origins that may frame the login page when `client` asks, and are told how it stands: those of its own addresses,
+/// and none in the profile of OAuth 2.1.
+#[must_use]
+pub fn framers(client: &Service, strict: bool) -> Vec<String> {
+    if strict { Vec::new() } else { client.origins().into_iter().collect() }
+}
+
 /// Where pages live.
 #[derive(Debug)]
 pub struct Pages {
@@ -206,6 +229,7 @@ macro_rules! template {
 template!(LoginPage, "login.html", Login, script: &'a str);
 template!(ConsentPage, "consent.html", Consent,);
 template!(NewPasswordPage, "password.html", NewPassword,);
+template!(HomePage, "home.html", Home,);
 template!(ProblemPage, "notice.html", Problem,);
 template!(FormPostPage, "form_post.html", FormPost, script: &'a str);
 
@@ -244,6 +268,12 @@ impl Pages {
     #[must_use]
     pub fn new_password(&self, view: &NewPassword<'_>) -> Response {
         respond(StatusCode::OK, NewPasswordPage { view }.render(), Leave { form: true, ..Leave::default() })
+    }
+
+    /// Somebody is signed in.
+    #[must_use]
+    pub fn home(&self, view: &Home<'_>) -> Response {
+        respond(StatusCode::OK, HomePage { view }.render(), Leave { form: true, ..Leave::default() })
     }
 
     /// Somebody is signed out. `home` is the name and the address of the service that they came from.

@@ -110,6 +110,14 @@ fn the_login_page_talks_to_those_who_may_frame_it_and_to_nobody_else() {
 }
 
 #[test]
+fn a_client_may_frame_from_its_own_addresses_unless_the_profile_forbids_it() {
+    let registry = crate::model::registry::Registry::new([], "https://gate.example/hub");
+    let hub = registry.by_id(ServiceId::HUB).unwrap();
+    assert_eq!(framers(hub, false), ["https://gate.example"]);
+    assert!(framers(hub, true).is_empty());
+}
+
+#[test]
 fn the_login_page_says_what_it_is_asked_to() {
     let pages = pages();
     let view = Login {

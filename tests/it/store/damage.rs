@@ -6,9 +6,11 @@ use std::{
 };
 
 use hubgate::{
-    model::{revocation::Revocation, service::Service},
+    model::{grant::RejectedRedirect, revocation::Revocation, service::Service},
     store::{
         ChangeFeed as _, KeyStore as _, RevocationStore as _, ServiceStore as _, StoreError,
+        grants::{ConsentStore as _, GrantStore as _, RejectedRedirectStore as _},
+        people::{GroupStore as _, SessionStore as _, UserStore as _},
         sqlite::SqliteStore,
     },
 };
@@ -17,7 +19,10 @@ use proptest::test_runner::{Config, TestRunner};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 
-use super::conformance::samples::{at, key, of_client, of_token, other_service, service, service_id};
+use super::conformance::samples::{
+    at, consent, digest, group, group_id, key, member, of_client, of_token, other_code, other_grant,
+    other_service, other_user, refresh, service, service_id, session,
+};
 
 struct Original {
     folder: TempDir,
@@ -41,6 +46,15 @@ impl Original {
         }
         store.revoke(&of_client("s1", 1, 9000)).await.unwrap();
         store.add_first_key(&key("one", 1)).await.unwrap();
+        store.add_group(&group("g", "G")).await.unwrap();
+        store.add_user(&member("ann", "ann", &["g"])).await.unwrap();
+        store.add_user(&other_user("bob", "bob")).await.unwrap();
+        store.begin_session(&session("sid", "ann", 10), &digest("cookie"), None).await.unwrap();
+        store.add_code(&other_code(other_grant("cg", "ann", "s2"))).await.unwrap();
+        store.add_grant(&other_grant("rg", "ann", "s2"), &refresh("r", "rg")).await.unwrap();
+        store.put_consent(&consent("con", "ann", "s2")).await.unwrap();
+        let tried = RejectedRedirect { uri: "/u".into(), tried_from: "a".into(), tried_at: at(1) };
+        store.reject_redirect(&service_id("s2"), &tried).await.unwrap();
         let services = store.list_services().await.unwrap();
         store.close().await.unwrap();
         assert!(!path.with_extension("db-wal").exists(), "closing merges the log");
@@ -66,6 +80,19 @@ async fn read(path: &Path) -> Result<Everything, StoreError> {
     let read = async {
         store.versions().await?;
         store.list_keys().await?;
+        let users = store.list_users().await?;
+        store.people(0).await?;
+        store.list_groups().await?;
+        store.list_members(&group_id("g")).await?;
+        for user in users {
+            store.list_sessions(&user.id).await?;
+            store.list_grants(&user.id).await?;
+            store.list_consents(&user.id).await?;
+        }
+        store.find_session(&digest("cookie")).await?;
+        store.find_code(&digest("cg")).await?;
+        store.find_refresh(&digest("r")).await?;
+        store.list_rejected_redirects(&service_id("s2")).await?;
         Ok((store.list_services().await?, store.list_revocations(at(0)).await?))
     };
     let read = read.await;
@@ -218,9 +245,22 @@ async fn a_record_that_cannot_be_read_is_named() {
             "token \\\\x00",
         ),
         ("DELETE FROM changes WHERE topic = 'keys'", "\"keys\""),
+        ("UPDATE users SET name = CAST(x'ff' AS TEXT) WHERE id = 'ann'", "user \"ann\": name"),
+        ("UPDATE users SET email = CAST(x'ff' AS TEXT) WHERE id = 'bob'", "user \"bob\": email"),
+        ("UPDATE user_groups SET description = CAST(x'ff' AS TEXT)", "group \"g\": description"),
+        ("UPDATE memberships SET group_id = 'a b'", "user \"ann\": member_of"),
+        ("UPDATE sessions SET user_agent = CAST(x'ff' AS TEXT)", "session \"sid\": user_agent"),
+        ("UPDATE sessions SET id = 'a b'", "session \"a b\": id"),
+        ("UPDATE codes SET scope = '{}'", "code of the grant \"cg\": scope"),
+        ("UPDATE codes SET challenge_method = 'none'", "code of the grant \"cg\": challenge_method"),
+        ("UPDATE codes SET session = ''", "code of the grant \"cg\": session"),
+        ("UPDATE grants SET client = 'a b'", "grant \"rg\": client"),
+        ("UPDATE consents SET services = '[7]'", "consent \"con\": services"),
+        ("UPDATE rejected_redirects SET uri = CAST(x'ff' AS TEXT)", "service \"s2\": uri"),
     ] {
         let path = original.copy("altered.db", &original.bytes);
         let mut connection = raw(&path).await;
+        sqlx::query("PRAGMA foreign_keys = OFF").execute(&mut connection).await.unwrap();
         let changed = sqlx::query(statement).execute(&mut connection).await.unwrap();
         assert_eq!(changed.rows_affected(), 1, "{statement}");
         connection.close().await.unwrap();

@@ -1,6 +1,7 @@
 //! What the tests share: a gateway in this process, upstreams that record, clients that send exactly what they are told.
 
 pub(crate) mod answer;
+pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod forge;
 pub(crate) mod gateway;

@@ -1,4 +1,4 @@
-//! Pages for people.
+//! `GET …/errors/{code}`: the page of an error code, which answers name as `error_uri`.
 
 use axum::{
     body::Body,
@@ -10,7 +10,6 @@ use http::{
     header::{CACHE_CONTROL, CONTENT_TYPE},
 };
 
-use super::reply;
 use crate::{
     oauth::error::ErrorCode,
     proxy::{
@@ -18,10 +17,11 @@ use crate::{
         refusal::{Form, Refusal, page},
         shell::page_headers,
     },
+    web::reply,
 };
 
 /// `GET …/errors/{code}`: what the code means and how to mend it.
-pub(super) async fn error(
+pub(in crate::web) async fn answer(
     Extension(caller): Extension<Caller>,
     Path(code): Path<String>,
     request: Request,

@@ -1,0 +1,115 @@
+//! A gateway that serves: where, reloading, stopping.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use tokio::{runtime::Runtime, sync::watch};
+
+use super::shared::{ReloadError, Shared};
+use crate::{
+    base::secret::Secret,
+    config::Config,
+    identity::{login::Logins, session::Sessions},
+    observe::sink::Sink,
+    server::{tls::Certificate, worker::Stage},
+};
+
+/// A gateway that serves.
+pub struct Running {
+    pub(super) https: Vec<SocketAddr>,
+    pub(super) http: Vec<SocketAddr>,
+    pub(super) management: Option<SocketAddr>,
+    pub(super) certificate: Arc<Certificate>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) first_password: Option<Secret>,
+    pub(super) stage: watch::Sender<Stage>,
+    pub(super) workers: Vec<JoinHandle<()>>,
+    pub(super) control: Option<Runtime>,
+    pub(super) sink: Sink,
+    pub(super) drain_timeout: Duration,
+}
+
+impl Running {
+    /// The addresses of the TLS listeners, with the ports that were chosen.
+    #[must_use]
+    pub fn https(&self) -> &[SocketAddr] {
+        &self.https
+    }
+
+    /// The addresses of the plain listeners.
+    #[must_use]
+    pub fn http(&self) -> &[SocketAddr] {
+        &self.http
+    }
+
+    /// The address of the management listener.
+    #[must_use]
+    pub const fn management(&self) -> Option<SocketAddr> {
+        self.management
+    }
+
+    /// The password of the administrator that this start has made, if it had to and none was configured. It is good for one
+    /// sign-in and is handed out once.
+    pub const fn first_password(&mut self) -> Option<Secret> {
+        self.first_password.take()
+    }
+
+    /// Signing in.
+    #[must_use]
+    pub fn logins(&self) -> &Arc<Logins> {
+        &self.shared.people.logins
+    }
+
+    /// Sessions.
+    #[must_use]
+    pub fn sessions(&self) -> &Arc<Sessions> {
+        &self.shared.people.sessions
+    }
+
+    /// Takes a new configuration up: services, users, routes, rules, rates, certificates. Requests in flight end under the
+    /// old one. Returns what only a restart changes.
+    ///
+    /// # Errors
+    /// [`ReloadError`]; the old configuration stays in force.
+    pub fn reload(&self, config: Config) -> Result<Vec<&'static str>, ReloadError> {
+        let Some(control) = &self.control else { return Ok(Vec::new()) };
+        let left = control.block_on(self.shared.reload(config))?;
+        if let Err(error) = self.certificate.refresh() {
+            tracing::error!(%error, "the new certificate cannot be used; the one before stays in use");
+        }
+        Ok(left)
+    }
+
+    /// Stops: not ready any more, nothing accepted, what is in flight finished, at the deadline of the configuration
+    /// closed. Returns whether everything finished in time.
+    pub fn stop(mut self) -> bool {
+        let deadline = Instant::now() + self.drain_timeout;
+        let _ = self.stage.send(Stage::Drain(deadline));
+        for worker in self.workers.drain(..) {
+            let _ = worker.join();
+        }
+        let in_time = Instant::now() < deadline;
+        self.sink.flush(Duration::from_secs(2));
+        if let Some(control) = self.control.take() {
+            control.shutdown_timeout(Duration::from_secs(2));
+        }
+        in_time
+    }
+}
+
+impl Drop for Running {
+    /// One that is dropped without being stopped ends at once.
+    fn drop(&mut self) {
+        let _ = self.stage.send(Stage::Drain(Instant::now()));
+        for worker in self.workers.drain(..) {
+            let _ = worker.join();
+        }
+        if let Some(control) = self.control.take() {
+            control.shutdown_background();
+        }
+    }
+}

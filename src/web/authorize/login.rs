@@ -1,0 +1,190 @@
+//! Signing in: the page, and the form that the page and login scripts post (hub-contract section 7).
+//!
+//! Invariant: one answer for every account that does not open; after a success the session is a new one.
+
+use std::time::Duration;
+
+use axum::{
+    body::Bytes,
+    extract::{Extension, State},
+    response::Response,
+};
+use http::{HeaderMap, StatusCode, Uri};
+
+use super::{
+    Desk,
+    carry_out::giving,
+    form_of,
+    query::{BAD_CREDENTIALS, Query, THROTTLED},
+    store_failed,
+};
+use crate::{
+    base::{secret::Secret, url::web_origin},
+    identity::login::LoginError,
+    model::service::Service,
+    oauth::error::{ErrorCode, OAuthError, invalid_request},
+    proxy::gate::{Caller, Outcome},
+    web::{
+        Control,
+        browser::{Browser, noted},
+        cookie,
+        endpoint::Endpoint,
+        origin,
+        pages::{Login, Notice},
+    },
+};
+
+/// `GET …/auth/login`
+pub(in crate::web) async fn page(
+    state: State<Control>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let desk = Desk { control: &state, caller: &caller, headers: &headers };
+    let query = match Query::read(uri.query().unwrap_or_default()) {
+        Ok(query) => query,
+        Err(error) => return desk.problem(&error, None),
+    };
+    if !query.asks() {
+        return desk.login(&query, None);
+    }
+    match desk.request(&query) {
+        Ok(request) => desk.login(&query, Some(&request.client)),
+        Err(refused) => desk.refused(refused).await,
+    }
+}
+
+/// `POST …/oauth2/interactive/login`
+pub(in crate::web) async fn post(
+    state: State<Control>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let desk = Desk { control: &state, caller: &caller, headers: &headers };
+    match desk.sign_in(uri.query().unwrap_or_default(), &body).await {
+        Ok(response) => response,
+        Err(error) => desk.problem(&error, None),
+    }
+}
+
+impl Desk<'_> {
+    fn login(&self, query: &Query, client: Option<&Service>) -> Response {
+        let hub = &self.caller.snapshot.desk.hub_url;
+        let action = format!("{hub}{}?{}", Endpoint::InteractiveLogin.path(), query.clean());
+        let tell =
+            if self.caller.snapshot.strict { Vec::new() } else { client.map_or_else(Vec::new, origins) };
+        let notice = query.problem().and_then(notice);
+        self.pages().login(Login {
+            service: client.map_or("this gateway", |client| client.name.as_str()),
+            message: query.form().get("message").map(Into::into),
+            notice,
+            login: query.form().get("login_hint").unwrap_or_default(),
+            remember: false,
+            action: action.trim_end_matches('?'),
+            tell: &tell,
+        })
+    }
+
+    async fn sign_in(&self, query: &str, body: &[u8]) -> Result<Response, OAuthError> {
+        self.same_origin()?;
+        let query = Query::read(query)?;
+        // A request that cannot be trusted is not worth a password.
+        if query.asks() {
+            match self.request(&query) {
+                Ok(_) => {}
+                Err(refused) => return Ok(self.refused(refused).await),
+            }
+        }
+        let form = form_of(body)?;
+        let required =
+            |name: &str| form.get(name).ok_or_else(|| invalid_request(format!("{name} is missing")));
+        let (name, password) = (required("username")?, Secret::new(required("password")?.to_owned()));
+        let ticked = |value: Option<&str>| value.is_some_and(|value| matches!(value, "on" | "true"));
+        let remember = ticked(form.get("rememberMe")) || ticked(query.form().get("rememberMe"));
+        match self.control.logins.authenticate(name, &password, self.caller.source).await {
+            Ok(user) => {
+                let browser =
+                    Browser::find(self.control, self.caller, self.headers).await.map_err(store_failed)?;
+                let sessions = &self.control.sessions;
+                let (value, session) = sessions
+                    .begin(&user, noted(self.caller, self.headers), remember, browser.signed_in())
+                    .await
+                    .map_err(store_failed)?;
+                if browser.signed_in().is_some_and(|before| before.user.id != user.id) {
+                    self.control.in_force().await?;
+                }
+                let next = if query.asks() {
+                    let hub = &self.caller.snapshot.desk.hub_url;
+                    format!("{hub}{}?{}", Endpoint::Authorize.path(), query.after_login())
+                } else {
+                    self.own(Endpoint::Home, &Query::read("")?)
+                };
+                let age = remember.then(|| sessions.life().absolute);
+                let mut response = giving(self.go(StatusCode::SEE_OTHER, &next), cookie::set(&value, age));
+                let reason = format!("user {} signed in, session {}", user.id, session.id);
+                response.extensions_mut().insert(Outcome {
+                    decision: "signed_in",
+                    reason,
+                    ..Outcome::default()
+                });
+                Ok(response)
+            }
+            Err(LoginError::Credentials) => {
+                self.caller.snapshot.quota.refused(self.caller.source);
+                Ok(self.try_again(&query, BAD_CREDENTIALS))
+            }
+            Err(LoginError::Throttled(wait)) => {
+                Ok(self.try_again(&query, &format!("{THROTTLED}{}", seconds(wait))))
+            }
+            Err(LoginError::Busy(wait)) => {
+                Err(OAuthError::for_now("too many people are signing in; try again", wait))
+            }
+            Err(LoginError::Store(error)) => Err(store_failed(error)),
+        }
+    }
+
+    fn try_again(&self, query: &Query, problem: &str) -> Response {
+        let hub = &self.caller.snapshot.desk.hub_url;
+        let location = format!("{hub}{}?{}", Endpoint::LoginPage.path(), query.with_problem(problem));
+        let mut response = self.go(StatusCode::SEE_OTHER, &location);
+        response.extensions_mut().insert(Outcome {
+            decision: "refused",
+            reason: format!("sign-in: {problem}"),
+            ..Outcome::default()
+        });
+        response
+    }
+
+    /// Refuses posts that another site's page has caused.
+    pub(super) fn same_origin(&self) -> Result<(), OAuthError> {
+        if origin::may_post(self.headers, &self.caller.snapshot.origin) {
+            return Ok(());
+        }
+        Err(OAuthError::new(ErrorCode::AccessDenied, "this form was sent by a page of another site"))
+    }
+}
+
+fn seconds(wait: Duration) -> u128 {
+    wait.as_millis().div_ceil(1000).max(1)
+}
+
+fn notice(problem: &str) -> Option<Notice> {
+    if problem == BAD_CREDENTIALS {
+        return Some(Notice::WrongCredentials);
+    }
+    let seconds = problem.strip_prefix(THROTTLED)?.parse::<u32>().ok()?;
+    Some(Notice::Throttled(Duration::from_secs(seconds.into())))
+}
+
+/// The origins of a service's own pages: who may show our login page in a frame (hub-contract section 0).
+fn origins(service: &Service) -> Vec<String> {
+    let profile = &service.profile;
+    let urls = profile.home_url.iter().chain(&profile.base_urls).chain(&profile.redirect_uris);
+    let mut found: Vec<String> = urls.filter_map(|url| web_origin(url)).collect();
+    found.sort();
+    found.dedup();
+    found
+}

@@ -273,8 +273,8 @@ pub enum Form {
 }
 
 impl Form {
-    /// What the `Accept` header asks for. A page only where HTML is named and JSON is not, as browsers do when they
-    /// navigate.
+    /// What the `Accept` header asks for (RFC 9110 section 12.5.1). Only what is named counts: a page where HTML is wanted
+    /// more than JSON, as browsers do when they navigate; a problem where it is wanted as much as either.
     #[must_use]
     pub fn wanted(headers: &HeaderMap) -> Self {
         // Most programs send nothing, or one field that takes anything.
@@ -284,17 +284,41 @@ impl Form {
             (Some(value), None) if value == "*/*" => return Self::Json,
             _ => {}
         }
-        let names = |value: &HeaderValue, kind: &str| {
-            value.as_bytes().windows(kind.len()).any(|w| w.eq_ignore_ascii_case(kind.as_bytes()))
-        };
-        let accepts = |kind: &str| headers.get_all(ACCEPT).iter().any(|value| names(value, kind));
-        if accepts("application/problem+json") {
+        let (mut problem, mut page, mut json) = (0, 0, 0);
+        let ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        for range in ranges.flat_map(|value| value.split(',')) {
+            let mut parts = range.split(';').map(str::trim);
+            let kind = parts.next().unwrap_or_default();
+            let wanted = match kind {
+                _ if kind.eq_ignore_ascii_case("application/problem+json") => &mut problem,
+                _ if kind.eq_ignore_ascii_case("text/html") => &mut page,
+                _ if kind.eq_ignore_ascii_case("application/json") => &mut json,
+                _ => continue,
+            };
+            let weight = parts.find_map(|part| {
+                let (name, value) = part.split_once('=')?;
+                name.eq_ignore_ascii_case("q").then(|| weight(value))
+            });
+            *wanted = weight.unwrap_or(1000).max(*wanted);
+        }
+        if problem > 0 && problem >= page.max(json) {
             Self::Problem
-        } else if accepts("text/html") && !accepts("application/json") {
+        } else if page > json {
             Self::Page
         } else {
             Self::Json
         }
+    }
+}
+
+/// A weight in thousandths (RFC 9110 section 12.4.2); what is none is the least.
+fn weight(text: &str) -> u16 {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = fraction.len() <= 3 && fraction.bytes().all(|digit| digit.is_ascii_digit());
+    match whole {
+        "0" if digits => format!("{fraction:0<3}").parse().unwrap_or(0),
+        "1" if digits && fraction.bytes().all(|digit| digit == b'0') => 1000,
+        _ => 0,
     }
 }
 
@@ -382,6 +406,30 @@ mod tests {
         assert_eq!(wanted("*/*"), Form::Json);
         assert_eq!(wanted("text/html,application/xhtml+xml,*/*;q=0.8"), Form::Page);
         assert_eq!(wanted("application/json, text/html"), Form::Json);
+        for (accept, form) in [
+            ("TEXT/HTML", Form::Page),
+            ("text/html;q=0.5, application/json", Form::Json),
+            ("text/html, application/json;q=0.9", Form::Page),
+            ("text/html, application/json;q=0", Form::Page),
+            ("text/html;q=0", Form::Json),
+            ("text/html; level=1; q=0.000, */*", Form::Json),
+            ("text/html;q=0.001", Form::Page),
+            ("application/json;q=0.5, text/html;q=0.51", Form::Page),
+            ("text/html;q=0.2, text/html;q=0.9, application/json;q=0.5", Form::Page),
+            ("application/problem+json;q=0, text/html", Form::Page),
+            ("application/problem+json;q=0.5, application/json;q=0.6", Form::Json),
+            ("application/problem+json, application/json", Form::Problem),
+            ("application/problem+json;q=0", Form::Json),
+            ("text/html;q=2", Form::Json),
+            ("text/html;q=-1", Form::Json),
+            ("text/html;q=0.5555", Form::Json),
+            ("text/html;q=", Form::Json),
+            ("text/html;q=1.000", Form::Page),
+            ("x-text/html, text/htmlx", Form::Json),
+            (",;,q=1;,", Form::Json),
+        ] {
+            assert_eq!(wanted(accept), form, "{accept}");
+        }
         assert_eq!(wanted("application/problem+json"), Form::Problem);
         assert_eq!(Form::wanted(&HeaderMap::new()), Form::Json);
     }

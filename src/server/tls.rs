@@ -14,9 +14,10 @@ use std::{
 use arc_swap::ArcSwap;
 use rustls::{
     ServerConfig,
+    client::verify_server_name,
     crypto::{CryptoProvider, aws_lc_rs},
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-    server::{ClientHello, ResolvesServerCert},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
+    server::{ClientHello, ParsedCertificate, ResolvesServerCert},
     sign::CertifiedKey,
 };
 
@@ -86,15 +87,23 @@ pub fn load(files: &CertificateFiles) -> Result<CertifiedKey, CertificateError> 
     })
 }
 
-/// Makes a self-signed certificate for development, unless there is one. Valid for `host`, `localhost` and the
-/// loopback addresses.
+/// The subject of the certificates that we make, by which they are known again.
+const OURS: &str = "hubgate development certificate";
+
+/// Makes a self-signed certificate for development, unless there is one: another one than ours, or ours for this host.
+/// Valid for `host`, `localhost` and the loopback addresses.
 ///
 /// # Errors
 /// [`CertificateError::Write`] when the folder cannot be written.
 pub fn self_signed(files: &CertificateFiles, host: &str) -> Result<(), CertificateError> {
-    let there = files.certificate.exists() && files.private_key.exists();
-    if there {
-        return Ok(());
+    if files.certificate.exists() && files.private_key.exists() {
+        if !is_ours_for_another(&files.certificate, host) {
+            return Ok(());
+        }
+        tracing::warn!(%host, "the development certificate is for another host and is made anew: clients have to trust the new one");
+        // First, so that a certificate never stands beside a key that is not its own.
+        fs::remove_file(&files.certificate)
+            .map_err(|error| CertificateError::Write { path: files.certificate.clone(), error })?;
     }
     let names: Vec<String> = [host, "localhost", "127.0.0.1", "::1"]
         .into_iter()
@@ -106,13 +115,21 @@ pub fn self_signed(files: &CertificateFiles, host: &str) -> Result<(), Certifica
     };
     let key = rcgen::KeyPair::generate().map_err(content)?;
     let mut parameters = rcgen::CertificateParams::new(dedup(names)).map_err(content)?;
-    parameters.distinguished_name.push(rcgen::DnType::CommonName, "hubgate development certificate");
+    parameters.distinguished_name.push(rcgen::DnType::CommonName, OURS);
     parameters.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
     let certificate = parameters.self_signed(&key).map_err(content)?;
     crate::base::file::write_private(&files.private_key, key.serialize_pem().as_bytes())
         .map_err(|error| CertificateError::Write { path: files.private_key.clone(), error })?;
     crate::base::file::write_private(&files.certificate, certificate.pem().as_bytes())
         .map_err(|error| CertificateError::Write { path: files.certificate.clone(), error })
+}
+
+/// Whether a file holds a certificate that we made, and not for this host. What cannot be read is not ours to replace.
+fn is_ours_for_another(certificate: &Path, host: &str) -> bool {
+    let Ok(der) = CertificateDer::from_pem_file(certificate) else { return false };
+    let Ok(parsed) = ParsedCertificate::try_from(&der) else { return false };
+    let Ok(name) = ServerName::try_from(host.trim_matches(['[', ']'])) else { return false };
+    memchr::memmem::find(&der, OURS.as_bytes()).is_some() && verify_server_name(&parsed, &name).is_err()
 }
 
 fn dedup(mut names: Vec<String>) -> Vec<String> {
@@ -242,6 +259,33 @@ mod tests {
         assert_eq!(fs::read(&files.certificate).unwrap(), first);
         assert_eq!(fs::metadata(&files.private_key).unwrap().permissions().mode() & 0o777, 0o600);
         load(&files).unwrap();
+    }
+
+    #[test]
+    fn a_development_certificate_follows_the_host_and_anothers_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = files(folder.path());
+        let made = |host: &str| {
+            self_signed(&files, host).unwrap();
+            load(&files).unwrap();
+            fs::read(&files.certificate).unwrap()
+        };
+        let mut before = made("gate.example");
+        // It is for these too.
+        for host in ["localhost", "127.0.0.1", "[::1]", "gate.example"] {
+            assert_eq!(made(host), before, "{host}");
+        }
+        for host in ["other.example", "192.0.2.1", "[2001:db8::1]", "gate.example"] {
+            let anew = made(host);
+            assert_ne!(anew, before, "{host}");
+            assert_eq!(made(host), anew, "{host}");
+            before = anew;
+        }
+        // One that its owner has put there.
+        let own = rcgen::generate_simple_self_signed(vec!["gate.example".into()]).unwrap();
+        fs::write(&files.certificate, own.cert.pem()).unwrap();
+        fs::write(&files.private_key, own.signing_key.serialize_pem()).unwrap();
+        assert_eq!(made("other.example"), own.cert.pem().into_bytes());
     }
 
     #[test]

@@ -278,6 +278,27 @@ fn keys_of_two_algorithms_are_not_confused() {
     forger.gateway.assert_innocent(&forger.upstream, "all confusions");
 }
 
+/// The configuration chooses what access tokens are signed with; a change of it kills none.
+#[test]
+fn the_configured_algorithm_signs_access_tokens() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(|setup| {
+        setup.standard(&upstream).set("oauth", "signing_algorithm", r#""RS256""#);
+    });
+    let signed = |gateway: &Gateway| {
+        let token = gateway.machine_token("alpha");
+        (forge::decode(&token).0["alg"].as_str().unwrap().to_owned(), token)
+    };
+    let passes = |token: &str| gateway.send(&Request::get("/api/x").bearer(token)).status == 200;
+    let (algorithm, before) = signed(&gateway);
+    assert_eq!((algorithm.as_str(), passes(&before)), ("RS256", true));
+    let scoped = upstream.take()[0].header("authorization").unwrap();
+    assert_eq!(forge::decode(scoped.strip_prefix("Bearer ").unwrap()).0["alg"], "RS256");
+    gateway.reload(&gateway.config_text().replace("RS256", "ES256")).unwrap();
+    let (algorithm, after) = signed(&gateway);
+    assert_eq!((algorithm.as_str(), passes(&after), passes(&before)), ("ES256", true, true));
+}
+
 /// T18, the signature and the form.
 #[test]
 fn signatures_and_forms_that_are_not_exact() {

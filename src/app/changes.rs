@@ -126,11 +126,11 @@ mod tests {
         std::fs::create_dir_all(&config.data_dir).unwrap();
         let sealing = sealing_key(&config.data_dir, &SystemRandom).unwrap();
         let (store, other) = (open_store(&config).await.unwrap(), open_store(&config).await.unwrap());
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let random: Arc<dyn Random> = Arc::new(SystemRandom);
+        let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) =
+            (Arc::new(SystemClock), Arc::new(SystemRandom));
         let people = People::new(&config, &store, (&clock, &random), Arc::default()).unwrap();
-        let seams = (clock, random);
-        (Shared::build(config, store, people, (sealing, Vec::new()), seams).await.unwrap(), other)
+        let shared = Shared::build(config, store, people, (sealing, Vec::new()), (clock, random));
+        (shared.await.unwrap(), other)
     }
 
     fn revocation() -> Revocation {

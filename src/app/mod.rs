@@ -9,17 +9,22 @@ mod data;
 mod gauges;
 mod hashing;
 mod people;
+mod plane;
 mod running;
 mod shared;
 mod sockets;
 
-use std::{io::Write, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
+use std::{io::Write, sync::Arc};
 
-use http::Request;
-use hyper::body::Incoming;
-use tokio::{runtime::LocalRuntime, sync::watch};
+use tokio::sync::watch;
 
-use self::{background::Background, people::People, shared::Shared, sockets::Sockets};
+use self::{
+    background::Background,
+    people::People,
+    plane::{WorkerLimits, work},
+    shared::Shared,
+    sockets::Sockets,
+};
 pub use self::{
     data::{DataError, certificate_files, sealing_key},
     running::Running,
@@ -35,13 +40,7 @@ use crate::{
     identity::login::Hasher,
     model::key::Algorithm,
     observe::{journal::Journal, line::Format, metrics::Totals, sink::Sink},
-    proxy::{
-        self,
-        gate::OwnEndpoints,
-        peer::Peer,
-        relay::AnswerBody,
-        worker::{Worker, WorkerParts},
-    },
+    proxy::{gate::OwnEndpoints, worker::WorkerParts},
     registry::{
         keys::{Coming, KeyError},
         services::ServiceError,
@@ -49,8 +48,6 @@ use crate::{
     },
     server::{
         admission::Admission,
-        connection::{Handler, ProtocolLimits},
-        io::Deadlines,
         tls::{self, Certificate, CertificateError},
         worker::{Setup, Stage, TICK},
     },
@@ -177,7 +174,8 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
     let handler_limits = WorkerLimits::new(&config);
     let people = People::new(&config, &store, (&clock, &random), Arc::clone(&totals))?;
     let first_password = control.block_on(async {
-        people::reconcile(&config, &store, clock.as_ref(), &random).await?;
+        let plan = people::plan(&config, &store, clock.as_ref(), &random).await?;
+        plan.carry_out(store.as_ref(), clock.as_ref(), random.as_ref()).await?;
         people::ensure(&config, &store, clock.as_ref(), &random).await
     })?;
     let shared =
@@ -188,7 +186,6 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         clock: Arc::clone(&shared.gate.clock),
         random: Arc::clone(&shared.gate.random),
         totals: Arc::clone(&totals),
-        gate: Arc::clone(&shared.gate),
         store: Arc::clone(&shared.store),
         news: Arc::clone(&shared) as Arc<dyn News>,
         logins: Arc::clone(&shared.people.logins),
@@ -256,69 +253,6 @@ async fn serve_plain(socket: std::net::TcpListener, router: axum::Router, admiss
     let admit = move |source| admission.as_ref().map(|a| a.admit(source)).map_or(Some(None), |t| t.map(Some));
     if let Err(error) = management::serve(socket, router, admit).await {
         tracing::error!(%error, "a plain listener has ended");
-    }
-}
-
-/// The body of a worker's thread.
-fn work(build: impl FnOnce() -> WorkerParts, setup: Setup) {
-    let runtime = match LocalRuntime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            tracing::error!(%error, "a worker has no runtime");
-            return;
-        }
-    };
-    let worker = Rc::new(Worker::new(build()));
-    let handler = Rc::new(DataPlane(Rc::clone(&worker)));
-    let outcome = runtime.block_on(crate::server::worker::run(handler, setup, |now| worker.tick(now)));
-    // What was cut off at the deadline writes its lines when its task is dropped.
-    drop(runtime);
-    worker.hand_over();
-    if let Err(error) = outcome {
-        tracing::error!(%error, "a worker has ended");
-    }
-}
-
-/// The data plane as the server calls it.
-struct DataPlane(Rc<Worker>);
-
-impl Handler for DataPlane {
-    type Peer = Peer;
-    type Body = AnswerBody;
-    type Answering = proxy::Answering;
-
-    fn connected(&self, address: SocketAddr) -> Rc<Peer> {
-        Rc::new(Peer::new(address))
-    }
-
-    fn handle(&self, peer: &Rc<Peer>, request: Request<Incoming>) -> proxy::Answering {
-        proxy::serve(&self.0, peer, request)
-    }
-}
-
-struct WorkerLimits {
-    protocol: ProtocolLimits,
-    deadlines: Deadlines,
-    body_timeout: Duration,
-}
-
-impl WorkerLimits {
-    fn new(config: &Config) -> Self {
-        let limits = &config.limits;
-        Self {
-            protocol: ProtocolLimits {
-                handshake: limits.handshake_timeout,
-                max_header_size: limits.max_header_size,
-                max_headers: limits.max_headers,
-                max_streams: limits.max_streams,
-            },
-            deadlines: Deadlines {
-                header: limits.header_timeout,
-                write: limits.write_timeout,
-                idle: limits.idle_timeout,
-            },
-            body_timeout: limits.body_timeout,
-        }
     }
 }
 

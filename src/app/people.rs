@@ -11,10 +11,13 @@ use super::{
 };
 use crate::{
     base::{random::Random, secret::Secret, time::Clock},
-    config::{Config, Rate},
+    config::{Config, DeclaredUser, Rate},
     identity::{login::Logins, session::Sessions, throttle::LoginLimits},
     observe::metrics::Totals,
-    registry::people::{self, Declaration, FIRST_LOGIN, First},
+    registry::{
+        first::{self, FIRST_LOGIN, First},
+        people::{self, Declaration, Plan},
+    },
     store::SharedStore,
 };
 
@@ -62,14 +65,14 @@ fn limits(config: &Config) -> LoginLimits {
     }
 }
 
-/// Brings the store in step with the users that the configuration declares.
-pub(super) async fn reconcile(
+/// What the users that the configuration declares change in the store.
+pub(super) async fn plan(
     config: &Config,
     store: &SharedStore,
     clock: &dyn Clock,
     random: &Arc<dyn Random>,
-) -> Result<(), StartError> {
-    let declaration = |user: &crate::config::DeclaredUser| Declaration {
+) -> Result<Plan, StartError> {
+    let declaration = |user: &DeclaredUser| Declaration {
         login: user.login.clone(),
         name: user.name.clone(),
         email: user.email.clone(),
@@ -79,17 +82,7 @@ pub(super) async fn reconcile(
     };
     let declarations: Vec<Declaration> = config.users.iter().map(declaration).collect();
     let aside = Aside::new(Arc::clone(random));
-    let done = people::reconcile(store.as_ref(), &declarations, &aside, clock, random.as_ref()).await?;
-    for login in done.created {
-        tracing::info!(user = %login, "declared user added");
-    }
-    for login in done.updated {
-        tracing::info!(user = %login, "declared user changed");
-    }
-    for login in done.released {
-        tracing::warn!(user = %login, "no longer declared; the user stays: `hubgate user ban` or `hubgate user remove` shuts it out");
-    }
-    Ok(())
+    Ok(people::plan(store.as_ref(), &declarations, &aside, clock, random.as_ref()).await?)
 }
 
 /// Makes the guest and an administrator where they are missing. Returns the password for one sign-in, if one was made.
@@ -99,10 +92,10 @@ pub(super) async fn ensure(
     clock: &dyn Clock,
     random: &Arc<dyn Random>,
 ) -> Result<Option<Secret>, StartError> {
-    people::ensure_guest(store.as_ref(), clock, random.as_ref()).await?;
+    first::ensure_guest(store.as_ref(), clock, random.as_ref()).await?;
     let aside = Aside::new(Arc::clone(random));
     let password = config.admin_password.as_ref();
-    match people::ensure_administrator(store.as_ref(), password, &aside, clock, random.as_ref()).await? {
+    match first::ensure_administrator(store.as_ref(), password, &aside, clock, random.as_ref()).await? {
         First::Exists => Ok(None),
         First::Made => {
             tracing::info!(

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     access::quota::Quota,
     base::{random::Random, time::Clock, url::PublicUrl},
-    config::{Config, Limits, OAuthProfile, Rate, SigningAlgorithm, allowed_flows},
+    config::{Config, Limits, OAuthProfile, Rate, allowed_flows},
     crypto::{keyring::Keyring, seal::SealingKey},
     model::{
         key::{Algorithm, SigningKeyRecord},
@@ -119,10 +119,7 @@ impl Inputs {
             limits.rejections_per_source.as_ref().map(rate),
         );
         Ok(Self {
-            access_tokens: match config.oauth.signing_algorithm {
-                SigningAlgorithm::Es256 => Algorithm::Es256,
-                SigningAlgorithm::Rs256 => Algorithm::Rs256,
-            },
+            access_tokens: config.oauth.signing_algorithm,
             issuer: Issuer::new(&hub_url, config.oauth.access_token_ttl),
             desk: Desk { hub_url: Arc::from(hub_url), realm: Arc::from("hubgate") },
             quota: Arc::new(quota),
@@ -255,9 +252,12 @@ impl Shared {
             Arc::new(opened.map_err(StartError::from)?)
         };
         let known = self.store.list_services().await.map_err(|e| store_error(&inputs.config, e))?;
-        let plan = inputs.plan(known, self.gate.clock.as_ref()).map_err(StartError::from)?;
+        let (clock, random) = (self.gate.clock.as_ref(), &self.gate.random);
+        let plan = inputs.plan(known, clock).map_err(StartError::from)?;
+        let people = people::plan(&inputs.config, &self.store, clock, random).await?;
         // From here on nothing but a write can fail.
-        people::reconcile(&inputs.config, &self.store, self.gate.clock.as_ref(), &self.gate.random).await?;
+        let carried_out = people.carry_out(self.store.as_ref(), clock, random.as_ref()).await;
+        carried_out.map_err(StartError::from)?;
         self.people.take_up(&inputs.config);
         let services = plan.carry_out(self.store.as_ref()).await.map_err(StartError::from)?;
         warn_of_unknown_services(&inputs, &services);

@@ -106,9 +106,12 @@ fn decide(test: &DecisionTest, routes: &Routes, registry: &Registry, config: &Co
     let client = token.client.clone().or_else(|| ServiceId::parse("some-client").ok());
     let Some(client) = client else { return Expectation::BadRequest };
     let aud = token.scope.iter().filter_map(|name| registry.resolve(name)).map(|s| s.id.clone());
+    // A user's token is told from a client's own by its subject.
+    let subject =
+        token.user.as_ref().map_or_else(|| client.as_str().to_owned(), |login| format!("user {login}"));
     let claims = AccessClaims {
         iss: String::new(),
-        sub: client.as_str().to_owned(),
+        sub: subject,
         aud: aud.collect(),
         client_id: client,
         scope: token.scope.join(" "),

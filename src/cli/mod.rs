@@ -5,12 +5,15 @@
 
 mod check;
 mod demo;
+mod groups;
 mod keys;
 mod manual;
 mod output;
+mod password;
 mod serve;
 mod services;
 mod tokens;
+mod users;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
@@ -55,6 +58,12 @@ enum Command {
     /// Services: add, list, show, new secret, remove.
     #[command(subcommand)]
     Service(services::ServiceCommand),
+    /// Users: add, list, show, change, password, ban, remove.
+    #[command(subcommand)]
+    User(users::UserCommand),
+    /// Groups of users: add, list, members, remove.
+    #[command(subcommand)]
+    Group(groups::GroupCommand),
     /// Tokens: look into one, revoke one.
     #[command(subcommand)]
     Token(tokens::TokenCommand),
@@ -84,6 +93,8 @@ pub fn run() -> ExitCode {
         Command::Demo(args) => demo::demo(&args),
         Command::Check(args) => check::check(&file, &args),
         Command::Service(command) => services::run(&file, command),
+        Command::User(command) => users::run(&file, command),
+        Command::Group(command) => groups::run(&file, command),
         Command::Token(command) => tokens::run(&file, &command),
         Command::Key(command) => keys::run(&file, &command),
         Command::Completions { shell } => manual::completions(shell),

@@ -17,7 +17,7 @@ use crate::{
     base::secret::Secret,
     config::{Config, LogFormat},
     observe::{line::Format, log},
-    registry::people::FIRST_LOGIN,
+    registry::first::FIRST_LOGIN,
 };
 
 /// How often the configuration file is looked at.

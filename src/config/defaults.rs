@@ -6,8 +6,8 @@ use std::{
     time::Duration,
 };
 
-use super::{Limits, Log, LogFormat, OAuth, OAuthProfile, Rate, SigningAlgorithm};
-use crate::model::session::SessionLife;
+use super::{Limits, Log, LogFormat, OAuth, OAuthProfile, Rate};
+use crate::model::{key::Algorithm, session::SessionLife};
 
 const MINUTE: u64 = 60;
 const DAY: u64 = 24 * 60 * MINUTE;
@@ -34,7 +34,7 @@ impl Default for OAuth {
             refresh_window: Duration::from_secs(60),
             consent_ttl: Duration::from_secs(365 * DAY),
             secret_grace: Duration::from_secs(DAY),
-            signing_algorithm: SigningAlgorithm::Es256,
+            signing_algorithm: Algorithm::Es256,
             key_rotation: None,
         }
     }

@@ -30,6 +30,7 @@ use crate::{
     base::{id::ServiceId, secret::Secret, url::PublicUrl},
     model::{
         flow::Flows,
+        key::Algorithm,
         service::{Profile, Trust},
         session::SessionLife,
     },
@@ -144,20 +145,11 @@ pub struct OAuth {
     /// How long a consent is remembered.
     pub consent_ttl: Duration,
     /// How access tokens are signed.
-    pub signing_algorithm: SigningAlgorithm,
+    pub signing_algorithm: Algorithm,
     /// How long the secret before the current one stays accepted.
     pub secret_grace: Duration,
     /// How long a signing key signs before the gateway makes the next one; `None`: only by command.
     pub key_rotation: Option<Duration>,
-}
-
-/// How access tokens are signed (RFC 7518 section 3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SigningAlgorithm {
-    /// ECDSA on P-256: small and quick.
-    Es256,
-    /// RSA: for clients that know nothing else.
-    Rs256,
 }
 
 /// How often something may happen: `"100/s"`, `"30/m"`.

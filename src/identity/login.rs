@@ -121,11 +121,10 @@ impl Logins {
         let result = LoginResult::of(&outcome);
         (self.told)(result);
         let user = found.as_ref().map(|user: &User| tracing::field::display(&user.id));
-        match &outcome {
-            Err(LoginError::Store(error)) => {
-                tracing::error!(user, %source, result = result.name(), %error, "sign-in");
-            }
-            _ => tracing::info!(user, %source, result = result.name(), "sign-in"),
+        if let Err(LoginError::Store(error)) = &outcome {
+            tracing::error!(user, %source, result = result.name(), %error, "sign-in");
+        } else {
+            tracing::info!(user, %source, result = result.name(), "sign-in");
         }
         outcome
     }

@@ -390,7 +390,7 @@ async fn what_an_administrator_does_meanwhile_counts() {
     *door.hasher.meanwhile.lock().unwrap() = Some(Box::new(move || {
         memory.edit(|user| {
             if let Some(p) = &mut user.password {
-                CURRENT.clone_into(&mut p.hash)
+                CURRENT.clone_into(&mut p.hash);
             }
         });
     }));
@@ -502,7 +502,7 @@ async fn whoever_may_not_sign_in_has_no_session() {
         let (cookie, _) = house.begin("jane", None).await;
         house.memory.edit(|user| {
             if user.id.as_str() == "jane" {
-                change(user)
+                change(user);
             }
         });
         assert_eq!(house.find(&cookie).await.is_some(), good);

@@ -157,11 +157,11 @@ impl Throttle {
         Admission::Go(Ticket { throttle: self, account, source, admitted: now, counted, open: true })
     }
 
-    fn settle(&self, ticket: &Ticket<'_>, outcome: Outcome) {
+    fn settle(&self, ticket: &Ticket<'_>, outcome: &Outcome) {
         let mut state = self.state();
         let (account, source) = (ticket.account, ticket.source);
         let LoginLimits { pair, source: per_source, account: per_account } = ticket.counted;
-        let failed = match outcome {
+        let failed = match *outcome {
             Outcome::Failure(at) => Some(at),
             Outcome::Success(_) | Outcome::Nothing => None,
         };
@@ -174,7 +174,7 @@ impl Throttle {
         if let Some(rate) = per_account {
             state.accounts.end(&account, rate, failed);
         }
-        if let Outcome::Success(at) = outcome {
+        if let Outcome::Success(at) = *outcome {
             state.pairs.reset(&(account, source));
             if state.known.len() >= MOST_COUNTERS {
                 forget_oldest(&mut state.known);
@@ -221,20 +221,20 @@ pub struct Ticket<'t> {
 impl Ticket<'_> {
     /// The password was right. Failures of this account from this source are forgotten, and the source is known from now on.
     pub fn succeeded(mut self, now: Timestamp) {
-        self.close(Outcome::Success(now));
+        self.close(&Outcome::Success(now));
     }
 
     /// The password was wrong.
     pub fn failed(mut self, now: Timestamp) {
-        self.close(Outcome::Failure(now));
+        self.close(&Outcome::Failure(now));
     }
 
     /// No password was looked at.
     pub fn withdrawn(mut self) {
-        self.close(Outcome::Nothing);
+        self.close(&Outcome::Nothing);
     }
 
-    fn close(&mut self, outcome: Outcome) {
+    fn close(&mut self, outcome: &Outcome) {
         if std::mem::take(&mut self.open) {
             self.throttle.settle(self, outcome);
         }
@@ -243,7 +243,7 @@ impl Ticket<'_> {
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        self.close(Outcome::Failure(self.admitted));
+        self.close(&Outcome::Failure(self.admitted));
     }
 }
 
@@ -254,12 +254,12 @@ mod tests {
     const HOME: &str = "192.0.2.1";
     const AWAY: &str = "198.51.100.7";
 
-    fn rate(count: u32, seconds: u64) -> Option<Rate> {
-        Some((NonZeroU32::new(count).unwrap(), Duration::from_secs(seconds)))
+    fn rate(count: u32, seconds: u64) -> Rate {
+        (NonZeroU32::new(count).unwrap(), Duration::from_secs(seconds))
     }
 
     fn limits() -> LoginLimits {
-        LoginLimits { pair: rate(5, 60), source: rate(20, 3600), account: rate(10, 3600) }
+        LoginLimits { pair: Some(rate(5, 60)), source: Some(rate(20, 3600)), account: Some(rate(10, 3600)) }
     }
 
     fn at(seconds: i64) -> Timestamp {
@@ -275,19 +275,19 @@ mod tests {
 
         /// A wrong password; how long to wait when it is not even looked at.
         fn fail(&self, name: &str, source: &str, now: i64) -> Result<(), u64> {
+            self.ticket(name, source, now).map(|ticket| ticket.failed(at(now)))
+        }
+
+        fn ticket(&self, name: &str, source: &str, now: i64) -> Result<Ticket<'_>, u64> {
             match self.ask(name, source, now) {
-                Admission::Go(ticket) => Ok(ticket.failed(at(now))),
+                Admission::Go(ticket) => Ok(ticket),
                 Admission::Refused(wait) => Err(wait.as_secs()),
                 Admission::Wait => panic!("nobody is under way"),
             }
         }
 
         fn succeed(&self, name: &str, source: &str, now: i64) -> Result<(), u64> {
-            match self.ask(name, source, now) {
-                Admission::Go(ticket) => Ok(ticket.succeeded(at(now))),
-                Admission::Refused(wait) => Err(wait.as_secs()),
-                Admission::Wait => panic!("nobody is under way"),
-            }
+            self.ticket(name, source, now).map(|ticket| ticket.succeeded(at(now)))
         }
     }
 
@@ -393,7 +393,7 @@ mod tests {
                 self.0.fetch_add(1, Ordering::Relaxed);
             }
         }
-        let throttle = Throttle::new(LoginLimits { pair: rate(1, 60), source: None, account: None });
+        let throttle = Throttle::new(LoginLimits { pair: Some(rate(1, 60)), source: None, account: None });
         let (jane, home) = (Account::of_name("jane"), HOME.parse().unwrap());
         let Admission::Go(first) = throttle.admit(jane, home, at(0), Waker::noop()) else { panic!() };
         let woken = Arc::new(Woken(AtomicUsize::new(0)));

@@ -1,12 +1,12 @@
-//! What is there from the start: the users that the configuration file declares, the guest, and somebody who may
-//! administer.
+//! The users that the configuration file declares, kept in step with the store: first a plan, which finds what cannot be
+//! kept, then its writes.
 //!
 //! Invariants: nobody is deleted, and no ban is lifted; a declared password is hashed only when it is not the one that is
-//! stored; of gateways that start at once on one store one makes the administrator.
+//! stored.
 
 use super::{
     groups,
-    users::{self, NewPassword, NewUser, PeopleError, generate_password},
+    users::{self, NewPassword, NewUser, PeopleError},
 };
 use crate::{
     base::{
@@ -16,16 +16,13 @@ use crate::{
         time::{Clock, Timestamp},
     },
     crypto::password::Hasher,
-    model::user::{Ban, Email, GUEST_LOGIN, User},
+    model::user::{Email, Group, User},
     store::{
         StoreError,
         name::folded,
         people::{GroupStore, UserStore},
     },
 };
-
-/// The login of the administrator that the first start makes.
-pub const FIRST_LOGIN: &str = "admin";
 
 /// A user as the configuration file declares it.
 #[derive(Debug, Clone)]
@@ -44,100 +41,158 @@ pub struct Declaration {
     pub administrator: bool,
 }
 
-/// What [`reconcile`] did, by login.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Reconciled {
-    /// Added.
-    pub created: Vec<String>,
-    /// Changed.
-    pub updated: Vec<String>,
-    /// No longer declared; they stay, with everything that they may do.
-    pub released: Vec<String>,
+/// What has to be written so that the store is in step with the file.
+#[derive(Debug, Default)]
+pub struct Plan(Vec<Write>);
+
+#[derive(Debug)]
+enum Write {
+    /// A new user, in the groups of these names.
+    Add(User, Vec<String>),
+    /// A user as declared, in the groups of these names, and the password if it is another one.
+    Change(User, Vec<String>, Option<NewPassword>),
+    /// One who is declared no longer.
+    Release(User),
 }
 
-/// Brings the store in step with what the file declares. A password that the file does not name stays as it is.
+/// Finds out what the declarations change. A password that the file does not name stays as it is.
 ///
 /// # Errors
-/// [`PeopleError`]; what was changed before stays changed, and the next call goes on.
-pub async fn reconcile(
+/// [`PeopleError::Declaration`]: which user cannot be kept, and why. Nothing is written.
+pub async fn plan(
     store: &(impl UserStore + GroupStore + ?Sized),
     declarations: &[Declaration],
     hasher: &dyn Hasher,
     clock: &dyn Clock,
     random: &dyn Random,
-) -> Result<Reconciled, PeopleError> {
-    let mut done = Reconciled::default();
+) -> Result<Plan, PeopleError> {
+    let mut known = store.list_users().await?;
+    let groups = store.list_groups().await?;
+    let mut writes = Vec::new();
     for declaration in declarations {
-        let named =
-            |error| PeopleError::Declaration { login: declaration.login.clone(), error: Box::new(error) };
-        let outcome = reconcile_one(store, declaration, hasher, clock, random).await.map_err(named)?;
-        let login = || declaration.login.clone();
-        match outcome {
-            Outcome::Created => done.created.push(login()),
-            Outcome::Updated => done.updated.push(login()),
-            Outcome::Same => {}
-        }
+        let write = plan_one(&mut known, &groups, declaration, hasher, (clock.now(), random)).await;
+        let login = declaration.login.clone();
+        writes.extend(write.map_err(|error| PeopleError::Declaration { login, error: Box::new(error) })?);
     }
-    for user in store.list_users().await?.into_iter().filter(|user| user.declared) {
-        if !declarations.iter().any(|declaration| folded(&declaration.login) == folded(&user.login)) {
-            put(store, &User { declared: false, ..user.clone() }, clock.now()).await?;
-            done.released.push(user.login);
-        }
-    }
-    Ok(done)
+    let declared = |user: &User| declarations.iter().any(|d| folded(&d.login) == folded(&user.login));
+    let released = known.into_iter().filter(|user| user.declared && !declared(user));
+    writes.extend(released.map(Write::Release));
+    Ok(Plan(writes))
 }
 
-enum Outcome {
-    Created,
-    Updated,
-    Same,
-}
-
-async fn reconcile_one(
-    store: &(impl UserStore + GroupStore + ?Sized),
+async fn plan_one(
+    known: &mut Vec<User>,
+    groups: &[Group],
     declaration: &Declaration,
     hasher: &dyn Hasher,
-    clock: &dyn Clock,
-    random: &dyn Random,
-) -> Result<Outcome, PeopleError> {
-    let groups = groups::ensure(store, &declaration.groups, clock, random).await?;
-    let found = store.find_user_by_name(&declaration.login).await?;
-    let same = |user: &User| folded(&user.login) == folded(&declaration.login);
-    let email = |address: &String| Email { address: address.clone(), verified: true };
-    let Some(before) = found.filter(same) else {
-        let password = match &declaration.password {
-            Some(password) => Some(NewPassword::of(password, false, hasher).await?),
-            None => None,
-        };
+    (now, random): (Timestamp, &dyn Random),
+) -> Result<Option<Write>, PeopleError> {
+    let at = known.iter().position(|user| folded(&user.login) == folded(&declaration.login));
+    let kept = at.and_then(|at| known.get(at));
+    refuse_taken(known, kept.map(|user| &user.id), declaration)?;
+    let email = declaration.email.clone().map(|address| Email { address, verified: true });
+    let Some(kept) = kept.cloned() else {
         let new = NewUser {
             id: None,
             login: declaration.login.clone(),
             name: declaration.name.clone(),
-            email: declaration.email.as_ref().map(email),
-            password,
+            email,
+            password: new_password(None, declaration, hasher).await?,
             administrator: declaration.administrator,
-            groups,
+            groups: Vec::new(),
         };
-        store.add_user(&User { declared: true, ..users::made(new, clock.now(), random)? }).await?;
-        return Ok(Outcome::Created);
+        let user = User { declared: true, ..users::made(new, now, random)? };
+        known.push(user.clone());
+        return Ok(Some(Write::Add(user, declaration.groups.clone())));
     };
-    if before.guest {
+    if kept.guest {
         return Err(PeopleError::Guest);
     }
-    let given = set_password(store, &before, declaration, hasher, clock).await?;
-    let after = User {
+    let id = |name: &String| groups.iter().find(|g| folded(&g.name) == folded(name)).map(|g| g.id.clone());
+    let memberships: Option<Vec<_>> = declaration.groups.iter().map(id).collect();
+    let user = User {
         login: declaration.login.clone(),
         name: declaration.name.clone(),
-        email: declaration.email.as_ref().map(email),
+        email,
         administrator: declaration.administrator,
-        groups,
+        groups: memberships.clone().map(users::sorted).unwrap_or_default(),
         declared: true,
-        ..before.clone()
+        ..kept.clone()
     };
-    if after != before {
-        put(store, &after, clock.now()).await?;
+    let password = new_password(Some(&kept), declaration, hasher).await?;
+    let same = user == kept && password.is_none() && memberships.is_some();
+    if let Some(place) = at.and_then(|at| known.get_mut(at)) {
+        place.clone_from(&user);
     }
-    Ok(if given || after != before { Outcome::Updated } else { Outcome::Same })
+    Ok((!same).then(|| Write::Change(user, declaration.groups.clone(), password)))
+}
+
+/// What opens one account may not open another, whichever it is called there: as the store has it.
+fn refuse_taken(known: &[User], own: Option<&UserId>, declaration: &Declaration) -> Result<(), PeopleError> {
+    let names = |user: &User| {
+        let email = user.email.as_ref().map(|email| folded(&email.address));
+        [Some(folded(&user.login)), Some(folded(user.id.as_str())), email]
+    };
+    let taken = |text: &str| {
+        let text = Some(folded(text));
+        known.iter().any(|user| Some(&user.id) != own && names(user).contains(&text))
+    };
+    let conflict = |field| Err(StoreError::Conflict { what: "user", field }.into());
+    if taken(&declaration.login) {
+        return conflict("login");
+    }
+    if declaration.email.as_deref().is_some_and(taken) { conflict("email") } else { Ok(()) }
+}
+
+/// The declared password, if it is not the one that the user has.
+async fn new_password(
+    kept: Option<&User>,
+    declaration: &Declaration,
+    hasher: &dyn Hasher,
+) -> Result<Option<NewPassword>, PeopleError> {
+    let Some(password) = &declaration.password else { return Ok(None) };
+    if let Some(stored) = kept.and_then(|user| user.password.as_ref())
+        && hasher.verify(&stored.hash, password).await?
+    {
+        return Ok(None);
+    }
+    Ok(Some(NewPassword::of(password, false, hasher).await?))
+}
+
+impl Plan {
+    /// Writes it.
+    ///
+    /// # Errors
+    /// [`PeopleError`]; what was written before stays, and the next plan goes on from there.
+    pub async fn carry_out(
+        self,
+        store: &(impl UserStore + GroupStore + ?Sized),
+        clock: &dyn Clock,
+        random: &dyn Random,
+    ) -> Result<(), PeopleError> {
+        for write in self.0 {
+            match write {
+                Write::Add(user, groups) => {
+                    let groups = groups::ensure(store, &groups, clock, random).await?;
+                    store.add_user(&User { groups, ..user.clone() }).await?;
+                    tracing::info!(user = %user.id, login = user.login, "declared user added");
+                }
+                Write::Change(user, groups, password) => {
+                    let groups = groups::ensure(store, &groups, clock, random).await?;
+                    if let Some(password) = password {
+                        users::set_password(store, &user.id, Some(password), clock).await?;
+                    }
+                    put(store, &User { groups, ..user.clone() }, clock.now()).await?;
+                    tracing::info!(user = %user.id, login = user.login, "declared user changed");
+                }
+                Write::Release(user) => {
+                    put(store, &User { declared: false, ..user.clone() }, clock.now()).await?;
+                    tracing::warn!(user = %user.id, login = user.login, "no longer declared; the user stays: `hubgate user ban` or `hubgate user remove` shuts it out");
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Writes what a declaration is about.
@@ -152,113 +207,4 @@ async fn put(store: &(impl UserStore + ?Sized), user: &User, now: Timestamp) -> 
         user.updated = now;
     };
     store.change_user(&user.id, &carry_out, None).await.map(drop)
-}
-
-async fn set_password(
-    store: &(impl UserStore + ?Sized),
-    user: &User,
-    declaration: &Declaration,
-    hasher: &dyn Hasher,
-    clock: &dyn Clock,
-) -> Result<bool, PeopleError> {
-    let Some(password) = &declaration.password else { return Ok(false) };
-    if let Some(stored) = &user.password
-        && hasher.verify(&stored.hash, password).await?
-    {
-        return Ok(false);
-    }
-    let new = NewPassword::of(password, false, hasher).await?;
-    users::set_password(store, &user.id, Some(new), clock).await?;
-    Ok(true)
-}
-
-/// Somebody who may administer, where there was nobody.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum First {
-    /// There is an administrator.
-    Exists,
-    /// `admin` was made, with the password that was given.
-    Made,
-    /// `admin` was made, with this password, which is good for one sign-in and is not seen again.
-    OneTime(Secret),
-    /// There is no administrator, and `admin` is the login, address or id of somebody who is none.
-    Taken,
-}
-
-/// Makes an administrator if there is none, with `password` or else one for a single sign-in. The administrator is a member
-/// of no group: what it may do, it may by being an administrator.
-///
-/// # Errors
-/// [`PeopleError`]
-pub async fn ensure_administrator(
-    store: &(impl UserStore + ?Sized),
-    password: Option<&Secret>,
-    hasher: &dyn Hasher,
-    clock: &dyn Clock,
-    random: &dyn Random,
-) -> Result<First, PeopleError> {
-    if has_administrator(store).await? {
-        return Ok(First::Exists);
-    }
-    let one_time = password.is_none().then(|| generate_password(random));
-    let hash = match password.or(one_time.as_ref()) {
-        Some(password) => Some(NewPassword::of(password, one_time.is_some(), hasher).await?),
-        None => None,
-    };
-    let new = NewUser {
-        id: None,
-        login: FIRST_LOGIN.to_owned(),
-        name: "Administrator".to_owned(),
-        email: None,
-        password: hash,
-        administrator: true,
-        groups: Vec::new(),
-    };
-    match users::add(store, new, clock, random).await {
-        Ok(_) => Ok(one_time.map_or(First::Made, First::OneTime)),
-        // Another gateway was quicker, or somebody has that name.
-        Err(PeopleError::Store(StoreError::Conflict { .. })) if has_administrator(store).await? => {
-            Ok(First::Exists)
-        }
-        Err(PeopleError::Store(StoreError::Conflict { .. })) => Ok(First::Taken),
-        Err(error) => Err(error),
-    }
-}
-
-async fn has_administrator(store: &(impl UserStore + ?Sized)) -> Result<bool, StoreError> {
-    Ok(store.list_users().await?.iter().any(|user| user.administrator))
-}
-
-/// Makes the guest if there is none: banned, until an administrator decides otherwise.
-///
-/// # Errors
-/// [`PeopleError`]
-pub async fn ensure_guest(
-    store: &(impl UserStore + ?Sized),
-    clock: &dyn Clock,
-    random: &dyn Random,
-) -> Result<(), PeopleError> {
-    if store.find_guest().await?.is_some() {
-        return Ok(());
-    }
-    let now = clock.now();
-    let guest = User {
-        id: UserId::random(random),
-        login: GUEST_LOGIN.to_owned(),
-        name: "Guest".to_owned(),
-        email: None,
-        password: None,
-        ban: Some(Ban { reason: String::new(), since: now }),
-        guest: true,
-        administrator: false,
-        groups: Vec::new(),
-        declared: false,
-        created: now,
-        updated: now,
-    };
-    match store.add_user(&guest).await {
-        // Another gateway was quicker.
-        Err(StoreError::Conflict { .. }) if store.find_guest().await?.is_some() => Ok(()),
-        other => Ok(other?),
-    }
 }

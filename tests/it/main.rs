@@ -11,6 +11,7 @@ mod flows;
 mod forwarding;
 mod framing;
 mod framing_upstream;
+mod gate_people;
 mod headers;
 mod operation;
 mod own_endpoints;

@@ -1,468 +1,552 @@
-//! People at the gate (threats H1, T19, T20): whom their tokens let pass, what the upstream is told of them, and how soon
-//! a change counts. The tokens are signed with the gateway's own key, the changes are made in the store as another process
-//! makes them.
+//! People: the commands about users and groups, what a first start makes, declared users, and signing in with a real store
+//! and real hashes.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::Path,
+    process::Output,
+    sync::Arc,
+    time::Duration,
+};
 
 use hubgate::{
-    base::{
-        id::{GrantId, GroupId, ServiceId, SessionId, TokenId, UserId},
-        random::SystemRandom,
-        time::{Clock as _, SystemClock},
+    base::secret::Secret,
+    identity::{
+        login::{LoginError, Logins},
+        session::Browser,
     },
-    crypto::digest::TokenDigest,
-    model::{
-        revocation::{Revocation, RevocationTarget},
-        session::Session,
-        user::{Ban, Email, Group, User},
-    },
-    store::{SharedStore, sqlite::SqliteStore},
+    model::user::User,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::support::{
-    Gateway, Recorded, Request, Upstream,
-    forge::{self, Key},
+    Gateway, Setup,
     gateway::eventually,
+    process::{self, Serve, free_port, written},
 };
 
-/// The fields that tell about a person.
-const TOLD: [&str; 4] =
-    ["x-forwarded-user", "x-forwarded-email", "x-forwarded-groups", "x-forwarded-preferred-username"];
+const HOME: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const PASSWORD: &str = "correct horse battery";
 
-const RULES: &str = r#"
-[[upstream.rule]]
-path = "/api/admins/**"
-groups = ["Administrators", "others"]
-
-[[upstream.rule]]
-path = "/api/jane/**"
-users = ["jane"]
-
-[[upstream.rule]]
-path = "/api/u-1/**"
-users = ["u-1"]
-
-[[upstream.rule]]
-path = "/api/open/**"
-access = "public"
-"#;
-
-/// A gateway with the rules above for the service `alpha`, its store, and a way to make tokens.
-struct House {
-    gateway: Gateway,
-    upstream: Upstream,
-    store: SharedStore,
-    runtime: tokio::runtime::Runtime,
-    key: Key,
-    header: String,
-    claims: Value,
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
-impl House {
-    fn start() -> Self {
-        let upstream = Upstream::start();
-        let gateway = Gateway::start(|setup| {
-            setup
-                .service("alpha", "alpha-secret-0123456789")
-                .service("open", "open-secret-0123456789")
-                .service("machine", "machine-secret-0123456789")
-                .open("/public", &upstream, "")
-                .route("alpha", "/api", &upstream, RULES);
-        });
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let database = gateway.folder().join("data").join("hubgate.db");
-        let store = runtime.block_on(SqliteStore::open(&database)).unwrap();
-        let (header, claims) = forge::decode(&gateway.machine_token("alpha"));
-        let key = gateway.signing_key();
-        let store = std::sync::Arc::new(store);
-        Self { gateway, upstream, store, runtime, key, header: header.to_string(), claims }
+/// A configuration for commands alone.
+struct Desk {
+    config: std::path::PathBuf,
+    folder: tempfile::TempDir,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self::with(|_| {})
     }
 
-    /// A token of `machine` that acts for this user, of this grant, from this session.
-    fn token_of(&self, user: &str, grant: &str, session: Option<&str>) -> String {
-        let mut claims = self.claims.clone();
-        claims["sub"] = json!(user);
-        claims["jti"] = json!(TokenId::random(&SystemRandom).to_string());
-        claims["grant_id"] = json!(grant);
-        claims["iat"] = json!(SystemClock.now().seconds());
-        if let Some(session) = session {
-            claims["sid"] = json!(session);
-        }
-        self.key.sign(&self.header, &claims.to_string())
+    fn with(configure: impl FnOnce(&mut Setup)) -> Self {
+        let (config, folder) = Gateway::prepare(configure);
+        std::fs::create_dir(folder.path().join("data")).unwrap();
+        Self { config, folder }
     }
 
-    fn token(&self, user: &str) -> String {
-        self.token_of(user, &format!("grant-of-{user}"), None)
+    fn run(&self, arguments: &[&str], input: &str) -> Output {
+        let config = self.config.display().to_string();
+        process::run_with_input(&[arguments, &["--config", &config]].concat(), self.folder.path(), input)
     }
 
-    fn status(&self, path: &str, token: &str) -> u16 {
-        self.gateway.send(&Request::get(path).bearer(token)).status
+    #[track_caller]
+    fn good(&self, arguments: &[&str], input: &str) -> String {
+        let output = self.run(arguments, input);
+        assert!(output.status.success(), "{arguments:?}: {}", written(&output));
+        String::from_utf8(output.stdout).unwrap()
     }
 
-    fn add(&self, user: &User) {
-        self.runtime.block_on(self.store.add_user(user)).unwrap();
+    #[track_caller]
+    fn refused(&self, arguments: &[&str], input: &str) -> String {
+        let output = self.run(arguments, input);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", written(&output));
+        assert!(output.stdout.is_empty(), "{arguments:?}: {}", written(&output));
+        written(&output)
     }
 
-    fn change(&self, user: &str, change: impl Fn(&mut User) + Send + Sync) {
-        self.runtime.block_on(self.store.change_user(&user_id(user), &change, None)).unwrap();
+    #[track_caller]
+    fn json(&self, arguments: &[&str]) -> Value {
+        let printed = self.good(&[arguments, &["--json"]].concat(), "");
+        serde_json::from_str(&printed).unwrap_or_else(|e| panic!("{arguments:?}: {e}: {printed}"))
     }
 
-    fn add_group(&self, id: &str, name: &str) -> GroupId {
-        let (group, now) = (GroupId::parse(id).unwrap(), SystemClock.now());
-        let record =
-            Group { id: group.clone(), name: name.into(), description: None, created: now, updated: now };
-        self.runtime.block_on(self.store.add_group(&record)).unwrap();
-        group
-    }
-
-    fn revoke(&self, target: RevocationTarget) {
-        self.runtime.block_on(self.store.revoke(&Revocation::at(SystemClock.now(), target))).unwrap();
-    }
-
-    /// Waits until this answer comes; fails after a second.
-    fn within_a_second(&self, what: &str, path: &str, token: &str, status: u16) {
-        let deadline = Instant::now() + Duration::from_secs(1);
-        while self.status(path, token) != status {
-            assert!(Instant::now() < deadline, "{what}: not within a second");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    /// The token is refused, and nothing of the request arrives.
-    fn assert_refused(&self, what: &str, token: &str, why: &str) {
-        self.upstream.take();
-        let answer = self.gateway.send(&Request::get("/api/x").bearer(token));
-        assert_eq!((answer.status, answer.error().as_str()), (401, "invalid_token"), "{what}");
-        assert!(answer.text().contains(why), "{what}: {}", answer.text());
-        assert!(self.upstream.take().is_empty(), "{what}");
-    }
-
-    /// What the upstream is told when this token asks for this path.
-    fn told(&self, path: &str, token: &str) -> [Option<String>; 4] {
-        self.upstream.take();
-        assert_eq!(self.status(path, token), 200);
-        told(&self.upstream.take()[0])
+    fn add(&self, login: &str) {
+        self.good(&["user", "add", login, "--password-file", "-"], &format!("{PASSWORD}\n"));
     }
 }
 
-fn told(seen: &Recorded) -> [Option<String>; 4] {
-    TOLD.map(|name| seen.header(name))
-}
-
-fn user_id(id: &str) -> UserId {
-    UserId::parse(id).unwrap()
-}
-
-fn user(id: &str, login: &str) -> User {
-    let now = SystemClock.now();
-    User {
-        id: user_id(id),
-        login: login.into(),
-        name: format!("{login} by name"),
-        email: None,
-        password: None,
-        ban: None,
-        guest: false,
-        administrator: false,
-        groups: vec![],
-        declared: false,
-        created: now,
-        updated: now,
-    }
-}
-
-fn banned(user: &mut User) {
-    user.ban = Some(Ban { reason: "for the test".into(), since: SystemClock.now() });
-}
-
-fn some(values: [&str; 4]) -> [Option<String>; 4] {
-    values.map(|value| (!value.is_empty()).then(|| value.to_owned()))
-}
-
-/// H1: the upstream sees the gateway's word, once, and never the client's.
 #[test]
-fn an_upstream_is_told_who_asks_and_nothing_that_a_client_claims() {
-    let house = House::start();
-    let groups = vec![house.add_group("g-1", "Site Admins"), house.add_group("g-2", "developers")];
-    let email = Some(Email { address: "jane@example.org".into(), verified: true });
-    house.add(&User { email, groups, ..user("u-1", "jane") });
-    house.add(&user("u-2", "joe"));
-    let (jane, joe, machine) = (house.token("u-1"), house.token("u-2"), house.gateway.machine_token("alpha"));
-    house.within_a_second("they are known", "/api/x", &joe, 200);
-    let janes = some(["u-1", "jane@example.org", "Site Admins,developers", "jane"]);
-    for (token, expected) in
-        [(&jane, janes.clone()), (&joe, some(["u-2", "", "", "joe"])), (&machine, some([""; 4]))]
-    {
-        assert_eq!(house.told("/api/x", token), expected);
-        assert_eq!(house.told("/api/open/x", token), expected, "a public address");
-        // With the client's own words, in every spelling, over one connection and several.
-        let mut request = Request::get("/api/x").bearer(token);
-        for name in TOLD {
-            for spelled in
-                [name.to_owned(), name.replace('-', "_"), name.replace('-', "."), name.to_uppercase()]
-            {
-                request = request.header(&spelled, "forged");
+fn users_by_command() {
+    let desk = Desk::new();
+    desk.good(&["group", "add", "developers"], "");
+    let line =
+        ["--name", "Jane Doe", "--email", "jane@example.org", "--group", "DEVELOPERS", "--administrator"];
+    let printed = desk
+        .good(&[&["user", "add", "jane", "--password-file", "-"], &line[..]].concat(), "correct horse\r\n");
+    assert!(!printed.contains("correct horse"));
+    for name in ["jane", "JANE", "Jane@Example.Org"] {
+        let user = desk.json(&["user", "show", name]);
+        assert_eq!(user["login"], "jane", "{user}");
+        assert_eq!(user["name"], "Jane Doe");
+        assert_eq!(user["email"]["address"], "jane@example.org");
+        assert_eq!(user["groups"], serde_json::json!(["developers"]));
+        assert_eq!(
+            (&user["administrator"], &user["has_password"], &user["must_change_password"], &user["banned"]),
+            (&true.into(), &true.into(), &false.into(), &false.into())
+        );
+    }
+    let id = desk.json(&["user", "show", "jane"])["id"].as_str().unwrap().to_owned();
+    assert_eq!(desk.json(&["user", "show", &id])["login"], "jane");
+    let shown = desk.good(&["user", "show", "jane"], "");
+    assert!(shown.contains("jane@example.org (verified)") && !shown.contains("argon2"), "{shown}");
+
+    let made = desk.json(&["user", "add", "robot", "--generate", "--id", "robot-1"]);
+    assert_eq!(made["id"], "robot-1");
+    let password = made["password"].as_str().unwrap();
+    assert_eq!(password.len(), 23, "{password}");
+    assert_eq!(desk.json(&["user", "show", "robot"])["must_change_password"], true);
+    desk.good(&["user", "password", "robot", "--generate", "--permanent"], "");
+    assert_eq!(desk.json(&["user", "show", "robot"])["must_change_password"], false);
+    desk.good(&["user", "password", "robot", "--no-password"], "");
+    assert_eq!(desk.json(&["user", "show", "robot"])["has_password"], false);
+
+    desk.good(&["user", "ban", "robot", "--reason", "leaked its key"], "");
+    assert_eq!(desk.json(&["user", "show", "robot"])["ban"]["reason"], "leaked its key");
+    assert!(desk.good(&["user", "list"], "").contains("banned"));
+    desk.good(&["user", "unban", "robot"], "");
+    assert_eq!(desk.json(&["user", "show", "robot"])["banned"], false);
+    desk.good(&["user", "update", "robot", "--login", "machine", "--email", "m@example.org"], "");
+    assert_eq!(desk.json(&["user", "show", "m@example.org"])["login"], "machine");
+    desk.good(&["user", "update", "machine", "--no-email", "--name", "Machine"], "");
+    assert_eq!(desk.json(&["user", "show", "machine"])["email"], Value::Null);
+    desk.good(&["user", "remove", "machine"], "");
+    let all = desk.json(&["user", "list"]);
+    assert_eq!(all.as_array().unwrap().len(), 1, "{all}");
+    assert!(!all.to_string().contains("argon2"), "{all}");
+}
+
+#[test]
+fn groups_by_command() {
+    let desk = Desk::new();
+    for login in ["jane", "john"] {
+        desk.add(login);
+    }
+    desk.good(&["group", "add", "Developers", "--description", "who write"], "");
+    let names = |members: &Value| -> Vec<String> {
+        members.as_array().unwrap().iter().map(|user| user["login"].as_str().unwrap().to_owned()).collect()
+    };
+    let members = desk.json(&["group", "members", "developers", "--add", "jane", "--add", "john"]);
+    assert_eq!(names(&members), ["jane", "john"]);
+    assert_eq!(names(&desk.json(&["group", "members", "developers", "--remove", "john"])), ["jane"]);
+    assert!(
+        desk.refused(&["group", "members", "developers", "--add", "john", "--add", "jhon"], "")
+            .contains("jhon")
+    );
+    assert_eq!(names(&desk.json(&["group", "members", "developers"])), ["jane"], "all or nothing");
+    assert_eq!(desk.json(&["group", "list"])[0]["description"], "who write");
+    assert!(desk.good(&["group", "list"], "").contains("Developers"));
+    for (arguments, why) in [
+        (&["group", "add", "DEVELOPERS"][..], "already has this name"),
+        (&["group", "add", "a,administrators"], "comma"),
+        (&["group", "add", " "], "is empty"),
+        (&["group", "remove", "nobody"], "no group"),
+        (&["group", "members", "nobody"], "no group"),
+    ] {
+        let said = desk.refused(arguments, "");
+        assert!(said.contains(why), "{arguments:?}: {said}");
+    }
+    desk.good(&["group", "remove", "developers"], "");
+    assert_eq!(desk.json(&["user", "show", "jane"])["groups"], serde_json::json!([]));
+}
+
+#[test]
+fn what_commands_refuse() {
+    let desk = Desk::with(|setup| {
+        setup.user("declared", "password = \"a declared password\"");
+    });
+    desk.good(
+        &["user", "add", "jane", "--password-file", "-", "--email", "jane@example.org", "--administrator"],
+        PASSWORD,
+    );
+    let add = |login: &'static str| ["user", "add", login, "--password-file", "-"];
+    for (arguments, input, why) in [
+        (&add("JANE")[..], PASSWORD, "already has this login"),
+        (&add("Jane@example.org"), PASSWORD, "already has this login"),
+        (&add("guest"), PASSWORD, "the guest's"),
+        (&add(" jane"), PASSWORD, "white space"),
+        (&add("ja\tne"), PASSWORD, "control character"),
+        (&[&add("john")[..], &["--email", "JANE@example.org"]].concat(), PASSWORD, "already has this email"),
+        (&[&add("john")[..], &["--email", "john"]].concat(), PASSWORD, "no e-mail address"),
+        (&[&add("john")[..], &["--id", "0-0-0-0-0"]].concat(), PASSWORD, "reserved"),
+        (&[&add("john")[..], &["--id", "me"]].concat(), PASSWORD, "reserved"),
+        (&[&add("john")[..], &["--id", "a b"]].concat(), PASSWORD, "an id consists of"),
+        (&[&add("john")[..], &["--group", "nowhere"]].concat(), PASSWORD, "no group"),
+        (&add("john"), "short", "less than 8 characters"),
+        (&add("john"), "", "less than 8 characters"),
+        (&add("john"), &"x".repeat(1025), "more than 1024 bytes"),
+        (&["user", "add", "john"], PASSWORD, "no terminal"),
+        (&["user", "add", "john", "--password-file", "nowhere"], "", "cannot be read"),
+        (&["user", "add", "john", "--hash-file", "-"], "plain text", "neither bcrypt"),
+        (
+            &["user", "add", "john", "--hash-file", "-"],
+            "$2b$31$cVWp4XaNU8a4v1uMRum2SO026BWLIoQMD/TXg5uZV.0P.uO8m3YEm",
+            "costs too much",
+        ),
+        (&["user", "show", "nobody"], "", "no user"),
+        (&["user", "ban", "nobody"], "", "no user"),
+        (&["user", "password", "nobody", "--generate"], "", "no user"),
+        (&["user", "ban", "jane"], "", "last administrator"),
+        (&["user", "remove", "jane"], "", "last administrator"),
+        (&["user", "update", "jane", "--administrator", "false"], "", "last administrator"),
+        (&["user", "update", "jane", "--login", "guest"], "", "the guest's"),
+    ] {
+        let said = desk.refused(arguments, input);
+        assert!(said.contains(why), "{arguments:?}: {said}");
+        assert!(input.is_empty() || !said.contains(input), "{arguments:?}: {said}");
+    }
+    for arguments in [
+        &["user", "add"][..],
+        &["user", "add", "x", "--generate", "--password-file", "-"],
+        &["user", "add", "x", "--permanent"],
+    ] {
+        assert_eq!(desk.run(arguments, "").status.code(), Some(2), "{arguments:?}");
+    }
+    assert_eq!(desk.json(&["user", "list"]).as_array().unwrap().len(), 1, "nothing of that was done");
+    // The start makes the declared user and the guest, whom commands leave alone.
+    let gateway = Gateway::start_in(desk.config, desk.folder);
+    for (arguments, why) in [
+        (&["user", "password", "declared", "--generate"][..], "the configuration file gives the password"),
+        (&["user", "remove", "declared"], "declared in the configuration file"),
+        (&["user", "update", "declared", "--name", "X"], "declared in the configuration file"),
+        (&["user", "remove", "guest"], "the guest"),
+        (&["user", "password", "guest", "--generate"], "the guest"),
+        (&["user", "update", "guest", "--administrator", "true"], "the guest"),
+    ] {
+        let config = gateway.config_path().display().to_string();
+        let output = process::run(&[arguments, &["--config", &config]].concat(), gateway.folder());
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", written(&output));
+        assert!(written(&output).contains(why), "{arguments:?}: {}", written(&output));
+    }
+    assert!(gateway.command(&["user", "list"]).contains("guest"));
+}
+
+fn password_shown(log: &str) -> Option<String> {
+    let line = log.lines().find_map(|line| line.trim().strip_prefix("password  "));
+    line.map(ToOwned::to_owned)
+}
+
+/// Waits until all is done that a start does; the sockets are open before.
+fn ready(serve: &Serve) {
+    eventually("it is ready", || serve.log().contains("ready"));
+}
+
+/// A configuration for `serve`, and its port.
+fn prepared(configure: impl FnOnce(&mut Setup)) -> (std::path::PathBuf, tempfile::TempDir, u16) {
+    let port = free_port();
+    let (config, folder) = Gateway::prepare(|setup| {
+        setup
+            .set("listen", "https", &format!("[\"127.0.0.1:{port}\"]"))
+            .set("listen", "management", r#""off""#)
+            .set("log", "level", r#""info""#);
+        configure(setup);
+    });
+    (config, folder, port)
+}
+
+fn users(config: &Path, folder: &Path) -> Vec<Value> {
+    let config = config.display().to_string();
+    let output = process::run(&["user", "list", "--json", "--config", &config], folder);
+    assert!(output.status.success(), "{}", written(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn the_first_start_makes_an_administrator_and_says_the_password_once() {
+    let (config, folder, port) = prepared(|_| {});
+    let serve = Serve::start(&config, port);
+    eventually("the password is shown", || password_shown(&serve.log()).is_some());
+    let log = serve.log();
+    let password = password_shown(&log).unwrap();
+    assert_eq!(log.matches(&password).count(), 1, "{log}");
+    drop(serve);
+    let all = users(&config, folder.path());
+    let by = |login: &str| all.iter().find(|user| user["login"] == login).unwrap();
+    assert_eq!(all.len(), 2, "{all:?}");
+    let admin = by("admin");
+    assert_eq!((&admin["administrator"], &admin["must_change_password"]), (&true.into(), &true.into()));
+    assert_eq!(admin["groups"], serde_json::json!([]));
+    let guest = by("guest");
+    assert_eq!((&guest["guest"], &guest["banned"]), (&true.into(), &true.into()));
+    assert_eq!((&guest["name"], &guest["has_password"]), (&"Guest".into(), &false.into()));
+    // The same folder in this process: the password is the right one.
+    let gateway = Gateway::start_in(config.clone(), folder);
+    let runtime = runtime();
+    let user = runtime.block_on(sign_in(gateway.running().logins(), "ADMIN", &password)).unwrap();
+    assert!(user.administrator && user.password.unwrap().must_change);
+    drop(gateway);
+}
+
+#[test]
+fn the_second_start_says_nothing() {
+    let (config, folder, port) = prepared(|_| {});
+    let first = Serve::start(&config, port);
+    eventually("the first start is over", || password_shown(&first.log()).is_some());
+    drop(first);
+    let again = Serve::start(&config, port);
+    ready(&again);
+    assert_eq!(users(&config, folder.path()).len(), 2);
+    assert_eq!(password_shown(&again.log()), None, "{}", again.log());
+}
+
+#[test]
+fn the_first_password_may_be_given() {
+    for (variables, line) in [
+        (&[("HUBGATE_ADMIN_PASSWORD", PASSWORD)][..], ""),
+        (&[("FIRST", PASSWORD)], "{ env = \"FIRST\" }"),
+        (&[], "{ file = \"first.password\" }"),
+    ] {
+        let (config, folder, port) = prepared(|setup| {
+            if !line.is_empty() {
+                setup.set("", "admin_password", line);
             }
-        }
-        request = request.header("Connection", "x-forwarded-user, x-forwarded-groups");
-        let mut connection = house.gateway.raw();
-        for _ in 0..2 {
-            house.upstream.take();
-            connection.send(request.bytes());
-            assert_eq!(connection.answer().expect("an answer").status, 200);
-            let seen = &house.upstream.take()[0];
-            assert_eq!(told(seen), expected);
-            assert!(!String::from_utf8_lossy(&seen.head).contains("forged"), "{seen:?}");
-        }
+            std::fs::write(setup.folder().join("first.password"), format!("{PASSWORD}\n")).unwrap();
+        });
+        let serve = Serve::start_with(&config, port, variables);
+        ready(&serve);
+        let log = serve.log();
+        assert!(password_shown(&log).is_none() && !log.contains(PASSWORD), "{log}");
+        drop(serve);
+        // Commands read the same file, so they need the same variable.
+        let text = std::fs::read_to_string(&config).unwrap();
+        let without: Vec<&str> = text.lines().filter(|line| !line.starts_with("admin_password")).collect();
+        std::fs::write(&config, without.join("\n")).unwrap();
+        let gateway = Gateway::start_in(config, folder);
+        let admin = runtime().block_on(sign_in(gateway.running().logins(), "admin", PASSWORD)).unwrap();
+        assert!(admin.administrator && !admin.password.unwrap().must_change);
     }
-    // Tokens of several people over one connection do not mix.
-    let mut connection = house.gateway.raw();
-    for token in [&jane, &joe, &machine, &jane, &machine, &joe] {
-        house.upstream.take();
-        connection.send(Request::get("/api/x").bearer(token).bytes());
-        assert_eq!(connection.answer().expect("an answer").status, 200);
-        let login = house.upstream.take()[0].header("x-forwarded-preferred-username");
-        let expected = if *token == jane { Some("jane") } else { (*token == joe).then_some("joe") };
-        assert_eq!(login.as_deref(), expected);
-    }
-    // The scoped token says the same.
-    assert_eq!(house.status("/api/x", &jane), 200);
-    let scoped = house.upstream.take()[0].header("authorization").unwrap();
-    let (_, claims) = forge::decode(scoped.strip_prefix("Bearer ").unwrap());
-    assert_eq!((&claims["sub"], &claims["grant_id"]), (&json!("u-1"), &json!("grant-of-u-1")));
-    eventually("the decision line names the user", || house.gateway.lines().contains("u-1"));
 }
 
-/// Names that would read as others', or as two, arrive so that they cannot; byte by byte.
 #[test]
-fn names_arrive_as_one_entry_each() {
-    let house = House::start();
-    let names = ["admins ", "a,admins", "\"admins\"", "ädmins", "admins;q=1", "100%", "管理"];
-    let groups = names
-        .iter()
-        .enumerate()
-        .map(|(number, name)| house.add_group(&format!("g-{number}"), name))
+fn two_first_starts_at_once_make_one_administrator() {
+    let (config, folder, port) = prepared(|_| {});
+    let other_port = free_port();
+    let other = folder.path().join("other.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&other, text.replace(&format!(":{port}\""), &format!(":{other_port}\""))).unwrap();
+    let starts = [(config.clone(), port), (other, other_port)];
+    let running: Vec<Serve> = starts
+        .map(|(config, port)| std::thread::spawn(move || Serve::start(&config, port)))
+        .into_iter()
+        .map(|start| start.join().unwrap())
         .collect();
-    let email = Some(Email { address: "\"a,b\"@example.org".into(), verified: true });
-    house.add(&User { email, groups, ..user("u-1", "jane ö") });
-    let jane = house.token("u-1");
-    house.within_a_second("she is known", "/api/x", &jane, 200);
-    let expected = some([
-        "u-1",
-        "%22a%2Cb%22@example.org",
-        "%22admins%22,100%25,a%2Cadmins,admins%20,admins%3Bq=1,%C3%A4dmins,%E7%AE%A1%E7%90%86",
-        "jane %C3%B6",
-    ]);
-    assert_eq!(house.told("/api/x", &jane), expected);
+    eventually("one of them says the password", || {
+        running.iter().any(|serve| password_shown(&serve.log()).is_some())
+    });
+    let shown: Vec<String> = running.iter().filter_map(|serve| password_shown(&serve.log())).collect();
+    assert_eq!(shown.len(), 1, "{shown:?}");
+    let administrators =
+        users(&config, folder.path()).into_iter().filter(|user| user["administrator"] == true);
+    assert_eq!(administrators.count(), 1);
 }
 
-/// T19: whoever is not there, or is banned, passes nowhere with any token, remembered or not.
+async fn sign_in(logins: &Logins, name: &str, password: &str) -> Result<User, LoginError> {
+    logins.authenticate(name, &Secret::new(password.to_owned()), HOME).await
+}
+
 #[test]
-fn a_ban_and_a_removal_end_every_token_of_a_user() {
-    let mut house = House::start();
-    let jane = house.token("u-1");
-    house.assert_refused("nobody of this id", &jane, "does not exist");
-    house.add(&user("u-1", "jane"));
-    house.add(&user("u-2", "joe"));
-    let joe = house.token("u-2");
-    house.within_a_second("they are known", "/api/x", &joe, 200);
-    assert_eq!(house.status("/api/x", &jane), 200);
-    let mut connection = house.gateway.raw();
-    let mut ask = |house: &House| {
-        house.upstream.take();
-        connection.send(Request::get("/api/x").bearer(&jane).bytes());
-        let status = connection.answer().expect("an answer").status;
-        assert_eq!(house.upstream.take().len(), usize::from(status == 200));
-        status
+fn declared_users_follow_the_file() {
+    let gateway = Gateway::start(|setup| {
+        setup
+            .user("jane", &format!("name = \"Jane Doe\"\nemail = \"jane@example.org\"\npassword = {PASSWORD:?}\ngroups = [\"developers\"]"))
+            .user("boss", "administrator = true");
+    });
+    let show = |login: &str| -> Value {
+        serde_json::from_str(&gateway.command(&["user", "show", login, "--json"])).unwrap()
     };
-    assert_eq!((ask(&house), ask(&house)), (200, 200));
-
-    house.change("u-1", banned);
-    house.within_a_second("the ban", "/api/x", &jane, 401);
-    assert_eq!(ask(&house), 401, "a connection remembers the token");
-    house.assert_refused("banned", &jane, "banned");
-    house.assert_refused("banned, a new token", &house.token("u-1"), "banned");
-    assert_eq!(house.status("/api/x", &joe), 200, "others are not touched");
-    // Where nobody is asked who they are, a token that is not accepted counts as none.
-    assert_eq!(house.told("/api/open/x", &jane), some([""; 4]));
-
-    house.change("u-1", |user| user.ban = None);
-    house.within_a_second("the ban is lifted", "/api/x", &jane, 200);
-    assert_eq!(ask(&house), 200);
-
-    let now = SystemClock.now();
-    let revocation = Revocation::at(now, RevocationTarget::User(user_id("u-1")));
-    house.runtime.block_on(house.store.remove_user(&user_id("u-1"), &revocation)).unwrap();
-    house.within_a_second("the removal", "/api/x", &jane, 401);
-    assert_eq!(ask(&house), 401);
-    house.assert_refused("removed", &jane, "");
-    house.gateway.restart();
-    house.assert_refused("after a restart", &jane, "");
-    assert_eq!(house.status("/api/x", &joe), 200, "after a restart");
-}
-
-/// T20: what a rule asks is held against the person as it is now.
-#[test]
-fn rules_follow_the_person() {
-    let house = House::start();
-    let [admins, others] =
-        [house.add_group("g-1", "Administrators"), house.add_group("g-2", "administrators of old")];
-    house.add(&user("u-1", "jane"));
-    house.add(&User { groups: vec![others], ..user("u-2", "joe") });
-    let (jane, joe, machine) = (house.token("u-1"), house.token("u-2"), house.gateway.machine_token("alpha"));
-    house.within_a_second("they are known", "/api/x", &joe, 200);
-    for (path, expected) in [
-        ("/api/admins/x", [403, 403, 403]),
-        ("/api/jane/x", [200, 403, 403]),
-        ("/api/u-1/x", [200, 403, 403]),
-        ("/api/x", [200, 200, 200]),
-    ] {
-        assert_eq!([&jane, &joe, &machine].map(|token| house.status(path, token)), expected, "{path}");
+    let all = gateway.command(&["user", "list"]);
+    assert!(!all.contains("admin "), "a declared administrator is one: {all}");
+    let runtime = runtime();
+    let logins = gateway.running().logins();
+    for name in ["jane", "jane@example.org", show("jane")["id"].as_str().unwrap()] {
+        assert_eq!(runtime.block_on(sign_in(logins, name, PASSWORD)).unwrap().login, "jane");
     }
-    let denied = house.gateway.send(&Request::get("/api/admins/x").bearer(&jane));
-    assert_eq!((denied.status, denied.error().as_str()), (403, "access_denied"));
+    let before = show("jane");
+    assert_eq!((&before["declared"], &before["groups"]), (&true.into(), &serde_json::json!(["developers"])));
+    let text = gateway.config_text();
+    gateway.reload(&text).unwrap();
+    assert_eq!(show("jane"), before, "what is the same is not written");
 
-    let mut connection = house.gateway.raw();
-    let mut ask = |house: &House| {
-        house.upstream.take();
-        connection.send(Request::get("/api/admins/x").bearer(&jane).bytes());
-        let status = connection.answer().expect("an answer").status;
-        (status, house.upstream.take().first().and_then(|seen| seen.header("x-forwarded-groups")))
-    };
-    assert_eq!(ask(&house), (403, None));
-    let told = |groups: &str| Some(groups.to_owned());
-    let join = admins.clone();
-    house.change("u-1", move |user| user.groups = vec![join.clone()]);
-    house.within_a_second("she joins", "/api/admins/x", &jane, 200);
-    assert_eq!(ask(&house), (200, told("Administrators")));
+    gateway.command(&["user", "ban", "jane"]);
+    let changed = text.replace("Jane Doe", "Jane Roe").replace("[\"developers\"]", "[\"writers\"]");
+    gateway.reload(&changed.replace(PASSWORD, "another password")).unwrap();
+    let after = show("jane");
+    assert_eq!((&after["name"], &after["groups"]), (&"Jane Roe".into(), &serde_json::json!(["writers"])));
+    assert_eq!((&after["id"], &after["banned"]), (&before["id"], &true.into()), "a ban is not the file's");
+    gateway.command(&["user", "unban", "jane"]);
+    assert!(matches!(runtime.block_on(sign_in(logins, "jane", PASSWORD)), Err(LoginError::Credentials)));
+    assert!(runtime.block_on(sign_in(logins, "jane", "another password")).is_ok());
 
-    let rename = |name: &str| {
-        let now = SystemClock.now();
-        let group =
-            Group { id: admins.clone(), name: name.into(), description: None, created: now, updated: now };
-        house.runtime.block_on(house.store.update_group(&group)).unwrap();
-    };
-    rename("administrators");
-    house.within_a_second("a name is compared as it is written", "/api/admins/x", &jane, 403);
-    assert_eq!(ask(&house), (403, None));
-    rename("others");
-    house.within_a_second("the other group of the rule", "/api/admins/x", &jane, 200);
-    assert_eq!(ask(&house), (200, told("others")));
-    house.runtime.block_on(house.store.remove_group(&admins)).unwrap();
-    house.within_a_second("the group is gone", "/api/admins/x", &jane, 403);
-    assert_eq!(ask(&house), (403, None));
-
-    // Who gets the login that a rule names is the one whom it means.
-    house.change("u-1", |user| user.login = "jane2".into());
-    house.within_a_second("another login", "/api/jane/x", &jane, 403);
-    assert_eq!(house.status("/api/u-1/x", &jane), 200);
-    house.change("u-2", |user| user.login = "jane".into());
-    house.within_a_second("her login", "/api/jane/x", &joe, 200);
-    assert_eq!(house.status("/api/u-1/x", &joe), 403);
+    let taken_out = &changed[..changed.find("[[user]]").unwrap()];
+    gateway.reload(taken_out).unwrap();
+    let released = show("jane");
+    assert_eq!((&released["declared"], &released["name"]), (&false.into(), &"Jane Roe".into()));
+    assert!(runtime.block_on(sign_in(logins, "jane", "another password")).is_ok(), "nobody is deleted");
+    // A login that is somebody's address would make one name open two accounts.
+    let clash = format!("{taken_out}\n[[user]]\nlogin = \"jane@example.org\"\n");
+    let refused = gateway.reload(&clash).unwrap_err();
+    assert!(refused.contains("jane@example.org"), "{refused}");
 }
 
-/// hub-contract section 2.2: anonymous access exists only while the guest is not banned.
+/// The store, the pool and the verbs together: what a command does ends sessions of the gateway that runs.
 #[test]
-fn the_guest_acts_while_it_is_not_banned() {
-    let house = House::start();
-    let mut guest = User { guest: true, ..user("guest-id", "guest") };
-    banned(&mut guest);
-    house.add(&guest);
-    house.add(&user("u-2", "joe"));
-    let token = house.token("guest-id");
-    house.within_a_second("they are known", "/api/x", &house.token("u-2"), 200);
-    house.assert_refused("banned", &token, "banned");
-    house.change("guest-id", |user| user.ban = None);
-    house.within_a_second("not banned", "/api/x", &token, 200);
-    assert_eq!(house.told("/api/x", &token), some(["guest-id", "", "", "guest"]));
-    assert_eq!(house.status("/api/jane/x", &token), 403);
-}
-
-/// T19: a revocation of each kind, remembered or not, within a second, and across a restart.
-#[test]
-fn every_revocation_is_obeyed_within_a_second() {
-    let mut house = House::start();
-    house.add(&user("u-1", "jane"));
-    house.add(&user("u-2", "joe"));
-    let bystander = house.token_of("u-2", "g-9", Some("s-9"));
-    house.within_a_second("they are known", "/api/x", &bystander, 200);
-    let mut dead = Vec::new();
-    for (name, target) in [
-        ("a grant", RevocationTarget::Grant(GrantId::parse("g-1").unwrap())),
-        ("a session", RevocationTarget::Session(SessionId::parse("s-2").unwrap())),
-        ("a consent", RevocationTarget::Consent(user_id("u-1"), ServiceId::parse("machine").unwrap())),
-        ("a user", RevocationTarget::User(user_id("u-1"))),
+fn sessions_end_with_what_they_were_begun_with() {
+    let mut gateway = Gateway::start(|setup| {
+        setup.user("boss", "administrator = true");
+    });
+    let add = ["user", "add", "jane", "--generate", "--permanent", "--json"];
+    let made: Value = serde_json::from_str(&gateway.command(&add)).unwrap();
+    let password = made["password"].as_str().unwrap().to_owned();
+    let runtime = runtime();
+    let browser = Browser { user_agent: "test", address: HOME };
+    for (command, signs_in_again) in [
+        (&["user", "password", "jane", "--generate"][..], None),
+        (&["user", "ban", "jane"], Some(&["user", "unban", "jane"][..])),
+        (&["user", "remove", "jane"], None),
     ] {
-        let token = match &target {
-            RevocationTarget::Grant(_) => house.token_of("u-1", "g-1", Some("s-1")),
-            RevocationTarget::Session(_) => house.token_of("u-1", "g-2", Some("s-2")),
-            _ => house.token_of("u-1", "g-3", None),
+        let (logins, sessions) = (gateway.running().logins(), gateway.running().sessions());
+        let user = runtime.block_on(sign_in(logins, "jane", &password));
+        // After the first command the password is another.
+        let user = user.unwrap_or_else(|_| {
+            let set = ["user", "password", "jane", "--password-file", "-", "--config"];
+            let config = gateway.config_path().display().to_string();
+            let output =
+                process::run_with_input(&[&set[..], &[&config]].concat(), gateway.folder(), &password);
+            assert!(output.status.success(), "{}", written(&output));
+            runtime.block_on(sign_in(logins, "jane", &password)).unwrap()
+        });
+        let (cookie, _) = runtime.block_on(sessions.begin(&user, browser, true, None)).unwrap();
+        let found = runtime.block_on(sessions.find(cookie.expose(), HOME)).unwrap();
+        assert_eq!(found.unwrap().user.id, user.id);
+        gateway.command(command);
+        assert!(runtime.block_on(sessions.find(cookie.expose(), HOME)).unwrap().is_none(), "{command:?}");
+        if let Some(back) = signs_in_again {
+            assert!(matches!(
+                runtime.block_on(sign_in(logins, "jane", &password)),
+                Err(LoginError::Credentials)
+            ));
+            gateway.command(back);
+            let found = runtime.block_on(sessions.find(cookie.expose(), HOME)).unwrap();
+            assert!(found.is_none(), "what has ended stays so");
+        }
+    }
+    gateway.stop();
+}
+
+#[test]
+fn a_session_survives_a_restart() {
+    let mut gateway = Gateway::start(|setup| {
+        setup.user("jane", &format!("password = {PASSWORD:?}"));
+    });
+    let runtime = runtime();
+    let browser = Browser { user_agent: "test", address: HOME };
+    let cookie = runtime.block_on(async {
+        let running = gateway.running();
+        let user = sign_in(running.logins(), "jane", PASSWORD).await.unwrap();
+        running.sessions().begin(&user, browser, false, None).await.unwrap().0
+    });
+    gateway.restart();
+    let sessions = Arc::clone(gateway.running().sessions());
+    let found = runtime.block_on(sessions.find(cookie.expose(), HOME)).unwrap().unwrap();
+    assert_eq!(found.user.login, "jane");
+    assert!(runtime.block_on(sessions.end(&found)).unwrap());
+    assert!(runtime.block_on(sessions.find(cookie.expose(), HOME)).unwrap().is_none());
+}
+
+#[test]
+fn guesses_are_counted_and_told() {
+    let gateway = Gateway::start(|setup| {
+        setup.user("jane", &format!("email = \"jane@example.org\"\npassword = {PASSWORD:?}"));
+    });
+    let logins = Arc::clone(gateway.running().logins());
+    let outcomes = runtime().block_on(async {
+        let guess = |n: usize| {
+            let logins = Arc::clone(&logins);
+            tokio::spawn(async move {
+                let name = ["jane", "JANE", "jane@example.org"][n % 3];
+                sign_in(&logins, name, "wrong").await.unwrap_err()
+            })
         };
-        let mut connection = house.gateway.raw();
-        connection.send(Request::get("/api/x").bearer(&token).bytes());
-        assert_eq!(connection.answer().expect("an answer").status, 200, "{name}");
-        assert_eq!(house.status("/api/x", &token), 200, "{name}");
-        house.revoke(target);
-        house.within_a_second(name, "/api/x", &token, 401);
-        connection.send(Request::get("/api/x").bearer(&token).bytes());
-        assert_eq!(connection.answer().expect("an answer").status, 401, "{name}: a connection remembers it");
-        house.assert_refused(name, &token, "revoked");
-        assert_eq!(house.status("/api/x", &bystander), 200, "{name}: others are not touched");
-        dead.push((name, token));
-        // Of consents and users it ends what was issued up to its second, and nothing that comes later.
-        std::thread::sleep(Duration::from_millis(1050));
-        let fresh = house.token_of("u-1", "g-fresh", None);
-        assert_eq!(house.status("/api/x", &fresh), 200, "{name}: a token from afterwards");
+        let guesses: Vec<_> = (0..100).map(guess).collect();
+        let mut outcomes = Vec::new();
+        for guess in guesses {
+            outcomes.push(guess.await.unwrap());
+        }
+        outcomes
+    });
+    let looked_at = outcomes.iter().filter(|outcome| matches!(outcome, LoginError::Credentials)).count();
+    assert_eq!(looked_at, 5, "of a hundred at once");
+    assert!(
+        outcomes.iter().all(
+            |outcome| !matches!(outcome, LoginError::Throttled(wait) if *wait > Duration::from_secs(12))
+        ),
+        "{outcomes:?}"
+    );
+    let (_, metrics) = gateway.management("/metrics");
+    for line in
+        ["hubgate_logins_total{result=\"refused\"} 5", "hubgate_logins_total{result=\"throttled\"} 95"]
+    {
+        assert!(metrics.contains(line), "{line} is missing in\n{metrics}");
     }
-
-    // The store's own verb.
-    let now = SystemClock.now();
-    let session = Session {
-        id: SessionId::parse("s-5").unwrap(),
-        user: user_id("u-1"),
-        authenticated: now,
-        used: now,
-        remember: false,
-        user_agent: String::new(),
-        address: String::new(),
-    };
-    let digest = TokenDigest::of(b"cookie");
-    let began = house.store.begin_session(&session, &digest, None);
-    house.runtime.block_on(began).unwrap();
-    let token = house.token_of("u-1", "g-5", Some("s-5"));
-    assert_eq!(house.status("/api/x", &token), 200);
-    let revocation = Revocation::at(SystemClock.now(), RevocationTarget::Session(session.id.clone()));
-    assert!(house.runtime.block_on(house.store.end_session(&session.id, &revocation)).unwrap());
-    house.within_a_second("a session that ends", "/api/x", &token, 401);
-    dead.push(("a session that ends", token));
-
-    house.gateway.restart();
-    for (name, token) in &dead {
-        house.assert_refused(&format!("{name}, after a restart"), token, "revoked");
-    }
-    assert_eq!(house.status("/api/x", &bystander), 200, "after a restart");
+    assert!(metrics.contains("hubgate_passwords_waiting 0"), "{metrics}");
 }
 
-/// What the command tells of a person's token is what the gate says.
 #[test]
-fn the_command_tells_for_whom_a_token_acts() {
-    let house = House::start();
-    let group = house.add_group("g-1", "developers");
-    house.add(&User { groups: vec![group], ..user("u-1", "jane") });
-    let jane = house.token_of("u-1", "g-7", Some("s-7"));
-    let inspected = house.gateway.command(&["token", "inspect", &jane]);
-    for part in ["u-1 (jane, jane by name)", "developers", "g-7", "s-7", "machine"] {
-        assert!(inspected.contains(part), "{part} in {inspected}");
-    }
-    let read = |json: String| serde_json::from_str::<Value>(&json).unwrap();
-    let inspected = read(house.gateway.command(&["token", "inspect", "--json", &jane]));
-    assert_eq!((&inspected["good"], &inspected["user"]["login"]), (&json!(true), &json!("jane")));
-    house.change("u-1", banned);
-    let inspected = read(house.gateway.command(&["token", "inspect", "--json", &jane]));
-    assert_eq!(inspected["good"], json!(false));
-    assert!(inspected["reason"].as_str().unwrap().contains("banned"), "{inspected}");
-    let own =
-        read(house.gateway.command(&["token", "inspect", "--json", &house.gateway.machine_token("alpha")]));
-    assert_eq!((&own["good"], &own["user"]), (&json!(true), &Value::Null));
+fn a_full_queue_is_told() {
+    let gateway = Gateway::start(|setup| {
+        setup
+            .set("limits", "password_threads", "1")
+            .set("limits", "password_queue", "2")
+            .user("jane", &format!("password = {PASSWORD:?}"));
+    });
+    let logins = Arc::clone(gateway.running().logins());
+    let outcomes = runtime().block_on(async {
+        let attempts: Vec<_> = (0..20)
+            .map(|n| {
+                let logins = Arc::clone(&logins);
+                tokio::spawn(async move { sign_in(&logins, &format!("nobody-{n}"), "wrong").await })
+            })
+            .collect();
+        let mut outcomes = Vec::new();
+        for attempt in attempts {
+            outcomes.push(attempt.await.unwrap().unwrap_err());
+        }
+        outcomes
+    });
+    let busy = outcomes.iter().filter(|outcome| matches!(outcome, LoginError::Busy(wait) if !wait.is_zero()));
+    let busy = busy.count();
+    assert!((1..20).contains(&busy), "{outcomes:?}");
+    assert!(runtime().block_on(sign_in(&logins, "jane", PASSWORD)).is_ok(), "it is over");
+}
+
+/// A hash that another system made opens the account, and becomes one of ours.
+#[test]
+fn imported_hashes_are_renewed_at_the_first_sign_in() {
+    let gateway = Gateway::start(|_| {});
+    let config = gateway.config_path().display().to_string();
+    let made =
+        bcrypt::hash_with_salt("pässword", 4, [9; 16]).unwrap().format_for_version(bcrypt::Version::TwoY);
+    let line = ["user", "add", "jane", "--hash-file", "-", "--config", &config];
+    let output = process::run_with_input(&line, gateway.folder(), &made);
+    assert!(output.status.success(), "{}", written(&output));
+    let runtime = runtime();
+    let logins = gateway.running().logins();
+    assert!(matches!(runtime.block_on(sign_in(logins, "jane", "password")), Err(LoginError::Credentials)));
+    let user = runtime.block_on(sign_in(logins, "jane", "pässword")).unwrap();
+    assert!(user.password.unwrap().hash.starts_with("$argon2id$"));
+    assert!(runtime.block_on(sign_in(logins, "jane", "pässword")).is_ok());
 }

@@ -7,11 +7,11 @@ use std::{num::NonZeroUsize, ops::RangeInclusive, time::Duration};
 use tracing::Level;
 
 use crate::config::{
-    Limits, Log, LogFormat, OAuth, OAuthProfile, Rate, SigningAlgorithm, defaults,
+    Limits, Log, LogFormat, OAuth, OAuthProfile, Rate, defaults,
     reader::Section,
     value::{self, choice, wrong},
 };
-use crate::model::session::SessionLife;
+use crate::model::{key::Algorithm, session::SessionLife};
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -32,7 +32,7 @@ pub(super) const BODY: RangeInclusive<u64> = 0..=1 << 40;
 pub(super) fn oauth(section: &Section<'_, '_>) -> OAuth {
     let default = OAuth::default();
     let profiles = [("hub", OAuthProfile::Hub), ("oauth21", OAuthProfile::OAuth21)];
-    let algorithms = [("ES256", SigningAlgorithm::Es256), ("RS256", SigningAlgorithm::Rs256)];
+    let algorithms = Algorithm::ALL.map(|algorithm| (algorithm.name(), algorithm));
     let key_rotation = section.get("key_rotation");
     OAuth {
         profile: section.parse("profile", |text| choice(text, &profiles)).unwrap_or(default.profile),

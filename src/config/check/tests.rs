@@ -472,7 +472,7 @@ fn people_are_read() {
         "[sessions]\nidle = \"2d\"\nlife = \"1d\"\n[oauth]\nconsent_ttl = \"1h\"\nsigning_algorithm = \"RS256\"\n[[user]]\nlogin = \"jane\"\npassword = \"correct horse\"\nemail = \"jane@example.org\"\ngroups = [\"developers\"]\nadministrator = true\n[[user]]\nlogin = \"jane@example.org.\"\nname = \"Another\"\n[[test]]\nrequest = \"GET /\"\ntoken = { user = \"JANE\" }\nexpect = \"no_route\"",
     );
     assert_eq!(config.warnings.len(), 1, "idle is longer than life: {}", config.warnings);
-    assert_eq!(config.oauth.signing_algorithm, crate::config::SigningAlgorithm::Rs256);
+    assert_eq!(config.oauth.signing_algorithm, crate::model::key::Algorithm::Rs256);
     assert_eq!(config.oauth.consent_ttl, Duration::from_secs(3600));
     let jane = &config.users[0];
     assert_eq!((jane.login.as_str(), jane.name.as_str(), jane.administrator), ("jane", "jane", true));

@@ -199,6 +199,23 @@ impl Gateway {
         configure(&mut setup);
         let clock = Arc::clone(&setup.clock);
         let (path, folder) = setup.write();
+        Self::start_on(path, folder, clock)
+    }
+
+    /// Starts one on a folder that is there already.
+    pub(crate) fn start_in(path: PathBuf, folder: TempDir) -> Self {
+        // Management is needed here, and a port that another has just left may not be free.
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines = text.lines().map(|line| match line.split_once(" = ") {
+            Some(("https", _)) => r#"https = ["127.0.0.1:0"]"#,
+            Some(("management", _)) => r#"management = "127.0.0.1:0""#,
+            _ => line,
+        });
+        std::fs::write(&path, lines.collect::<Vec<_>>().join("\n")).unwrap();
+        Self::start_on(path, folder, Arc::new(SystemClock))
+    }
+
+    fn start_on(path: PathBuf, folder: TempDir, clock: Arc<dyn Clock>) -> Self {
         let config = load(&path).unwrap_or_else(|problems| panic!("the test's configuration:\n{problems}"));
         let lines = Lines::default();
         let running = run(config, Arc::clone(&clock), lines.clone());
@@ -293,7 +310,8 @@ impl Gateway {
         }
     }
 
-    fn running(&self) -> &Running {
+    /// What the program has started.
+    pub(crate) fn running(&self) -> &Running {
         self.running.as_ref().expect("it runs")
     }
 

@@ -23,6 +23,17 @@ pub(crate) fn run(arguments: &[&str], folder: &Path) -> Output {
     program().args(arguments).current_dir(folder).output().unwrap()
 }
 
+/// The same, with this text on its standard input.
+pub(crate) fn run_with_input(arguments: &[&str], folder: &Path, input: &str) -> Output {
+    let mut command = program();
+    command.args(arguments).current_dir(folder);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // A command that does not read it may have ended.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
 /// What a command wrote, both streams.
 pub(crate) fn written(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
@@ -43,12 +54,19 @@ pub(crate) struct Serve {
 impl Serve {
     /// Starts it and waits until it accepts connections on `port`.
     pub(crate) fn start(config: &Path, port: u16) -> Self {
+        Self::start_with(config, port, &[])
+    }
+
+    /// The same, with these variables. What it writes goes into files beside the configuration.
+    pub(crate) fn start_with(config: &Path, port: u16, variables: &[(&str, &str)]) -> Self {
         let folder = config.parent().unwrap();
-        let logs = [folder.join("stdout.log"), folder.join("stderr.log")];
+        let name = config.file_stem().unwrap().to_string_lossy();
+        let logs = ["stdout", "stderr"].map(|stream| folder.join(format!("{name}.{stream}.log")));
         let child = program()
             .args(["serve", "--config"])
             .arg(config)
             .current_dir(folder)
+            .envs(variables.iter().copied())
             .stdout(File::create(&logs[0]).unwrap())
             .stderr(File::create(&logs[1]).unwrap())
             .spawn()

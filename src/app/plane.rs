@@ -1,0 +1,87 @@
+//! A worker of the data plane: its thread, and what the configuration says of its connections.
+//!
+//! Invariant: what was cut off writes its lines before the thread ends.
+
+use std::{net::SocketAddr, rc::Rc, time::Duration};
+
+use http::Request;
+use hyper::body::Incoming;
+use tokio::runtime::LocalRuntime;
+
+use crate::{
+    config::Config,
+    proxy::{
+        self,
+        peer::Peer,
+        relay::AnswerBody,
+        worker::{Worker, WorkerParts},
+    },
+    server::{
+        connection::{Handler, ProtocolLimits},
+        io::Deadlines,
+        worker::Setup,
+    },
+};
+
+/// The body of a worker's thread.
+pub(super) fn work(build: impl FnOnce() -> WorkerParts, setup: Setup) {
+    let runtime = match LocalRuntime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "a worker has no runtime");
+            return;
+        }
+    };
+    let worker = Rc::new(Worker::new(build()));
+    let handler = Rc::new(DataPlane(Rc::clone(&worker)));
+    let outcome = runtime.block_on(crate::server::worker::run(handler, setup, |now| worker.tick(now)));
+    // What was cut off at the deadline writes its lines when its task is dropped.
+    drop(runtime);
+    worker.hand_over();
+    if let Err(error) = outcome {
+        tracing::error!(%error, "a worker has ended");
+    }
+}
+
+/// The data plane as the server calls it.
+struct DataPlane(Rc<Worker>);
+
+impl Handler for DataPlane {
+    type Peer = Peer;
+    type Body = AnswerBody;
+    type Answering = proxy::Answering;
+
+    fn connected(&self, address: SocketAddr) -> Rc<Peer> {
+        Rc::new(Peer::new(address))
+    }
+
+    fn handle(&self, peer: &Rc<Peer>, request: Request<Incoming>) -> proxy::Answering {
+        proxy::serve(&self.0, peer, request)
+    }
+}
+
+pub(super) struct WorkerLimits {
+    pub(super) protocol: ProtocolLimits,
+    pub(super) deadlines: Deadlines,
+    pub(super) body_timeout: Duration,
+}
+
+impl WorkerLimits {
+    pub(super) fn new(config: &Config) -> Self {
+        let limits = &config.limits;
+        Self {
+            protocol: ProtocolLimits {
+                handshake: limits.handshake_timeout,
+                max_header_size: limits.max_header_size,
+                max_headers: limits.max_headers,
+                max_streams: limits.max_streams,
+            },
+            deadlines: Deadlines {
+                header: limits.header_timeout,
+                write: limits.write_timeout,
+                idle: limits.idle_timeout,
+            },
+            body_timeout: limits.body_timeout,
+        }
+    }
+}

@@ -118,7 +118,7 @@ pub async fn introspect(authorization: &[&[u8]], form: &Form, context: &Context<
 fn access(token: &str, asking: &Service, gate: Gate<'_>) -> Option<Introspection> {
     let Accepted { claims, login } = gate(token.as_bytes())?;
     let concerns = asking.trust.trusted || claims.client_id == asking.id || claims.aud.contains(&asking.id);
-    concerns.then(|| Introspection {
+    concerns.then_some(Introspection {
         active: true,
         scope: Some(claims.scope),
         client_id: Some(claims.client_id),

@@ -109,19 +109,19 @@ impl<'a> Line<'a> {
     pub fn word(mut self, key: Key, value: &'static str) -> Self {
         debug_assert!(all(value, is_plain), "{value:?} is no word");
         if !value.is_empty() {
-            self.plain(key, value);
+            self.plain(key, value.as_bytes());
         }
         self
     }
 
     /// What is known to be plain.
-    fn plain(&mut self, key: Key, value: &str) {
+    fn plain(&mut self, key: Key, value: &[u8]) {
         self.key(key);
         if self.format == Format::Text {
-            self.buffer.extend_from_slice(value.as_bytes());
+            self.buffer.extend_from_slice(value);
         } else {
             self.buffer.push(b'"');
-            self.buffer.extend_from_slice(value.as_bytes());
+            self.buffer.extend_from_slice(value);
             self.buffer.push(b'"');
         }
     }
@@ -133,12 +133,24 @@ impl<'a> Line<'a> {
             return self;
         }
         if value.len() <= LONGEST && all(value, is_plain) {
-            self.plain(key, value);
+            self.plain(key, value.as_bytes());
         } else {
             self.key(key);
             self.quoted(value);
         }
         self
+    }
+
+    /// A text as bytes; left out when empty.
+    #[must_use]
+    pub fn bytes(mut self, key: Key, value: &[u8]) -> Self {
+        if value.len() <= LONGEST && value.iter().fold(true, |all, byte| all & is_plain(*byte)) {
+            if !value.is_empty() {
+                self.plain(key, value);
+            }
+            return self;
+        }
+        self.text(key, &String::from_utf8_lossy(value))
     }
 
     fn quoted(&mut self, value: &str) {
@@ -250,6 +262,10 @@ mod tests {
                 let line = line(format, value);
                 assert_eq!(line.matches('\n').count(), 1, "{line}");
                 assert!(line.trim_end().bytes().all(|b| (0x20..0x7f).contains(&b)), "{line}");
+                let [mut text, mut bytes] = [Vec::new(), Vec::new()];
+                Line::begin(&mut text, format, &[b'0'; 24], "x").text(key!("a"), value).end();
+                Line::begin(&mut bytes, format, &[b'0'; 24], "x").bytes(key!("a"), value.as_bytes()).end();
+                assert_eq!(bytes, text);
             }
             let json: serde_json::Value = serde_json::from_str(&line(Format::Json, value)).unwrap();
             assert_eq!(json["path"], value);

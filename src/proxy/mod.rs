@@ -210,7 +210,7 @@ fn judge(
     };
     let claims = permit.identity().map(|verdict| &verdict.claims);
     let line = Decision {
-        id: record.id.as_str(),
+        id: record.id.as_bytes(),
         route: &route.label,
         decision,
         reason: "",
@@ -276,7 +276,7 @@ fn refuse(record: Record, form: Form, refusal: &Refusal) -> Answering {
         _ => "bad_request",
     };
     let line = Decision {
-        id: record.id.as_str(),
+        id: record.id.as_bytes(),
         route: record.route_label(),
         decision,
         reason: &refusal.description,
@@ -345,7 +345,7 @@ async fn own_endpoint(
     let none = Outcome { decision: "public", ..Outcome::default() };
     let outcome = response.extensions().get::<Outcome>().unwrap_or(&none);
     let line = Decision {
-        id: record.id.as_str(),
+        id: record.id.as_bytes(),
         route: "hub",
         decision: outcome.decision,
         reason: &outcome.reason,

@@ -102,10 +102,10 @@ fn metadata(
     head.set(FORWARDED, &peer.forwarded(authority)?);
     match &proto {
         Some(proto) => head.set(PROTO, proto),
-        None => head.set_words(PROTO, &["https"])?,
+        None => head.set_words(PROTO, &[b"https"])?,
     }
     head.set(XHOST, host.as_ref().unwrap_or(authority));
-    let id = id.as_str();
+    let id = id.as_bytes();
     match &request_id {
         Some(id) => head.set(REQUEST_ID, id),
         None => head.set_words(REQUEST_ID, &[id])?,
@@ -113,7 +113,7 @@ fn metadata(
     if let Some(trace) = &traceparent {
         head.set(TRACEPARENT, trace);
     } else if let (Some(trace), Some(parent)) = (id.get(..32), id.get(16..32)) {
-        head.set_words(TRACEPARENT, &["00-", trace, "-", parent, "-00"])?;
+        head.set_words(TRACEPARENT, &[b"00-", trace, b"-", parent, b"-00"])?;
     }
     Some(())
 }

@@ -86,7 +86,9 @@ impl RequestBody {
         progress: Rc<Progress>,
         whole: Option<Whole>,
     ) -> Self {
-        let inner = Some(inner).filter(|body| !body.is_end_stream());
+        // The length is at hand; the end of an HTTP/2 stream is behind a lock.
+        let empty = inner.size_hint().exact() == Some(0) || inner.is_end_stream();
+        let inner = Some(inner).filter(|_| !empty);
         Self { inner, left: limit, patience: Patience::new(silence), progress, whole }
     }
 

@@ -42,6 +42,8 @@ pub struct TargetPool {
     connect_timeout: Duration,
     max_idle: usize,
     idle: RefCell<Vec<Idle>>,
+    /// The time of the last tick, for what need not be exact.
+    now: Cell<Instant>,
 }
 
 struct Idle {
@@ -77,7 +79,7 @@ impl Lease {
         let mut idle = pool.idle.borrow_mut();
         if connection.is_free() && idle.len() < pool.max_idle {
             connection.rest();
-            idle.push(Idle { connection, since: Instant::now() });
+            idle.push(Idle { connection, since: pool.now.get() });
         }
     }
 }
@@ -102,7 +104,9 @@ impl TargetPool {
             _ => None,
         };
         let label = format!("{}:{}", target.host, target.port);
-        Ok(Self { target, label, tls, connect_timeout, max_idle, idle: RefCell::new(Vec::new()) })
+        let idle = RefCell::new(Vec::new());
+        let now = Cell::new(Instant::now());
+        Ok(Self { target, label, tls, connect_timeout, max_idle, idle, now })
     }
 
     /// An idle connection on which nothing has come, the most recently used first: it is the least likely to have been
@@ -140,6 +144,7 @@ impl TargetPool {
 
     /// Closes connections that have been idle for too long, and those that the other side has closed.
     pub fn tidy(&self, now: Instant) {
+        self.now.set(now);
         self.idle.borrow_mut().retain_mut(|idle| {
             now.saturating_duration_since(idle.since) < IDLE_LIFE && idle.connection.is_quiet()
         });

@@ -77,6 +77,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                     self.spoil();
                 }
                 Poll::Ready(Err(fault)) => return Poll::Ready(Err(fault)),
+                // What has come before anything was asked is no answer to it.
+                Poll::Pending if request.is_untouched() => return Poll::Pending,
                 Poll::Ready(Ok(())) | Poll::Pending => {}
             }
         }
@@ -405,6 +407,18 @@ mod tests {
             assert!(matches!(answered, Err(Fault::RequestBody)), "{declared}: {answered:?}");
             assert!(sent.is_empty());
         }
+    }
+
+    #[tokio::test]
+    async fn what_comes_before_the_request_is_no_answer() {
+        let (mut near, mut far) = duplex(64);
+        near.write_all(&[b'x'; 64]).await.unwrap();
+        far.write_all(b"HTTP/1.1 408 X\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        let mut connection = Connection::new(near);
+        let mut request = get();
+        let early = poll_fn(|cx| Poll::Ready(connection.poll_answer(&mut request, cx).is_pending()));
+        assert!(early.await && request.is_untouched());
+        assert!(!connection.is_quiet());
     }
 
     #[tokio::test]

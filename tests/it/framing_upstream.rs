@@ -396,6 +396,31 @@ fn a_request_that_is_answered_early_and_broken_off_is_never_whole() {
     gateway.assert_innocent(&upstream, "an early answer");
 }
 
+/// An upstream that has answered and leaves the rest of the request unread is not waited for longer than for an answer.
+#[test]
+fn an_upstream_that_leaves_the_rest_unread_is_given_up() {
+    const MUCH: usize = 32 * 1024 * 1024;
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(|setup| {
+        setup.service("open", "open-secret-0123456789").open("/public", &upstream, "timeout = \"400ms\"");
+    });
+    let early = b"HTTP/1.1 202 Accepted\r\nContent-Length: 5\r\n\r\nearly".to_vec();
+    for (pause, given_up) in [(Duration::from_millis(2500), true), (Duration::from_millis(50), false)] {
+        upstream.reply(Reply::BeforeBodyAndPause(early.clone(), pause));
+        let mut client = gateway.raw();
+        client.send(format!("POST /public/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: {MUCH}\r\n\r\n"));
+        let answer = client.answer_within("POST", Duration::from_secs(5)).expect("the early answer");
+        assert_eq!((answer.status, answer.text().as_str()), (202, "early"));
+        let piece = vec![b'x'; 64 * 1024];
+        let sent = (0..MUCH / piece.len()).take_while(|_| client.try_send(&piece)).count();
+        eventually("the upstream sees an end", || {
+            upstream.requests().iter().all(|r| r.aborted || r.complete)
+        });
+        let seen = upstream.take().remove(0);
+        assert_eq!((seen.aborted, seen.complete), (given_up, !given_up), "{pause:?}, {sent} pieces sent");
+    }
+}
+
 /// Bytes that arrive on a connection while it waits in the pool belong to nobody.
 #[test]
 fn bytes_on_an_idle_connection_are_no_answer() {

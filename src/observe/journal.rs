@@ -23,7 +23,7 @@ const CHUNK: usize = 32 * 1024;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Decision<'a> {
     /// Request id.
-    pub id: &'a str,
+    pub id: &'a [u8],
     /// Route, `hub` for our own endpoints, empty for none.
     pub route: &'a str,
     /// `allowed`, `public`, `unauthorized`, `forbidden`, …
@@ -42,7 +42,7 @@ pub struct Decision<'a> {
 #[derive(Debug, Clone)]
 pub struct Access<'a> {
     /// Request id.
-    pub id: &'a str,
+    pub id: &'a [u8],
     /// Who asked.
     pub peer: &'a str,
     /// Method.
@@ -123,7 +123,7 @@ impl Journal {
         let Some(format) = self.lines.get() else { return };
         let mut buffer = self.buffer.borrow_mut();
         Line::begin(&mut buffer, format, &self.stamp.at(now), "decision")
-            .text(key!("id"), decision.id)
+            .bytes(key!("id"), decision.id)
             .word(key!("decision"), decision.decision)
             .text(key!("route"), decision.route)
             .text(key!("client"), decision.client)
@@ -149,7 +149,7 @@ impl Journal {
             _ => "1.1",
         };
         let line =
-            Line::begin(&mut buffer, format, &self.stamp.at(now), "access").text(key!("id"), access.id);
+            Line::begin(&mut buffer, format, &self.stamp.at(now), "access").bytes(key!("id"), access.id);
         line.text(key!("peer"), access.peer)
             .text(key!("method"), access.method.as_str())
             .text(key!("path"), access.path)

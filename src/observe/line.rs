@@ -9,9 +9,15 @@ use crate::base::time::Timestamp;
 /// Characters of a value that are shown at most.
 const LONGEST: usize = 2048;
 
-/// Whether all bytes are of a kind. Looks at each of them, so that the compiler can look at many at once.
-fn all(value: &str, kind: impl Fn(u8) -> bool) -> bool {
-    value.bytes().fold(true, |all, byte| all & kind(byte))
+/// Whether all bytes are of a kind, to which `a` belongs. Looks at 16 at a time, as processors do.
+fn all(value: &[u8], kind: impl Fn(u8) -> bool) -> bool {
+    let whole = |chunk: &[u8; 16]| chunk.iter().fold(true, |all, byte| all & kind(*byte));
+    let (chunks, rest) = value.as_chunks();
+    let mut last = [b'a'; 16];
+    if let Some(start) = last.get_mut(..rest.len()) {
+        start.copy_from_slice(rest);
+    }
+    chunks.iter().all(whole) && whole(&last)
 }
 
 /// A byte that needs no care in either form.
@@ -107,21 +113,21 @@ impl<'a> Line<'a> {
     /// A word of the program's own that needs no care in either form; left out when empty.
     #[must_use]
     pub fn word(mut self, key: Key, value: &'static str) -> Self {
-        debug_assert!(all(value, is_plain), "{value:?} is no word");
+        debug_assert!(all(value.as_bytes(), is_plain), "{value:?} is no word");
         if !value.is_empty() {
-            self.plain(key, value);
+            self.plain(key, value.as_bytes());
         }
         self
     }
 
     /// What is known to be plain.
-    fn plain(&mut self, key: Key, value: &str) {
+    fn plain(&mut self, key: Key, value: &[u8]) {
         self.key(key);
         if self.format == Format::Text {
-            self.buffer.extend_from_slice(value.as_bytes());
+            self.buffer.extend_from_slice(value);
         } else {
             self.buffer.push(b'"');
-            self.buffer.extend_from_slice(value.as_bytes());
+            self.buffer.extend_from_slice(value);
             self.buffer.push(b'"');
         }
     }
@@ -132,8 +138,8 @@ impl<'a> Line<'a> {
         if value.is_empty() {
             return self;
         }
-        if value.len() <= LONGEST && all(value, is_plain) {
-            self.plain(key, value);
+        if value.len() <= LONGEST && all(value.as_bytes(), is_plain) {
+            self.plain(key, value.as_bytes());
         } else {
             self.key(key);
             self.quoted(value);
@@ -141,10 +147,24 @@ impl<'a> Line<'a> {
         self
     }
 
+    /// A text as bytes; left out when empty.
+    #[must_use]
+    pub fn bytes(mut self, key: Key, value: &[u8]) -> Self {
+        if value.len() <= LONGEST && all(value, is_plain) {
+            if !value.is_empty() {
+                self.plain(key, value);
+            }
+            return self;
+        }
+        self.text(key, &String::from_utf8_lossy(value))
+    }
+
     fn quoted(&mut self, value: &str) {
         self.buffer.push(b'"');
         // Most values need no care and are copied in one go.
-        if value.len() <= LONGEST && all(value, |b| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\')) {
+        if value.len() <= LONGEST
+            && all(value.as_bytes(), |b| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\'))
+        {
             self.buffer.extend_from_slice(value.as_bytes());
             self.buffer.push(b'"');
             return;
@@ -235,6 +255,19 @@ mod tests {
     }
 
     #[test]
+    fn every_byte_is_looked_at() {
+        for length in [0, 1, 15, 16, 17, 31, 32, 40] {
+            let mut value = vec![b'x'; length];
+            assert!(all(&value, is_plain), "{length}");
+            for at in 0..length {
+                value[at] = b'\n';
+                assert!(!all(&value, is_plain), "{at} of {length}");
+                value[at] = b'x';
+            }
+        }
+    }
+
+    #[test]
     fn a_stamp_is_the_moment_whatever_came_before() {
         let stamp = Stamp::default();
         for millis in [0, 7, 1007, 1999, 1000, -1, -1000, 999, 951_782_400_123, 951_782_400_999] {
@@ -250,6 +283,10 @@ mod tests {
                 let line = line(format, value);
                 assert_eq!(line.matches('\n').count(), 1, "{line}");
                 assert!(line.trim_end().bytes().all(|b| (0x20..0x7f).contains(&b)), "{line}");
+                let [mut text, mut bytes] = [Vec::new(), Vec::new()];
+                Line::begin(&mut text, format, &[b'0'; 24], "x").text(key!("a"), value).end();
+                Line::begin(&mut bytes, format, &[b'0'; 24], "x").bytes(key!("a"), value.as_bytes()).end();
+                assert_eq!(bytes, text);
             }
             let json: serde_json::Value = serde_json::from_str(&line(Format::Json, value)).unwrap();
             assert_eq!(json["path"], value);

@@ -5,8 +5,10 @@
 //!
 //! RFC 9110 section 7.6, RFC 9112, RFC 9113, RFC 6750.
 
+mod exchange;
 mod forward;
 pub mod gate;
+pub mod http1;
 pub mod identity;
 pub mod inherited;
 mod outbound;
@@ -18,6 +20,7 @@ pub mod relay;
 pub mod route;
 pub mod sanitize;
 pub mod shell;
+mod transport;
 pub mod upstream;
 pub mod waits;
 pub mod worker;
@@ -46,9 +49,10 @@ use self::{
     peer::{Peer, Remembered},
     record::{Record, RequestId},
     refusal::{Form, Refusal},
-    relay::{AnswerBody, RequestBody, Upload},
+    relay::{AnswerBody, RequestBody},
     route::Route,
     sanitize::Sanitized,
+    waits::Progress,
     worker::Worker,
 };
 use crate::{
@@ -138,9 +142,9 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
         Err(refusal) => return refuse(record, form, &refusal),
     };
     // 6 the request as the upstream gets it
-    let upload = Upload::begin(record.started());
+    let progress = Rc::new(Progress::begin(record.started()));
     let limits = (route.max_body_size, worker.body_timeout());
-    let body = RequestBody::new(body, limits, Rc::clone(&upload), whole);
+    let body = RequestBody::new(body, limits, Rc::clone(&progress), whole);
     let scoped = || forward::scoped(&record, route, remembered.as_deref()?);
     let identity = (&permit, remembered.as_deref());
     let Some(request) = outbound::outbound(sanitized, identity, (route, peer, &record.id), scoped, body)
@@ -149,7 +153,7 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
         return answer_with(record, form, &refusal);
     };
     // 7 to the upstream and back
-    Answering::Waiting(Box::pin(forward::forward(record, form, request, upload)))
+    Answering::Waiting(Box::pin(forward::forward(record, form, request, progress)))
 }
 
 /// What a trusted proxy says of the client is taken up.
@@ -212,7 +216,7 @@ fn judge(
     };
     let claims = permit.identity().map(|verdict| &verdict.claims);
     let line = Decision {
-        id: record.id.as_str(),
+        id: record.id.as_bytes(),
         route: &route.label,
         decision,
         reason: "",
@@ -278,7 +282,7 @@ fn refuse(record: Record, form: Form, refusal: &Refusal) -> Answering {
         _ => "bad_request",
     };
     let line = Decision {
-        id: record.id.as_str(),
+        id: record.id.as_bytes(),
         route: record.route_label(),
         decision,
         reason: &refusal.description,
@@ -352,7 +356,7 @@ async fn own_endpoint(
     let none = Outcome { decision: "public", ..Outcome::default() };
     let outcome = response.extensions().get::<Outcome>().unwrap_or(&none);
     let line = Decision {
-        id: record.id.as_str(),
+        id: record.id.as_bytes(),
         route: "hub",
         decision: outcome.decision,
         reason: &outcome.reason,

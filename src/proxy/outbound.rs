@@ -4,68 +4,85 @@
 //! there is no third case.
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Request, Uri, Version,
-    header::{AUTHORIZATION, FORWARDED, HOST},
+    HeaderMap, HeaderValue,
+    header::{AUTHORIZATION, CONTENT_LENGTH, HOST},
     uri::PathAndQuery,
 };
 
 use super::{
+    http1::{Outgoing, RequestHead},
     inherited::Inherited,
     peer::{Peer, Remembered},
     record::RequestId,
+    relay::RequestBody,
     route::Route,
-    sanitize::Sanitized,
+    sanitize::{Sanitized, may_pass},
 };
 use crate::{access::policy::Permit, model::upstream::Credential};
 
-const CLIENT: HeaderName = HeaderName::from_static("x-forwarded-client");
-const SCOPE: HeaderName = HeaderName::from_static("x-forwarded-scope");
-const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const XHOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const CLIENT: &str = "x-forwarded-client";
+const SCOPE: &str = "x-forwarded-scope";
+const FOR: &str = "x-forwarded-for";
+const PROTO: &str = "x-forwarded-proto";
+const XHOST: &str = "x-forwarded-host";
+const FORWARDED: &str = "forwarded";
+const REQUEST_ID: &str = "x-request-id";
+const TRACEPARENT: &str = "traceparent";
 
 /// Makes the request. `scoped` gives the `Authorization` of ours for this route; `remembered` the identity's headers.
-pub(super) fn outbound<B>(
+pub(super) fn outbound(
     sanitized: Sanitized,
     (permit, remembered): (&Permit, Option<&Remembered>),
     (route, peer, id): (&Route, &Peer, &RequestId),
     scoped: impl FnOnce() -> Option<HeaderValue>,
-    body: B,
-) -> Option<Request<B>> {
-    let Sanitized { mut parts, target, authority, forwarded, .. } = sanitized;
-    parts.uri = Uri::from(if route.strip_path { stripped(&target, &route.path)? } else { target });
-    parts.version = Version::HTTP_11;
-    // Extensions hold hyper's own state of the client's connection.
-    parts.extensions = http::Extensions::new();
-    let headers = &mut parts.headers;
-    // Identity and metadata: room for all of them at once.
-    headers.reserve(14);
+    body: RequestBody,
+) -> Option<Outgoing<RequestBody>> {
+    let Sanitized { parts, target, authority, forwarded, .. } = sanitized;
+    let mut head = if route.strip_path {
+        RequestHead::new(&parts.method, &stripped(&target, &route.path)?)
+    } else {
+        RequestHead::new(&parts.method, &target)
+    };
+    // RFC 9112 section 3.2: Host comes first.
+    head.set("host", &authority);
     match route.credential {
-        Credential::Pass => {}
-        Credential::Scoped if permit.identity().is_some() => {
-            headers.insert(AUTHORIZATION, scoped()?);
-        }
-        Credential::Scoped | Credential::None => {
-            headers.remove(AUTHORIZATION);
-        }
+        Credential::Scoped if permit.identity().is_some() => head.set("authorization", &scoped()?),
+        Credential::Pass | Credential::Scoped | Credential::None => {}
     }
+    let declared = pass(&mut head, &parts.headers, route.credential == Credential::Pass);
     if let (Some(_), Some(remembered)) = (permit.identity(), remembered) {
-        headers.insert(CLIENT, remembered.client.clone());
-        headers.insert(SCOPE, remembered.scope.clone());
+        head.set(CLIENT, &remembered.client);
+        head.set(SCOPE, &remembered.scope);
         for (name, value) in &remembered.person {
-            headers.insert(HeaderName::from_static(name), value.clone());
+            head.set(name, value);
         }
     }
-    metadata(headers, forwarded, &authority, peer, id)?;
-    headers.insert(HOST, authority);
-    Some(Request::from_parts(parts, body))
+    metadata(&mut head, forwarded, &authority, peer, id)?;
+    Some(Outgoing::new(head, declared, body))
+}
+
+/// The client's own fields, none of which is set by us: those were taken off before. Returns the length of the body
+/// that they name.
+fn pass(head: &mut RequestHead, headers: &HeaderMap, credential: bool) -> Option<u64> {
+    let mut declared = None;
+    for (name, value) in headers {
+        match *name {
+            HOST => {}
+            AUTHORIZATION if !credential => {}
+            // Written with the body that it belongs to.
+            CONTENT_LENGTH => declared = value.to_str().ok().and_then(|length| length.parse().ok()),
+            _ => {
+                debug_assert!(may_pass(name.as_str()), "{name} was to be taken off");
+                head.field(name, value);
+            }
+        }
+    }
+    declared
 }
 
 /// Who asked, by which host and scheme, under which id. What a trusted proxy said is kept and added to.
 fn metadata(
-    headers: &mut HeaderMap,
+    head: &mut RequestHead,
     inherited: Inherited,
     authority: &HeaderValue,
     peer: &Peer,
@@ -73,35 +90,35 @@ fn metadata(
 ) -> Option<()> {
     let Inherited { for_chain, proto, host, forwarded, request_id, traceparent } = inherited;
     // One field: many servers read only the first, or only the last, of several.
-    headers.insert(FOR, joined(&for_chain, &peer.forwarded_for)?);
-    for value in forwarded {
-        headers.append(FORWARDED, value);
+    if for_chain.is_empty() {
+        head.set(FOR, &peer.forwarded_for);
+    } else {
+        head.set(FOR, &joined(&for_chain, &peer.forwarded_for)?);
     }
-    headers.append(FORWARDED, peer.forwarded(authority)?);
-    headers.insert(PROTO, proto.unwrap_or(HeaderValue::from_static("https")));
-    headers.insert(XHOST, host.unwrap_or_else(|| authority.clone()));
-    let id_text = id.as_str();
-    headers.insert(REQUEST_ID, request_id.or_else(|| HeaderValue::from_str(id_text).ok())?);
-    let trace = traceparent.or_else(|| {
-        let mut text = [0_u8; 55];
-        let (trace, parent) = (id_text.get(..32)?, id_text.get(16..32)?);
-        let parts: [&[u8]; 6] = [b"00-", trace.as_bytes(), b"-", parent.as_bytes(), b"-0", b"0"];
-        for (slot, byte) in text.iter_mut().zip(parts.into_iter().flatten()) {
-            *slot = *byte;
-        }
-        HeaderValue::from_bytes(&text).ok()
-    });
-    if let Some(trace) = trace {
-        headers.insert(TRACEPARENT, trace);
+    for value in &forwarded {
+        head.set(FORWARDED, value);
+    }
+    head.set(FORWARDED, &peer.forwarded(authority)?);
+    match &proto {
+        Some(proto) => head.set(PROTO, proto),
+        None => head.set_words(PROTO, &[b"https"])?,
+    }
+    head.set(XHOST, host.as_ref().unwrap_or(authority));
+    let id = id.as_bytes();
+    match &request_id {
+        Some(id) => head.set(REQUEST_ID, id),
+        None => head.set_words(REQUEST_ID, &[id])?,
+    }
+    if let Some(trace) = &traceparent {
+        head.set(TRACEPARENT, trace);
+    } else if let (Some(trace), Some(parent)) = (id.get(..32), id.get(16..32)) {
+        head.set_words(TRACEPARENT, &[b"00-", trace, b"-", parent, b"-00"])?;
     }
     Some(())
 }
 
 /// The values of a list field and one more, as one (RFC 9110 section 5.3).
 fn joined(values: &[HeaderValue], last: &HeaderValue) -> Option<HeaderValue> {
-    if values.is_empty() {
-        return Some(last.clone());
-    }
     let mut text = Vec::new();
     for value in values {
         text.extend_from_slice(value.as_bytes());

@@ -25,6 +25,15 @@ pub enum RequestId {
 }
 
 impl RequestId {
+    /// As bytes, where nothing needs a text.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Own(digits) => digits,
+            Self::Inherited(text) => text.as_bytes(),
+        }
+    }
+
     /// As text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -143,7 +152,7 @@ impl Drop for Record {
             || self.status == StatusCode::NO_CONTENT
             || self.status == StatusCode::NOT_MODIFIED;
         let access = Access {
-            id: self.id.as_str(),
+            id: self.id.as_bytes(),
             peer: &self.source_text,
             method: &self.method,
             path: self.target.as_ref().map_or("", PathAndQuery::path),

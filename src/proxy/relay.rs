@@ -5,7 +5,6 @@
 //! when the answer ends, however it ends.
 
 use std::{
-    cell::Cell,
     future::Future as _,
     pin::Pin,
     rc::Rc,
@@ -18,29 +17,23 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use super::{record::Record, upstream::Lease, waits::Progress};
+use super::{
+    exchange::Source,
+    http1::Fault,
+    record::Record,
+    waits::{BodyFault, Progress},
+};
 use crate::base::body::Whole;
-
-/// What went wrong with a request's body while the upstream was reading it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum BodyFault {
-    /// Nothing.
-    #[default]
-    None,
-    /// It is larger than allowed.
-    TooLarge,
-    /// The client fell silent.
-    Silent,
-    /// The client broke off.
-    Broken,
-}
 
 /// Why a body ends early.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    /// The other side's error.
+    /// The client's connection.
     #[error(transparent)]
-    Transport(#[from] hyper::Error),
+    Client(#[from] hyper::Error),
+    /// The upstream's.
+    #[error(transparent)]
+    Upstream(#[from] Fault),
     /// Larger than allowed.
     #[error("the body is larger than allowed")]
     TooLarge,
@@ -50,23 +43,23 @@ pub enum BodyError {
 }
 
 /// Ends a wait that takes too long. Costs nothing while there is no wait.
-struct Patience {
+pub(super) struct Patience {
     limit: Duration,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl Patience {
-    const fn new(limit: Duration) -> Self {
+    pub(super) const fn new(limit: Duration) -> Self {
         Self { limit, sleep: None }
     }
 
     /// There was progress.
-    fn rest(&mut self) {
+    pub(super) fn rest(&mut self) {
         self.sleep = None;
     }
 
     /// There is none; whether the limit is reached.
-    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(super) fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
         let limit = self.limit;
         let sleep =
             self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + limit)));
@@ -79,31 +72,9 @@ pub struct RequestBody {
     inner: Option<Incoming>,
     left: u64,
     patience: Patience,
-    upload: Rc<Upload>,
+    progress: Rc<Progress>,
     /// Where somebody has to know that the body was read to its end.
     whole: Option<Whole>,
-}
-
-/// How the sending of a request's body goes, for whoever waits for the answer.
-#[derive(Debug)]
-pub struct Upload {
-    fault: Cell<BodyFault>,
-    /// When the last piece was handed on.
-    pub progress: Rc<Progress>,
-}
-
-impl Upload {
-    /// Of a request that is about to be sent.
-    #[must_use]
-    pub fn begin(now: std::time::Instant) -> Rc<Self> {
-        Rc::new(Self { fault: Cell::default(), progress: Rc::new(Progress::begin(now)) })
-    }
-
-    /// What went wrong.
-    #[must_use]
-    pub fn fault(&self) -> BodyFault {
-        self.fault.get()
-    }
 }
 
 impl RequestBody {
@@ -112,20 +83,29 @@ impl RequestBody {
     pub fn new(
         inner: Incoming,
         (limit, silence): (u64, Duration),
-        upload: Rc<Upload>,
+        progress: Rc<Progress>,
         whole: Option<Whole>,
     ) -> Self {
-        let inner = Some(inner).filter(|body| !body.is_end_stream());
-        Self { inner, left: limit, patience: Patience::new(silence), upload, whole }
+        // The length is at hand; the end of an HTTP/2 stream is behind a lock.
+        let empty = inner.size_hint().exact() == Some(0) || inner.is_end_stream();
+        let inner = Some(inner).filter(|_| !empty);
+        Self { inner, left: limit, patience: Patience::new(silence), progress, whole }
     }
 
     fn end(&mut self) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         self.inner = None;
-        self.upload.progress.uploading(false);
+        self.progress.uploading(false);
         if let Some(whole) = &self.whole {
             whole.mark();
         }
         Poll::Ready(None)
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        // Nobody waits for the client any more.
+        self.progress.uploading(false);
     }
 }
 
@@ -140,13 +120,13 @@ impl Body for RequestBody {
         let this = &mut *self;
         let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
         let fail = |fault, error| {
-            this.upload.fault.set(fault);
+            this.progress.fail(fault);
             Poll::Ready(Some(Err(error)))
         };
         match Pin::new(&mut *inner).poll_frame(cx) {
             Poll::Pending if this.patience.is_over(cx) => fail(BodyFault::Silent, BodyError::Silent),
             Poll::Pending => {
-                this.upload.progress.uploading(true);
+                this.progress.uploading(true);
                 Poll::Pending
             }
             Poll::Ready(None) => this.end(),
@@ -155,7 +135,7 @@ impl Body for RequestBody {
             Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => this.end(),
             Poll::Ready(Some(Ok(frame))) => {
                 this.patience.rest();
-                this.upload.progress.note();
+                this.progress.note();
                 let size = frame.data_ref().map_or(0, |data| data.len() as u64);
                 match this.left.checked_sub(size) {
                     Some(left) => {
@@ -197,8 +177,7 @@ pub enum AnswerBody {
 
 /// An upstream's answer on its way to the client.
 pub struct Relayed {
-    inner: Incoming,
-    lease: Option<Lease>,
+    source: Source,
     patience: Patience,
     record: Record,
 }
@@ -213,17 +192,13 @@ impl AnswerBody {
         Self::Own { bytes: Some(bytes).filter(|b| !b.is_empty()), record }
     }
 
-    /// An upstream's; its connection goes back to the pool when it ends.
+    /// An upstream's.
     #[must_use]
-    pub fn relayed(inner: Incoming, lease: Lease, silence: Duration, mut record: Record) -> Self {
-        let mut lease = Some(lease);
-        if inner.is_end_stream() {
-            if let Some(lease) = lease.take() {
-                lease.give_back();
-            }
+    pub(super) fn relayed(source: Source, silence: Duration, mut record: Record) -> Self {
+        if source.has_ended() {
             record.complete();
         }
-        Self::Relayed(Relayed { inner, lease, patience: Patience::new(silence), record })
+        Self::Relayed(Relayed { source, patience: Patience::new(silence), record })
     }
 }
 
@@ -251,43 +226,36 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Own { bytes, .. } => bytes.is_none(),
-            Self::Relayed(relayed) => relayed.inner.is_end_stream(),
+            Self::Relayed(relayed) => relayed.source.has_ended(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Own { bytes, .. } => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
-            Self::Relayed(relayed) => relayed.inner.size_hint(),
+            Self::Relayed(relayed) => {
+                relayed.source.left().map_or_else(SizeHint::default, SizeHint::with_exact)
+            }
         }
     }
 }
 
 impl Relayed {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match Pin::new(&mut self.inner).poll_frame(cx) {
-            Poll::Pending if self.patience.is_over(cx) => Poll::Ready(Some(Err(BodyError::Silent))),
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Some(Ok(frame))) => {
-                self.patience.rest();
-                self.record.count(frame.data_ref().map_or(0, Bytes::len));
-                if self.inner.is_end_stream() {
-                    self.end();
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error.into()))),
-            Poll::Ready(None) => {
-                self.end();
-                Poll::Ready(None)
-            }
+        let Poll::Ready(frame) = self.source.poll_frame(cx) else {
+            return if self.patience.is_over(cx) {
+                Poll::Ready(Some(Err(BodyError::Silent)))
+            } else {
+                Poll::Pending
+            };
+        };
+        if let Some(Ok(frame)) = &frame {
+            self.patience.rest();
+            self.record.count(frame.data_ref().map_or(0, Bytes::len));
         }
-    }
-
-    fn end(&mut self) {
-        if let Some(lease) = self.lease.take() {
-            lease.give_back();
+        if self.source.has_ended() {
+            self.record.complete();
         }
-        self.record.complete();
+        Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)))
     }
 }

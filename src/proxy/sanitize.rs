@@ -317,6 +317,11 @@ fn connection(headers: &mut HeaderMap) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Whether a header of a client may reach an upstream.
+pub(super) fn may_pass(name: &str) -> bool {
+    fate(name) == Fate::Pass
+}
+
 /// Sorted by first letter, so that a name is compared with few others.
 fn fate(name: &str) -> Fate {
     let like = |others: &[&str]| others.iter().any(|other| same_folded(name, other));

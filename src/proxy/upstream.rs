@@ -1,36 +1,25 @@
 //! Connections of one worker to upstreams: kept alive, used by one request at a time, never shared between threads.
 //!
-//! Invariant: a connection goes back to the pool only after its answer was read to the end; whatever breaks off is
-//! closed (RFC 9112 section 9.3).
+//! Invariant: a connection goes back to the pool only after its request was sent and its answer read to the end, and is
+//! lent again only when nothing has come on it since; whatever breaks off is closed (RFC 9112 section 9.3).
 
 use std::{
     cell::{Cell, RefCell},
     io,
-    pin::Pin,
     rc::Rc,
     sync::Arc,
-    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-    time::timeout,
-};
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::TlsConnector;
 
-use super::relay::RequestBody;
+use super::{http1::Connection, transport::Transport};
 use crate::model::upstream::Target;
 
 /// An idle connection is closed after this; most servers keep theirs a little longer.
 const IDLE_LIFE: Duration = Duration::from_secs(50);
-
-/// Answers' heads larger than this are refused.
-const MAX_ANSWER_HEAD: usize = 64 * 1024;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -53,33 +42,44 @@ pub struct TargetPool {
     connect_timeout: Duration,
     max_idle: usize,
     idle: RefCell<Vec<Idle>>,
+    /// The time of the last tick, for what need not be exact.
+    now: Cell<Instant>,
 }
 
 struct Idle {
-    sender: SendRequest<RequestBody>,
+    connection: Box<Connection<Transport>>,
     since: Instant,
 }
 
-/// A connection in use by one request.
+/// A connection in use by one exchange. Dropped, it is closed.
+///
+/// What else an upstream may speak belongs behind this: whoever has a lease sends one request and reads one answer.
 pub struct Lease {
     pool: Rc<TargetPool>,
-    sender: SendRequest<RequestBody>,
-    /// Whether it has carried a request before.
+    connection: Box<Connection<Transport>>,
+    /// Whether it has carried an exchange before.
     pub reused: bool,
 }
 
 impl Lease {
     /// The connection itself.
-    pub const fn sender(&mut self) -> &mut SendRequest<RequestBody> {
-        &mut self.sender
+    pub(super) fn connection(&mut self) -> &mut Connection<Transport> {
+        &mut self.connection
     }
 
-    /// Gives the connection back after its answer was read to the end.
+    /// How many bytes of the answer's body are left, where that is known.
+    pub(super) fn left(&self) -> Option<u64> {
+        self.connection.left()
+    }
+
+    /// Gives the connection back after the request was sent and its answer read to the end; it is closed if it cannot be
+    /// used again.
     pub fn give_back(self) {
-        let Self { pool, sender, .. } = self;
+        let Self { pool, mut connection, .. } = self;
         let mut idle = pool.idle.borrow_mut();
-        if !sender.is_closed() && idle.len() < pool.max_idle {
-            idle.push(Idle { sender, since: Instant::now() });
+        if connection.is_free() && idle.len() < pool.max_idle {
+            connection.rest();
+            idle.push(Idle { connection, since: pool.now.get() });
         }
     }
 }
@@ -104,24 +104,21 @@ impl TargetPool {
             _ => None,
         };
         let label = format!("{}:{}", target.host, target.port);
-        Ok(Self { target, label, tls, connect_timeout, max_idle, idle: RefCell::new(Vec::new()) })
+        let idle = RefCell::new(Vec::new());
+        let now = Cell::new(Instant::now());
+        Ok(Self { target, label, tls, connect_timeout, max_idle, idle, now })
     }
 
-    /// An idle connection that is ready, the most recently used first: it is the least likely to have been closed.
+    /// An idle connection on which nothing has come, the most recently used first: it is the least likely to have been
+    /// closed.
     pub fn idle(self: &Rc<Self>) -> Option<Lease> {
         let mut idle = self.idle.borrow_mut();
-        let mut at = idle.len();
-        while let Some(candidate) = at.checked_sub(1).and_then(|at| idle.get(at)) {
-            at -= 1;
-            if candidate.sender.is_ready() {
-                let sender = idle.swap_remove(at).sender;
-                return Some(Lease { pool: Rc::clone(self), sender, reused: true });
-            }
-            if candidate.sender.is_closed() {
-                idle.swap_remove(at);
+        loop {
+            let Idle { mut connection, .. } = idle.pop()?;
+            if connection.is_quiet() {
+                return Some(Lease { pool: Rc::clone(self), connection, reused: true });
             }
         }
-        None
     }
 
     /// Opens a connection.
@@ -131,16 +128,7 @@ impl TargetPool {
     pub async fn connect(self: &Rc<Self>) -> Result<Lease, ConnectError> {
         let opened =
             timeout(self.connect_timeout, self.open()).await.map_err(|_| ConnectError::TimedOut)??;
-        let (sender, connection) = http1::Builder::new()
-            .max_buf_size(MAX_ANSWER_HEAD)
-            .handshake(TokioIo::new(opened))
-            .await
-            .map_err(io::Error::other)?;
-        // The task ends when the connection does; its error reaches the request that it carries.
-        tokio::task::spawn_local(async move {
-            let _ = connection.await;
-        });
-        Ok(Lease { pool: Rc::clone(self), sender, reused: false })
+        Ok(Lease { pool: Rc::clone(self), connection: Box::new(Connection::new(opened)), reused: false })
     }
 
     async fn open(&self) -> io::Result<Transport> {
@@ -154,11 +142,12 @@ impl TargetPool {
         }
     }
 
-    /// Closes connections that have been idle for too long.
+    /// Closes connections that have been idle for too long, and those that the other side has closed.
     pub fn tidy(&self, now: Instant) {
-        self.idle
-            .borrow_mut()
-            .retain(|idle| !idle.sender.is_closed() && now.saturating_duration_since(idle.since) < IDLE_LIFE);
+        self.now.set(now);
+        self.idle.borrow_mut().retain_mut(|idle| {
+            now.saturating_duration_since(idle.since) < IDLE_LIFE && idle.connection.is_quiet()
+        });
     }
 }
 
@@ -186,60 +175,5 @@ impl RoutePools {
     /// All pools.
     pub fn iter(&self) -> impl Iterator<Item = &Rc<TargetPool>> {
         self.pools.iter()
-    }
-}
-
-enum Transport {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-impl AsyncRead for Transport {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(io) => Pin::new(io).poll_read(cx, buf),
-            Self::Tls(io) => Pin::new(io).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Transport {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(io) => Pin::new(io).poll_write(cx, buf),
-            Self::Tls(io) => Pin::new(io).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(io) => Pin::new(io).poll_flush(cx),
-            Self::Tls(io) => Pin::new(io).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(io) => Pin::new(io).poll_shutdown(cx),
-            Self::Tls(io) => Pin::new(io).poll_shutdown(cx),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(io) => Pin::new(io).poll_write_vectored(cx, bufs),
-            Self::Tls(io) => Pin::new(io).poll_write_vectored(cx, bufs),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(io) => io.is_write_vectored(),
-            Self::Tls(io) => io.is_write_vectored(),
-        }
     }
 }

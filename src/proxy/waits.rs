@@ -14,9 +14,24 @@ use std::{
 
 use slab::Slab;
 
+/// What went wrong with a request's body while the upstream was reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BodyFault {
+    /// Nothing.
+    #[default]
+    None,
+    /// It is larger than allowed.
+    TooLarge,
+    /// The client fell silent.
+    Silent,
+    /// The client broke off.
+    Broken,
+}
+
 /// How a request that was sent is getting on.
 #[derive(Debug)]
 pub struct Progress {
+    fault: Cell<BodyFault>,
     last: Cell<Instant>,
     /// The client has not sent the next piece yet: then it is not the upstream that is slow.
     uploading: Cell<bool>,
@@ -27,7 +42,29 @@ impl Progress {
     /// Of a request that arrived at `now`.
     #[must_use]
     pub const fn begin(now: Instant) -> Self {
-        Self { last: Cell::new(now), uploading: Cell::new(false), over: Cell::new(false) }
+        Self {
+            fault: Cell::new(BodyFault::None),
+            last: Cell::new(now),
+            uploading: Cell::new(false),
+            over: Cell::new(false),
+        }
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub const fn fault(&self) -> BodyFault {
+        self.fault.get()
+    }
+
+    /// Something went wrong.
+    pub fn fail(&self, fault: BodyFault) {
+        self.fault.set(fault);
+    }
+
+    /// Whether the client is the one that is waited for.
+    #[must_use]
+    pub const fn is_uploading(&self) -> bool {
+        self.uploading.get()
     }
 
     /// A piece of the request was handed on.

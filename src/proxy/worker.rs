@@ -80,6 +80,8 @@ pub struct Worker {
     own_bodies: Cell<usize>,
     ids: Cell<u64>,
     seed: u64,
+    /// What all ids of this worker begin with; the rest is set for each.
+    id: [u8; 32],
 }
 
 impl Worker {
@@ -87,15 +89,12 @@ impl Worker {
     #[must_use]
     pub fn new(parts: WorkerParts) -> Self {
         let seed = u64::from_ne_bytes(parts.gate.random.bytes());
-        let view = RefCell::new(Rc::new(view(&parts.gate, None)));
-        Self {
-            parts,
-            view,
-            waits: Waits::default(),
-            own_bodies: Cell::new(0),
-            ids: Cell::new(u64::from_ne_bytes([0; 8])),
-            seed,
+        let mut id = [b'0'; 32];
+        for (slot, digit) in id.iter_mut().zip(hex(seed | 1)) {
+            *slot = digit;
         }
+        let view = RefCell::new(Rc::new(view(&parts.gate, None)));
+        Self { parts, view, waits: Waits::default(), own_bodies: Cell::new(0), ids: Cell::new(0), seed, id }
     }
 
     /// What all workers share.
@@ -172,23 +171,27 @@ impl Worker {
     /// A new request id: 32 hexadecimal digits, not all zero. Unique, not secret: SplitMix64 over a counter, from a
     /// random start of its own for each worker.
     pub fn next_id(&self) -> [u8; 32] {
-        let count = self.ids.get();
-        self.ids.set(count.wrapping_add(1));
-        let mix = |input: u64| {
-            let mut z = input.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            z ^ (z >> 31)
-        };
-        let halves = [self.seed | 1, mix(self.seed.wrapping_add(count).wrapping_add(1))];
-        let mut digits = [b'0'; 32];
-        for (slot, at) in digits.iter_mut().zip(0_u32..) {
-            let half = if at < 16 { halves[0] } else { halves[1] };
-            let nibble = u8::try_from(half >> (60 - 4 * (at % 16)) & 15).unwrap_or(0);
-            *slot = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+        let count = self.ids.get().wrapping_add(1);
+        self.ids.set(count);
+        let mut z = self.seed.wrapping_add(count).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let mut id = self.id;
+        for (slot, digit) in id.iter_mut().skip(16).zip(hex(z ^ (z >> 31))) {
+            *slot = digit;
         }
-        digits
+        id
     }
+}
+
+/// 16 hexadecimal digits.
+fn hex(value: u64) -> [u8; 16] {
+    let mut digits = [0; 16];
+    for (pair, byte) in digits.as_chunks_mut().0.iter_mut().zip(value.to_be_bytes()) {
+        let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+        *pair = [digit(byte >> 4), digit(byte & 15)];
+    }
+    digits
 }
 
 fn view(gate: &Gate, before: Option<&View>) -> View {

@@ -15,6 +15,8 @@ pub(crate) enum Reply {
     ThenReset(Vec<u8>),
     /// These bytes as soon as the head is there, before the body; the connection stays open.
     BeforeBody(Vec<u8>),
+    /// These bytes as soon as the head is there; the body is read only after the pause.
+    BeforeBodyAndPause(Vec<u8>, Duration),
     /// These pieces, each after its pause; the connection stays open.
     Pieces(Vec<(Duration, Vec<u8>)>),
     /// `100 Continue` at the head, then these bytes once the body has been read.

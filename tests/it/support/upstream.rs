@@ -322,6 +322,10 @@ impl Connection<'_> {
         let reply = script(&request);
         match &reply {
             Reply::BeforeBody(bytes) => self.write(bytes)?,
+            Reply::BeforeBodyAndPause(bytes, pause) => {
+                self.write(bytes)?;
+                thread::sleep(*pause);
+            }
             Reply::AfterContinue(_) => self.write(b"HTTP/1.1 100 Continue\r\n\r\n")?,
             Reply::Echo => self.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?,
             Reply::Stall => {
@@ -342,7 +346,7 @@ impl Connection<'_> {
         };
         match reply {
             Reply::Bytes(bytes) | Reply::AfterContinue(bytes) => self.write(&bytes),
-            Reply::BeforeBody(_) => Some(()),
+            Reply::BeforeBody(_) | Reply::BeforeBodyAndPause(..) => Some(()),
             Reply::Echo => self.write(b"0\r\n\r\n"),
             Reply::Describe => self.write(&describe(&whole)),
             Reply::ThenClose(bytes) => {

@@ -188,7 +188,6 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         totals: Arc::clone(&totals),
         gate: Arc::clone(&shared.gate),
         store: Arc::clone(&shared.store),
-        gate: Arc::clone(&shared.gate),
         news: Arc::clone(&shared) as Arc<dyn News>,
         logins: Arc::clone(&shared.people.logins),
         sessions: Arc::clone(&shared.people.sessions),

@@ -186,7 +186,6 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         clock: Arc::clone(&shared.gate.clock),
         random: Arc::clone(&shared.gate.random),
         totals: Arc::clone(&totals),
-        gate: Arc::clone(&shared.gate),
         store: Arc::clone(&shared.store),
         news: Arc::clone(&shared) as Arc<dyn News>,
         logins: Arc::clone(&shared.people.logins),

@@ -11,11 +11,15 @@ use super::{
 };
 use crate::{
     access::policy::{Denial, Requirement},
-    base::{id::ServiceId, time::Timestamp},
+    base::{
+        id::{ServiceId, UserId},
+        time::Timestamp,
+    },
     config::{Config, DecisionTest, Expectation},
     model::{
         registry::Registry,
         service::{Service, Trust},
+        user::{Email, Person},
     },
     oauth::token::claims::AccessClaims,
     proxy::{route::Routes, sanitize},
@@ -106,9 +110,8 @@ fn decide(test: &DecisionTest, routes: &Routes, registry: &Registry, config: &Co
     let client = token.client.clone().or_else(|| ServiceId::parse("some-client").ok());
     let Some(client) = client else { return Expectation::BadRequest };
     let aud = token.scope.iter().filter_map(|name| registry.resolve(name)).map(|s| s.id.clone());
-    // A user's token is told from a client's own by its subject.
-    let subject =
-        token.user.as_ref().map_or_else(|| client.as_str().to_owned(), |login| format!("user {login}"));
+    let person = token.user.as_ref().and_then(|login| person(login, config));
+    let subject = person.as_ref().map_or_else(|| client.to_string(), |person| person.id.to_string());
     let claims = AccessClaims {
         iss: String::new(),
         sub: subject,
@@ -122,12 +125,27 @@ fn decide(test: &DecisionTest, routes: &Routes, registry: &Registry, config: &Co
         grant_id: None,
         sid: None,
     };
-    match route.policy.check(requirement, &claims, None) {
+    match route.policy.check(requirement, &claims, person.as_ref()) {
         Ok(()) => Expectation::Allowed,
         Err(Denial::InsufficientScope(_) | Denial::RuleNotMet(_) | Denial::UnknownService) => {
             Expectation::Forbidden
         }
     }
+}
+
+/// What the gate would know of a declared user, under an id that the file does not tell.
+fn person(login: &str, config: &Config) -> Option<Person> {
+    let user = config.users.iter().find(|user| user.login == login)?;
+    Some(Person {
+        id: UserId::parse("declared-user").ok()?,
+        login: user.login.clone(),
+        name: user.name.clone(),
+        email: user.email.clone().map(|address| Email { address, verified: true }),
+        groups: user.groups.clone(),
+        banned: false,
+        guest: false,
+        administrator: user.administrator,
+    })
 }
 
 const fn name(expectation: Expectation) -> &'static str {

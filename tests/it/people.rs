@@ -567,3 +567,34 @@ fn imported_hashes_are_renewed_at_the_first_sign_in() {
     assert!(user.password.unwrap().hash.starts_with("$argon2id$"));
     assert!(runtime.block_on(sign_in(logins, "jane", "pässword")).is_ok());
 }
+
+#[test]
+fn check_decides_on_declared_users() {
+    let rules = "[[upstream.rule]]\npath = \"/api/g\"\ngroups = [\"developers\"]\n[[upstream.rule]]\npath = \"/api/u\"\nusers = [\"john\"]";
+    let test = |path: &str, user: &str, expect: &str| {
+        format!(
+            "[[test]]\nrequest = \"GET {path}\"\ntoken = {{ {user}scope = [\"alpha\"] }}\nexpect = {expect:?}\n"
+        )
+    };
+    let desk = Desk::with(|setup| {
+        setup
+            .service("alpha", "alpha-secret-0123456789")
+            .route_to("alpha", "/api", &["http://127.0.0.1:1".to_owned()], rules)
+            .user("jane", "groups = [\"developers\"]")
+            .user("john", "");
+    });
+    let head = std::fs::read_to_string(&desk.config).unwrap();
+    for (path, user, expect, other) in [
+        ("/api/g", "user = \"jane\", ", "allowed", "forbidden"),
+        ("/api/g", "user = \"john\", ", "forbidden", "allowed"),
+        ("/api/g", "", "forbidden", "allowed"),
+        ("/api/u", "user = \"JOHN\", ", "allowed", "forbidden"),
+        ("/api/u", "user = \"jane\", ", "forbidden", "allowed"),
+        ("/api/x", "user = \"jane\", ", "allowed", "forbidden"),
+    ] {
+        std::fs::write(&desk.config, format!("{head}\n{}", test(path, user, expect))).unwrap();
+        desk.good(&["check"], "");
+        std::fs::write(&desk.config, format!("{head}\n{}", test(path, user, other))).unwrap();
+        assert!(desk.refused(&["check"], "").contains(&format!("got {expect}")));
+    }
+}

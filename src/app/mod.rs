@@ -187,6 +187,7 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         random: Arc::clone(&shared.gate.random),
         totals: Arc::clone(&totals),
         store: Arc::clone(&shared.store),
+        gate: Arc::clone(&shared.gate),
         news: Arc::clone(&shared) as Arc<dyn News>,
         logins: Arc::clone(&shared.people.logins),
         sessions: Arc::clone(&shared.people.sessions),

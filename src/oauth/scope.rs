@@ -200,7 +200,7 @@ mod tests {
         assert_eq!((granted.spelled.as_str(), granted.services.len()), ("openid email sl-1", 1));
         assert!(granted.has("email") && !granted.has("mail") && !granted.has("sl"));
         let for_itself = for_person("openid", client, &registry).unwrap();
-        assert_eq!(for_itself.services, [client.id.clone()]);
+        assert_eq!(for_itself.services, std::slice::from_ref(&client.id));
         assert!(resolve("openid", &registry).is_err(), "a service has no person to tell about");
         assert_eq!(known_for_person("nobody YouTrack Slack", client, &registry).unwrap().spelled, "YouTrack");
         assert!(known_for_person("nobody", client, &registry).is_err());

@@ -115,7 +115,12 @@ impl Context<'_> {
 
     /// Keeps a code.
     pub(in crate::oauth) async fn add_code(&self, code: &AuthorizationCode) -> Result<(), OAuthError> {
-        self.store.add_code(code).await.map_err(store_failed)
+        self.store.add_code(code).await.map_err(|error| match error {
+            StoreError::NotFound { .. } => {
+                OAuthError::new(ErrorCode::AccessDenied, "Logged in user is banned")
+            }
+            other => store_failed(other),
+        })
     }
 
     /// Makes the access token of what was granted.
@@ -285,11 +290,15 @@ fn server_error() -> OAuthError {
 /// The store did not answer: never a false success, and nothing that the client did wrong.
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 fn store_failed(error: StoreError) -> OAuthError {
-    tracing::error!(%error, "a token request could not be answered");
+    if !matches!(error, StoreError::NotFound { .. }) {
+        tracing::error!(%error, "a token request could not be answered");
+    }
     match error {
         StoreError::Unavailable(_) => {
             OAuthError::for_now("the store is not available; try again", Duration::from_secs(5))
         }
+        // The person was shut out, or took it back, while the request was judged.
+        StoreError::NotFound { .. } => invalid_grant("the grant was taken back, or its owner is gone"),
         _ => server_error(),
     }
 }

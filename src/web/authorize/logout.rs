@@ -57,7 +57,7 @@ impl Desk<'_> {
         };
         // Before anything ends: a request that cannot be answered as it asks does nothing.
         let asked = form.get("post_logout_redirect_uri").or_else(|| form.get("redirect_uri"));
-        let target = self.target(client.map(AsRef::as_ref), asked)?;
+        let target = target(client.map(AsRef::as_ref), asked)?;
         let browser = Browser::find(self.control, self.caller, self.headers)
             .await
             .map_err(store_failed)
@@ -71,27 +71,24 @@ impl Desk<'_> {
         response.extensions_mut().insert(Outcome { decision: "signed_out", ..Outcome::default() });
         Ok(clearing(response))
     }
+}
 
-    /// Where to go: the registered address that is asked for, else the service's home, else nowhere.
-    fn target(
-        &self,
-        client: Option<&Service>,
-        asked: Option<&str>,
-    ) -> Result<Option<String>, (OAuthError, Option<String>)> {
-        let Some(client) = client else {
-            // Without a client nobody can tell whose address it is.
-            return Ok(None);
-        };
-        match asked {
-            Some(uri) if redirect_uri::is_registered(uri, &client.profile) => Ok(Some(uri.to_owned())),
-            Some(uri) => {
-                let text = "the address is not registered as a redirect URI of this service";
-                Err((OAuthError::new(ErrorCode::InvalidRedirectUri, text), Some(uri.to_owned())))
-            }
-            None => {
-                Ok(client.profile.home_url.clone().filter(|url| crate::base::url::web_origin(url).is_some()))
-            }
+/// Where to go: the registered address that is asked for, else the service's home, else nowhere.
+fn target(
+    client: Option<&Service>,
+    asked: Option<&str>,
+) -> Result<Option<String>, (OAuthError, Option<String>)> {
+    let Some(client) = client else {
+        // Without a client nobody can tell whose address it is.
+        return Ok(None);
+    };
+    match asked {
+        Some(uri) if redirect_uri::is_registered(uri, &client.profile) => Ok(Some(uri.to_owned())),
+        Some(uri) => {
+            let text = "the address is not registered as a redirect URI of this service";
+            Err((OAuthError::new(ErrorCode::InvalidRedirectUri, text), Some(uri.to_owned())))
         }
+        None => Ok(client.profile.home_url.clone().filter(|url| crate::base::url::web_origin(url).is_some())),
     }
 }
 

@@ -81,16 +81,15 @@ pub(super) struct Desk<'a> {
     pub(super) headers: &'a HeaderMap,
 }
 
-impl<'a> Desk<'a> {
+impl Desk<'_> {
     /// OpenID Connect Core section 3.1.2.1 wants POST too. The browser asks again by GET: a post from the client's page
     /// comes without our cookie, a navigation with it.
     fn posted(&self, body: &[u8]) -> Response {
-        match std::str::from_utf8(body).map_err(|_| ()).and_then(|text| Query::read(text).map_err(|_| ())) {
+        let unreadable = || crate::oauth::error::invalid_request("the form is not in UTF-8");
+        let query = std::str::from_utf8(body).map_err(|_| unreadable()).and_then(Query::read);
+        match query {
             Ok(query) => self.go(StatusCode::SEE_OTHER, &self.own(Endpoint::Authorize, &query)),
-            Err(()) => {
-                let text = "the form cannot be read";
-                self.problem(&crate::oauth::error::invalid_request(text), None)
-            }
+            Err(error) => self.problem(&error, None),
         }
     }
 
@@ -179,13 +178,17 @@ impl<'a> Desk<'a> {
     pub(super) fn go(&self, status: StatusCode, location: &str) -> Response {
         let mut response = (status, [(LOCATION, location)]).into_response();
         reply::not_stored(response.headers_mut());
-        response
+        reply::name(response, self.caller)
     }
 }
 
 /// The store did not answer.
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 pub(super) fn store_failed(error: StoreError) -> OAuthError {
+    if matches!(error, StoreError::NotFound { .. }) {
+        let text = "the account was changed at this moment; sign in again";
+        return OAuthError::new(crate::oauth::error::ErrorCode::AccessDenied, text);
+    }
     tracing::error!(%error, "an authorization request could not be answered");
     OAuthError::for_now("the store is not available; try again", std::time::Duration::from_secs(5))
 }

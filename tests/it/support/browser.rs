@@ -81,7 +81,7 @@ pub(crate) fn brought(answer: &Answer, uri: &str) -> Vec<(String, String)> {
     let location = answer.header("location").expect("a location");
     let rest = location.strip_prefix(uri).unwrap_or_else(|| panic!("{location} does not lead to {uri}"));
     assert!(rest.starts_with(['?', '#']), "{location}");
-    form_urlencoded::parse(rest[1..].as_bytes()).into_owned().collect()
+    form_urlencoded::parse(&rest.as_bytes()[1..]).into_owned().collect()
 }
 
 /// One of the parameters.

@@ -18,7 +18,13 @@ import time
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SECRETS = {"robot": "robot-secret-0123456789", "tracker": "tracker-secret-0123456789", "untrusted": "untrusted-secret-012345"}
+SECRETS = {
+    "robot": "robot-secret-0123456789",
+    "tracker": "tracker-secret-0123456789",
+    "untrusted": "untrusted-secret-012345",
+    "app": "app-secret-0123456789",
+}
+PASSWORD = "correct horse battery"
 CONFIGURATION = """
 public_url = "https://localhost:{https}"
 data_dir = "data"
@@ -48,6 +54,40 @@ id = "untrusted"
 name = "Untrusted"
 secret = {{ file = "untrusted.secret" }}
 trusted = false
+
+[[service]]
+id = "app"
+name = "The App"
+secret = "{app}"
+consent_required = false
+home_url = "https://app.example/"
+redirect_uris = ["https://app.example/cb", "http://localhost/cb"]
+
+[[service]]
+id = "asking"
+name = "Asking"
+secret = "{app}"
+consent_required = true
+redirect_uris = ["https://app.example/cb"]
+
+[[service]]
+id = "phone"
+name = "Phone"
+public = true
+consent_required = false
+redirect_uris = ["http://127.0.0.1/cb"]
+
+[[user]]
+login = "jane"
+name = "Jane Doe"
+email = "jane@example.org"
+password = "{password}"
+groups = ["developers"]
+
+[[user]]
+login = "bob"
+name = "Bob"
+password = "{password}"
 
 [[upstream]]
 service = "tracker"
@@ -152,11 +192,21 @@ class Gateway:
         self.upstream = upstream
         https, management = free_ports(2)
         self.url = f"https://localhost:{https}"
-        self.token_url = f"{self.url}/hub/api/rest/oauth2/token"
-        self.keys_url = f"{self.url}/hub/api/rest/oauth2/keys"
+        self.issuer = f"{self.url}/hub"
+        self.oauth_url = f"{self.issuer}/api/rest/oauth2"
+        self.authorization_url = f"{self.oauth_url}/auth"
+        self.token_url = f"{self.oauth_url}/token"
+        self.keys_url = f"{self.oauth_url}/keys"
         self.certificate = folder / "data" / "tls" / "certificate.pem"
         self.management = management
-        text = CONFIGURATION.format(https=https, management=management, upstream=upstream.port, robot=SECRETS["robot"])
+        text = CONFIGURATION.format(
+            https=https,
+            management=management,
+            upstream=upstream.port,
+            robot=SECRETS["robot"],
+            app=SECRETS["app"],
+            password=PASSWORD,
+        )
         (folder / "gateway.toml").write_text(text)
         (folder / "untrusted.secret").write_text(SECRETS["untrusted"] + "\n")
         self._output = (folder / "output").open("wb")

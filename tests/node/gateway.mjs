@@ -1,0 +1,181 @@
+// A gateway as its users run it: the built program in a folder of its own, an upstream that answers with what it received,
+// and the addresses of both.
+//
+// The program is target/release/hubgate or target/debug/hubgate, whichever is newer, or what HUBGATE_BINARY names.
+
+import { spawn } from "node:child_process";
+import { existsSync, openSync, readFileSync, statSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import http from "node:http";
+import net from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+
+const ROOT = path.resolve(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), "../..");
+
+export const SECRET = "app-secret-0123456789";
+export const PASSWORD = "correct horse battery";
+
+const configuration = ({ https, management, upstream, page }) => `
+public_url = "https://localhost:${https}"
+data_dir = "data"
+
+[listen]
+https = ["127.0.0.1:${https}"]
+management = "127.0.0.1:${management}"
+workers = 1
+
+[limits]
+rejections_per_source = "off"
+drain_timeout = "5s"
+
+[[service]]
+id = "app"
+name = "The App"
+secret = "${SECRET}"
+trusted = true
+consent_required = false
+home_url = "https://app.example/"
+redirect_uris = ["https://app.example/cb"]
+
+[[service]]
+id = "phone"
+name = "Phone"
+public = true
+consent_required = false
+redirect_uris = ["http://127.0.0.1/cb"]
+
+[[service]]
+id = "page"
+name = "Board"
+public = true
+consent_required = true
+flows = ["implicit", "authorization_code"]
+home_url = "http://localhost:${page}/"
+redirect_uris = ["http://localhost:${page}/"]
+
+[[service]]
+id = "posted"
+name = "Posted"
+secret = "${SECRET}"
+consent_required = false
+home_url = "http://localhost:${page}/"
+redirect_uris = ["http://localhost:${page}/posted"]
+
+[[service]]
+id = "tracker"
+name = "Issue Tracker"
+secret = "${SECRET}"
+
+[[user]]
+login = "jane"
+name = "Jane Doe"
+email = "jane@example.org"
+password = "${PASSWORD}"
+groups = ["developers"]
+
+[[upstream]]
+service = "tracker"
+path = "/tracker"
+to = ["http://127.0.0.1:${upstream}"]
+
+  [[upstream.rule]]
+  path = "/tracker/page/**"
+  access = "public"
+`;
+
+function binary() {
+  if (process.env.HUBGATE_BINARY) {
+    return path.resolve(process.env.HUBGATE_BINARY);
+  }
+  const built = ["debug", "release"].map((kind) => path.join(ROOT, "target", kind, "hubgate")).filter(existsSync);
+  if (built.length === 0) {
+    throw new Error("there is no target/debug/hubgate: run `cargo build` first");
+  }
+  return built.reduce((one, other) => (statSync(one).mtimeMs > statSync(other).mtimeMs ? one : other));
+}
+
+// Ports that are free now; all are held until all are found, so that no two are the same.
+async function freePorts(count) {
+  const servers = await Promise.all(
+    Array.from({ length: count }, () =>
+      new Promise((resolve, reject) => {
+        const server = net.createServer().once("error", reject);
+        server.listen(0, "127.0.0.1", () => resolve(server));
+      }),
+    ),
+  );
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+async function startUpstream() {
+  const server = http.createServer((request, response) => {
+    const { method, url, headers } = request;
+    request.resume().on("end", () => {
+      response.setHeader("Content-Type", "application/json");
+      response.end(JSON.stringify({ method, url, headers }));
+    });
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return server;
+}
+
+// Starts both; resolves with their addresses and a way to end them.
+export async function start() {
+  const folder = await mkdtemp(path.join(os.tmpdir(), "hubgate-node-"));
+  const upstream = await startUpstream();
+  const [https, management, page] = await freePorts(3);
+  const text = configuration({ https, management, upstream: upstream.address().port, page });
+  await writeFile(path.join(folder, "gateway.toml"), text);
+  const output = path.join(folder, "output");
+  const file = openSync(output, "w");
+  const environment = Object.entries(process.env).filter(([name]) => !name.startsWith("HUBGATE_"));
+  const child = spawn(binary(), ["serve", "--config", "gateway.toml"], {
+    cwd: folder,
+    env: Object.fromEntries(environment),
+    stdio: ["ignore", file, file],
+  });
+  const ended = new Promise((resolve) => child.once("exit", (code, sign) => resolve(code ?? sign)));
+  const said = () => readFileSync(output, "utf8");
+
+  const stop = async () => {
+    child.kill("SIGTERM");
+    const code = await Promise.race([ended, wait(15_000, "still running", { ref: false })]);
+    if (code === "still running") {
+      child.kill("SIGKILL");
+    }
+    upstream.close();
+    upstream.closeAllConnections();
+    if (code !== 0) {
+      console.error(`the gateway ended with ${code}:\n${said()}`);
+    }
+    await rm(folder, { recursive: true, force: true });
+    return code;
+  };
+
+  const ready = async () => {
+    for (let end = Date.now() + 30_000; Date.now() < end && child.exitCode === null; ) {
+      const answer = await fetch(`http://127.0.0.1:${management}/readyz`).catch(() => undefined);
+      if (answer?.status === 200) {
+        return true;
+      }
+      await wait(50);
+    }
+    return false;
+  };
+  if (!(await ready())) {
+    console.error(said());
+    await stop();
+    throw new Error("the gateway did not become ready");
+  }
+  return {
+    url: `https://localhost:${https}`,
+    page: `http://localhost:${page}`,
+    certificate: path.join(folder, "data", "tls", "certificate.pem"),
+    output,
+    stop,
+  };
+}

@@ -1,0 +1,33 @@
+// Starts a gateway, runs the tests named as arguments (default: all of them) against it, and ends it.
+//
+// Node reads NODE_EXTRA_CA_CERTS when it starts, and the gateway makes its certificate when it starts. Hence two processes.
+
+import { spawn } from "node:child_process";
+import { readdirSync } from "node:fs";
+
+import { start } from "./gateway.mjs";
+
+const folder = new URL(".", import.meta.url).pathname;
+const named = process.argv.slice(2);
+const files = named.length > 0 ? named : readdirSync(folder).filter((name) => name.endsWith(".test.mjs"));
+
+const gateway = await start();
+const child = spawn(
+  process.execPath,
+  // Debian 12 has Node 18, in which Web Cryptography stands behind this option.
+  [...(globalThis.crypto ? [] : ["--experimental-global-webcrypto"]), "--test", "--test-reporter=spec", ...files],
+  {
+    cwd: folder,
+    env: {
+      ...process.env,
+      NODE_EXTRA_CA_CERTS: gateway.certificate,
+      GATEWAY_URL: gateway.url,
+      GATEWAY_OUTPUT: gateway.output,
+      PAGE_URL: gateway.page,
+    },
+    stdio: "inherit",
+  },
+);
+const code = await new Promise((resolve) => child.once("exit", (code) => resolve(code ?? 1)));
+const ended = await gateway.stop();
+process.exitCode = code === 0 && ended === 0 ? 0 : 1;

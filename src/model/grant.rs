@@ -9,7 +9,7 @@ use crate::{
         time::Timestamp,
     },
     crypto::digest::TokenDigest,
-    model::scope::GrantedScope,
+    model::scope::{GrantedScope, OFFLINE_ACCESS},
 };
 
 /// The root of a family of tokens: who granted what to whom.
@@ -109,7 +109,7 @@ pub struct Consent {
     pub client: ServiceId,
     /// The services that it may use on the person's behalf.
     pub services: Vec<ServiceId>,
-    /// The values of [`crate::model::scope::OPENID_SCOPES`] that it may have.
+    /// The values of [`crate::model::scope::OPENID_SCOPES`] that it may have; [`OFFLINE_ACCESS`] however it asked for it.
     pub claims: Vec<String>,
     /// When it was last given.
     pub given: Timestamp,
@@ -118,10 +118,13 @@ pub struct Consent {
 }
 
 impl Consent {
-    /// Whether it lets the client have all of `scope` at `now`. That a client may know who uses it goes without saying.
+    /// Whether it lets the client have all of `scope` at `now`, and with `offline` go on without the person. That a client
+    /// may know who uses it goes without saying.
     #[must_use]
-    pub fn covers(&self, scope: &GrantedScope, now: Timestamp) -> bool {
+    pub fn covers(&self, scope: &GrantedScope, offline: bool, now: Timestamp) -> bool {
+        let may_stay = || self.claims.iter().any(|claim| claim == OFFLINE_ACCESS);
         now < self.expires
+            && (!offline || may_stay())
             && scope.services.iter().all(|service| *service == self.client || self.services.contains(service))
             && scope.openid_entries().all(|word| self.claims.iter().any(|claim| claim == word))
     }

@@ -7,6 +7,9 @@ use crate::base::id::ServiceId;
 /// The scope values that OpenID Connect defines, with Hub's `groups` (OpenID Connect Core sections 5.4, 11).
 pub const OPENID_SCOPES: [&str; 5] = ["openid", "profile", "email", "groups", "offline_access"];
 
+/// The one that asks for a refresh token (OpenID Connect Core section 11), as `access_type=offline` does.
+pub const OFFLINE_ACCESS: &str = "offline_access";
+
 /// A scope that names registered services, each once, and is spelled as it was requested, because Hub's clients compare
 /// the answer with what they asked for literally (hub-contract section 4).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

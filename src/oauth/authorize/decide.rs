@@ -115,7 +115,8 @@ fn must_ask(request: &AuthorizationRequest, facts: &Facts<'_>) -> bool {
     if wanted.force_consent || wanted.prompt.consent {
         return true;
     }
-    let covered = || facts.consent.is_some_and(|consent| consent.covers(&wanted.scope, facts.now));
+    let covered =
+        || facts.consent.is_some_and(|consent| consent.covers(&wanted.scope, wanted.offline, facts.now));
     request.client.trust.consent_required && !covered()
 }
 

@@ -15,7 +15,10 @@ use http::{HeaderMap, StatusCode, Uri};
 use super::{Desk, form_of, query::Query, shown, store_failed};
 use crate::{
     base::{id::ConsentId, secret::Secret},
-    model::{grant::Consent, scope::GrantedScope},
+    model::{
+        grant::Consent,
+        scope::{GrantedScope, OFFLINE_ACCESS},
+    },
     oauth::{
         authorize::{decide::Decision, request::AuthorizationRequest},
         error::{ErrorCode, OAuthError, invalid_request},
@@ -169,7 +172,9 @@ impl Desk<'_> {
                 consent.services.push(service.clone());
             }
         }
-        for word in request.wanted.scope.openid_entries() {
+        // `access_type=offline` asks for the same without the word, and the page has said so.
+        let offline = request.wanted.offline.then_some(OFFLINE_ACCESS);
+        for word in request.wanted.scope.openid_entries().chain(offline) {
             if !consent.claims.iter().any(|claim| claim == word) {
                 consent.claims.push(word.to_owned());
             }

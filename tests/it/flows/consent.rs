@@ -44,6 +44,35 @@ fn a_person_is_asked_once_for_what_a_service_wants() {
     assert!(own(&other).starts_with("/hub/auth/consent?"));
 }
 
+/// A refresh token outlives the session, so whoever lets a service act now has not let it go on without them.
+#[test]
+fn access_while_away_is_allowed_by_itself() {
+    let (gateway, _upstream) = start();
+    let mut browser = Browser::new(&gateway);
+    browser.sign_in(&ask("app", ""), "jane", PASSWORD);
+    let mut allow = |query: &str| {
+        let to_consent = own(&browser.authorize(query));
+        assert!(to_consent.starts_with("/hub/auth/consent?"), "{query}: {to_consent}");
+        let page = browser.get(&to_consent).text();
+        let answer = form(&[("ticket", &hidden(&page, "ticket")), ("decision", "allow")]);
+        let allowed = browser.post(&to_consent, &answer);
+        parameter(&brought(&browser.get(&own(&allowed)), CB), "code");
+        page.contains("Access while you are away")
+    };
+    assert!(!allow(&ask("asking", "&scope=alpha+openid")), "the page speaks of more than was asked for");
+    assert!(allow(&ask("asking", "&scope=alpha&access_type=offline")), "the page has to say so");
+    // From now on either word for it is covered, and what was allowed before still is.
+    for more in ["&scope=alpha&access_type=offline", "&scope=alpha+offline_access", "&scope=alpha+openid"] {
+        let answer = browser.authorize(&ask("asking", more));
+        parameter(&brought(&answer, CB), "code");
+    }
+    let other = &mut Browser::new(&gateway);
+    other.sign_in(&ask("app", ""), "bob", PASSWORD);
+    let silent =
+        other.authorize(&ask("asking", "&scope=alpha&access_type=offline&request_credentials=silent"));
+    assert_eq!(parameter(&brought(&silent, CB), "error"), "access_denied");
+}
+
 #[test]
 fn a_refusal_goes_back_to_the_client() {
     let (gateway, _upstream) = start();

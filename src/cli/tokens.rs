@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{
     Registry,
     output::{self, Failure, say},
+    users::named,
     with_registry,
 };
 use crate::{
@@ -25,6 +26,7 @@ use crate::{
         user::Person,
     },
     oauth::token::verify::TokenError,
+    registry::held,
 };
 
 #[derive(Debug, Subcommand)]
@@ -37,17 +39,31 @@ pub(super) enum TokenCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Revoke an access token; a running gateway refuses it within a second.
+    /// List what a user's sign-ins and consents have given away: sessions, grants with a refresh token, consents.
+    List {
+        /// Login, e-mail address or id.
+        #[arg(long)]
+        user: String,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revoke an access token, or with --user what the list names; a running gateway refuses it within a second.
     Revoke {
-        /// The token, or - to read it from standard input.
+        /// The token, or - to read it from standard input; with --user the id of a session, grant or consent.
         token: String,
+        /// Login, e-mail address or id of the user whose session, grant or consent it is.
+        #[arg(long)]
+        user: Option<String>,
     },
 }
 
 pub(super) fn run(file: &Path, command: &TokenCommand) -> Result<(), Failure> {
     match command {
         TokenCommand::Inspect { token, json } => inspect(file, token, *json),
-        TokenCommand::Revoke { token } => revoke(file, token),
+        TokenCommand::List { user, json } => list(file, user, *json),
+        TokenCommand::Revoke { token, user: None } => revoke(file, token),
+        TokenCommand::Revoke { token, user: Some(user) } => take_back(file, user, token),
     }
 }
 
@@ -143,5 +159,63 @@ fn revoke(file: &Path, token: &str) -> Result<(), Failure> {
         let target = RevocationTarget::Token(id);
         r.store.revoke(&Revocation { target, revoked: r.clock.now(), expires }).await?;
         say(&format!("{id} is revoked."))
+    })
+}
+
+fn list(file: &Path, user: &str, as_json: bool) -> Result<(), Failure> {
+    with_registry(file, async |r| {
+        let user = named(&r, user).await?;
+        let held = held::list(r.store.as_ref(), &user.id).await?;
+        if as_json {
+            let sessions = held.sessions.iter().map(|s| {
+                json!({"id": s.id, "authenticated": s.authenticated.millis(), "used": s.used.millis(),
+                    "remembered": s.remember, "browser": s.user_agent, "address": s.address})
+            });
+            let grants = held.grants.iter().map(|(grant, latest)| {
+                json!({"id": grant.id, "client": grant.client, "scope": grant.scope.spelled,
+                    "session": grant.session, "created": grant.created.millis(), "refreshed": latest.millis()})
+            });
+            let consents = held.consents.iter().map(|c| {
+                json!({"id": c.id, "client": c.client, "services": c.services, "claims": c.claims,
+                    "given": c.given.millis(), "expires": c.expires.millis()})
+            });
+            return output::json(&json!({
+                "sessions": sessions.collect::<Vec<_>>(),
+                "grants": grants.collect::<Vec<_>>(),
+                "consents": consents.collect::<Vec<_>>(),
+            }));
+        }
+        let sessions = held.sessions.iter().map(|s| {
+            let what = format!("{} from {}", s.user_agent, s.address);
+            vec!["session".to_owned(), s.id.to_string(), what, s.authenticated.to_string()]
+        });
+        let grants = held.grants.iter().map(|(grant, _)| {
+            let what = format!("{}: {}", grant.client, grant.scope.spelled);
+            vec!["grant".to_owned(), grant.id.to_string(), what, grant.created.to_string()]
+        });
+        let consents = held.consents.iter().map(|c| {
+            let services = c.services.iter().map(ToString::to_string).chain(c.claims.iter().cloned());
+            let what = format!("{}: {}", c.client, services.collect::<Vec<_>>().join(" "));
+            vec!["consent".to_owned(), c.id.to_string(), what, c.given.to_string()]
+        });
+        let rows: Vec<Vec<String>> = sessions.chain(grants).chain(consents).collect();
+        output::table(&["what", "id", "for", "since"], &rows, "Nothing: not signed in, nothing granted.")
+    })
+}
+
+fn take_back(file: &Path, user: &str, id: &str) -> Result<(), Failure> {
+    with_registry(file, async |r| {
+        let user = named(&r, user).await?;
+        match held::take_back(r.store.as_ref(), &user.id, id, r.clock.as_ref()).await? {
+            Some(taken) => say(&format!(
+                "The {} {id} of {} is revoked, with all that came of it.",
+                taken.name(),
+                user.login
+            )),
+            None => Err(Failure::Plain(format!(
+                "{} has no session, grant or consent with the id {id}; `hubgate token list --user {}` shows them",
+                user.login, user.login
+            ))),
+        }
     })
 }

@@ -4,6 +4,7 @@
 
 pub mod first;
 pub mod groups;
+pub mod held;
 pub mod keys;
 pub mod people;
 pub mod services;

@@ -251,3 +251,45 @@ fn a_client_revokes_what_it_holds() {
     assert_eq!(call(&gateway, &single), 401);
     assert_eq!(revoke("app", "nothing"), 200);
 }
+
+#[test]
+fn an_administrator_takes_back_one_thing_at_a_time() {
+    let (gateway, _upstream) = start();
+    let (_, access, token) = signed_in(&gateway, "jane");
+    let (_, bystander, _) = signed_in(&gateway, "jane");
+    let list = || -> serde_json::Value {
+        serde_json::from_str(&gateway.command(&["token", "list", "--user", "jane", "--json"])).unwrap()
+    };
+    let claim =
+        |token: &str, name: &str| crate::support::forge::decode(token).1[name].as_str().unwrap().to_owned();
+    let held = list();
+    assert_eq!(
+        (held["sessions"].as_array().unwrap().len(), held["grants"].as_array().unwrap().len()),
+        (2, 2)
+    );
+    assert!(gateway.command(&["token", "list", "--user", "jane"]).contains(&claim(&access, "grant_id")));
+    let wrong = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        gateway.command(&["token", "revoke", &claim(&access, "grant_id"), "--user", "bob"])
+    }));
+    assert!(wrong.is_err(), "it is not bob's");
+    // A family.
+    gateway.command(&["token", "revoke", &claim(&access, "grant_id"), "--user", "jane"]);
+    eventually("the family is revoked", || call(&gateway, &access) == 401);
+    assert_over(&gateway, &access, &token, "the family is revoked");
+    assert_eq!(call(&gateway, &bystander), 200);
+    // A session.
+    gateway.command(&["token", "revoke", &claim(&bystander, "sid"), "--user", "jane"]);
+    eventually("the session is over", || call(&gateway, &bystander) == 401);
+    // A consent: asked again, and what was obtained under it is dead.
+    let mut browser = Browser::new(&gateway);
+    let to_consent = own(&browser.sign_in(&ask("asking", "&scope=alpha"), "jane", PASSWORD));
+    let ticket = crate::support::browser::hidden(&browser.get(&to_consent).text(), "ticket");
+    let allowed = browser.post(&to_consent, &form(&[("ticket", &ticket), ("decision", "allow")]));
+    let answered = browser.get(&own(&allowed));
+    let (access, _) = tokens(&exchange(&gateway, "asking", parameter(&brought(&answered, CB), "code")));
+    assert_eq!(call(&gateway, &access), 200);
+    let consent = list()["consents"][0]["id"].as_str().unwrap().to_owned();
+    gateway.command(&["token", "revoke", &consent, "--user", "jane"]);
+    eventually("the consent is taken back", || call(&gateway, &access) == 401);
+    assert!(own(&browser.authorize(&ask("asking", "&scope=alpha"))).starts_with("/hub/auth/consent?"));
+}

@@ -1,0 +1,98 @@
+//! What came of a person's sign-ins and consents: sessions, grants with a refresh token, remembered consents. Listed, and
+//! taken back one by one.
+//!
+//! Invariant: only what is this person's is taken back; with it goes, in one transaction, every token that came of it.
+
+use crate::{
+    base::{
+        id::UserId,
+        time::{Clock, Timestamp},
+    },
+    model::{
+        grant::{Consent, Grant},
+        revocation::{Revocation, RevocationTarget},
+        session::Session,
+    },
+    store::{
+        Result, RevocationStore,
+        grants::{ConsentStore, GrantStore},
+        people::SessionStore,
+    },
+};
+
+/// What one person has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Browsers on which the person is signed in, the one last used first.
+    pub sessions: Vec<Session>,
+    /// Clients that can refresh, each with the moment of its latest refresh token, the newest first.
+    pub grants: Vec<(Grant, Timestamp)>,
+    /// What clients may have without asking, the newest first.
+    pub consents: Vec<Consent>,
+}
+
+/// What was taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// A session ended.
+    Session,
+    /// A family of tokens was revoked.
+    Grant,
+    /// A consent was forgotten, and what the client obtained under it revoked.
+    Consent,
+}
+
+impl Taken {
+    /// In words.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Grant => "grant",
+            Self::Consent => "consent",
+        }
+    }
+}
+
+/// Everything that `user` has.
+///
+/// # Errors
+/// The store's.
+pub async fn list(
+    store: &(impl SessionStore + GrantStore + ConsentStore + ?Sized),
+    user: &UserId,
+) -> Result<Held> {
+    Ok(Held {
+        sessions: store.list_sessions(user).await?,
+        grants: store.list_grants(user).await?,
+        consents: store.list_consents(user).await?,
+    })
+}
+
+/// Takes back the session, grant or consent of `user` that has this id. `None` when the person has none of that id.
+///
+/// # Errors
+/// The store's.
+pub async fn take_back(
+    store: &(impl SessionStore + GrantStore + ConsentStore + RevocationStore + ?Sized),
+    user: &UserId,
+    id: &str,
+    clock: &dyn Clock,
+) -> Result<Option<Taken>> {
+    let held = list(store, user).await?;
+    let now = clock.now();
+    if let Some(session) = held.sessions.iter().find(|session| session.id.as_str() == id) {
+        let ended = Revocation::at(now, RevocationTarget::Session(session.id.clone()));
+        store.end_session(&session.id, &ended).await?;
+        return Ok(Some(Taken::Session));
+    }
+    if let Some((grant, _)) = held.grants.iter().find(|(grant, _)| grant.id.as_str() == id) {
+        store.revoke(&Revocation::at(now, RevocationTarget::Grant(grant.id.clone()))).await?;
+        return Ok(Some(Taken::Grant));
+    }
+    if let Some(consent) = held.consents.iter().find(|consent| consent.id.as_str() == id) {
+        store.remove_consent(user, &consent.id, now).await?;
+        return Ok(Some(Taken::Consent));
+    }
+    Ok(None)
+}

@@ -12,7 +12,7 @@ import os from "node:os";
 import path from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 
-const ROOT = path.resolve(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), "../..");
+const ROOT = path.resolve(import.meta.dirname, "../..");
 
 export const SECRET = "app-secret-0123456789";
 export const PASSWORD = "correct horse battery";
@@ -52,16 +52,16 @@ name = "Board"
 public = true
 consent_required = true
 flows = ["implicit", "authorization_code"]
-home_url = "http://localhost:${page}/"
-redirect_uris = ["http://localhost:${page}/"]
+home_url = "https://localhost:${page}/"
+redirect_uris = ["https://localhost:${page}/"]
 
 [[service]]
 id = "posted"
 name = "Posted"
 secret = "${SECRET}"
 consent_required = false
-home_url = "http://localhost:${page}/"
-redirect_uris = ["http://localhost:${page}/posted"]
+home_url = "https://localhost:${page}/"
+redirect_uris = ["https://localhost:${page}/posted"]
 
 [[service]]
 id = "tracker"
@@ -80,8 +80,10 @@ service = "tracker"
 path = "/tracker"
 to = ["http://127.0.0.1:${upstream}"]
 
+  # What browsers ask before they send a token from a page of another origin; the service answers it.
   [[upstream.rule]]
-  path = "/tracker/page/**"
+  path = "/tracker/**"
+  methods = ["OPTIONS"]
   access = "public"
 `;
 
@@ -114,6 +116,8 @@ async function freePorts(count) {
 async function startUpstream() {
   const server = http.createServer((request, response) => {
     const { method, url, headers } = request;
+    response.setHeader("Access-Control-Allow-Origin", "*");
+    response.setHeader("Access-Control-Allow-Headers", "authorization");
     request.resume().on("end", () => {
       response.setHeader("Content-Type", "application/json");
       response.end(JSON.stringify({ method, url, headers }));
@@ -173,7 +177,7 @@ export async function start() {
   }
   return {
     url: `https://localhost:${https}`,
-    page: `http://localhost:${page}`,
+    page: `https://localhost:${page}`,
     certificate: path.join(folder, "data", "tls", "certificate.pem"),
     output,
     stop,

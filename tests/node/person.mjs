@@ -23,7 +23,7 @@ export class Person {
       headers: this.#cookie ? { cookie: this.#cookie } : {},
       redirect: "manual",
     });
-    for (const set of answer.headers.getSetCookie?.() ?? [answer.headers.get("set-cookie")].filter(Boolean)) {
+    for (const set of answer.headers.getSetCookie()) {
       this.#cookie = set.split(";")[0];
     }
     return answer;

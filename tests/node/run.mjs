@@ -7,15 +7,14 @@ import { readdirSync } from "node:fs";
 
 import { start } from "./gateway.mjs";
 
-const folder = new URL(".", import.meta.url).pathname;
+const folder = import.meta.dirname;
 const named = process.argv.slice(2);
 const files = named.length > 0 ? named : readdirSync(folder).filter((name) => name.endsWith(".test.mjs"));
 
 const gateway = await start();
 const child = spawn(
   process.execPath,
-  // Debian 12 has Node 18, in which Web Cryptography stands behind this option.
-  [...(globalThis.crypto ? [] : ["--experimental-global-webcrypto"]), "--test", "--test-reporter=spec", ...files],
+  ["--test", "--test-reporter=spec", ...files],
   {
     cwd: folder,
     env: {

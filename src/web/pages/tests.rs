@@ -87,6 +87,19 @@ fn nothing_from_outside_is_more_than_text() {
 }
 
 #[test]
+fn a_command_in_advice_looks_like_one() {
+    let page = text(pages().problem(Problem {
+        code: ErrorCode::InvalidRedirectUri,
+        title: "title",
+        what_happened: "it happened",
+        how_to_mend: "type `hubgate <x>` and go on",
+        address: None,
+        request_id: "id",
+    }));
+    assert!(page.contains("<p>type <code>hubgate &#60;x&#62;</code> and go on</p>"), "{page}");
+}
+
+#[test]
 fn the_login_page_talks_to_those_who_may_frame_it_and_to_nobody_else() {
     let pages = pages();
     let alone = pages.login(login(&[], "S"));

@@ -137,7 +137,7 @@ fn every_printed_line_gives_what_is_promised() {
                     parts.next().unwrap_or_else(|| panic!("{shell}: no output for {step:?} in {text}"));
                 assert!(!part.contains("curl: ("), "{shell}: {step:?}: {part}");
                 let promised: Vec<&str> = step.promise.split('`').skip(1).step_by(2).collect();
-                assert!(!promised.is_empty(), "{step:?} promises nothing");
+                assert!(!promised.is_empty(), "{:?} promises nothing", step.title);
                 for piece in promised {
                     assert!(has(part, piece), "{shell}: {piece:?} of {step:#?} is not in {part}");
                 }

@@ -25,12 +25,18 @@ use crate::{
         backend::Sample,
         story::{Facts, Style, story},
     },
+    registry::users,
 };
 
 /// The service behind the gate.
 const TRACKER: &str = "youtrack";
 /// The machine client, whose defaults the examples know.
 const ROBOT: &str = "demo-robot";
+/// The application through which people come; the example of a web client has these defaults too.
+const APP: &str = "demo-app";
+const APP_ADDRESS: &str = "http://127.0.0.1:5050/callback";
+/// The sample person.
+const PERSON: &str = "jane";
 
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
@@ -42,37 +48,43 @@ pub(super) struct DemoArgs {
 pub(super) fn demo(args: &DemoArgs) -> Result<(), Failure> {
     let random: &dyn Random = &SystemRandom;
     let folder = Folder::new(random)?;
-    let secret = Secret::random(random);
+    let [robot, app, verifier] = std::array::from_fn(|_| Secret::random(random));
+    let [password, admin] = std::array::from_fn(|_| users::generate_password(random));
     let backend = TcpListener::bind(free(8080))?;
     let ports = Ports { gateway: free(args.port), management: free(9090), backend: backend.local_addr()? };
     let file = folder.0.join("gateway.toml");
-    let text = configuration(&ports, &folder.0, &secret);
+    let text = configuration(
+        &ports,
+        &folder.0,
+        &Secrets { robot: &robot, app: &app, password: &password, admin: &admin },
+    );
     crate::base::file::write_private(&file, text.as_bytes())?;
     let config = config::parse(&text, &file, &Environment::empty())
         .map_err(|problems| Failure::Problems(problems.render(false)))?;
     serve::start_log(&config);
     let certificate = app::certificate_files(&config).certificate;
     let gateway_url = config.public_url.origin().to_owned();
-    let mut running = app::start(config, Seams { lines: Box::new(std::io::stderr()), ..Seams::system() })?;
-    let first_password = running.first_password();
+    let running = app::start(config, Seams { lines: Box::new(std::io::stderr()), ..Seams::system() })?;
     let facts = Facts {
-        page_url: format!("{gateway_url}/{TRACKER}"),
         gateway_url,
         hub_path: "/hub".to_owned(),
         upstream_path: format!("/{TRACKER}"),
         upstream: ServiceId::parse(TRACKER)?,
         other: ServiceId::hub(),
-        client: ServiceId::parse(ROBOT)?,
-        client_secret: secret,
+        robot: ServiceId::parse(ROBOT)?,
+        robot_secret: robot,
+        app: ServiceId::parse(APP)?,
+        app_secret: app,
+        app_address: APP_ADDRESS.to_owned(),
+        login: PERSON.to_owned(),
+        password,
+        verifier: verifier.expose().to_owned(),
         backend: ports.backend,
         management: running.management().unwrap_or(ports.management),
         certificate,
         folder: folder.0.clone(),
     };
     print(&story(&facts, style()));
-    if let Some(password) = first_password {
-        remark(&serve::first_password(&password, config::LogFormat::Text));
-    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         backend.set_nonblocking(true)?;
@@ -97,12 +109,22 @@ fn free(wanted: u16) -> SocketAddr {
     on(wanted).or_else(|_| on(0)).unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], wanted)))
 }
 
-fn configuration(ports: &Ports, folder: &Path, secret: &Secret) -> String {
+/// What is made anew for each demonstration.
+struct Secrets<'a> {
+    robot: &'a Secret,
+    app: &'a Secret,
+    password: &'a Secret,
+    admin: &'a Secret,
+}
+
+/// The application asks nobody for consent, so that the lines of curl need no page; the client in the browser does.
+fn configuration(ports: &Ports, folder: &Path, secrets: &Secrets<'_>) -> String {
     let Ports { gateway, management, backend } = ports;
     let quoted = |text: &str| format!("{text:?}");
     format!(
         r#"public_url = "https://localhost:{port}"
 data_dir = {data}
+admin_password = {admin}
 
 [listen]
 https = ["{gateway}"]
@@ -110,6 +132,10 @@ management = "{management}"
 
 [log]
 level = "warn"
+
+# Longer than usual: whoever pastes lines also reads.
+[oauth]
+code_ttl = "10m"
 
 [[service]]
 id = "{TRACKER}"
@@ -119,7 +145,28 @@ home_url = "https://localhost:{port}/{TRACKER}"
 [[service]]
 id = "{ROBOT}"
 name = "Demo robot"
-secret = {secret}
+secret = {robot}
+
+[[service]]
+id = "{APP}"
+name = "Demo application"
+secret = {app}
+consent_required = false
+redirect_uris = ["http://127.0.0.1/", "http://127.0.0.1/callback"]
+
+[[service]]
+id = "demo-page"
+name = "Demo page"
+public = true
+flows = ["implicit"]
+redirect_uris = ["https://localhost:{port}/{TRACKER}/client"]
+
+[[user]]
+login = "{PERSON}"
+name = "Jane Doe"
+email = "jane@example.org"
+password = {password}
+groups = ["developers"]
 
 [[upstream]]
 service = "{TRACKER}"
@@ -129,10 +176,17 @@ to = ["http://{backend}"]
   [[upstream.rule]]
   path = "/{TRACKER}"
   access = "public"
+
+  [[upstream.rule]]
+  path = "/{TRACKER}/client"
+  access = "public"
 "#,
         port = gateway.port(),
         data = quoted(&folder.join("data").display().to_string()),
-        secret = quoted(secret.expose()),
+        robot = quoted(secrets.robot.expose()),
+        app = quoted(secrets.app.expose()),
+        password = quoted(secrets.password.expose()),
+        admin = quoted(secrets.admin.expose()),
     )
 }
 

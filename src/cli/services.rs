@@ -14,10 +14,10 @@ use crate::{
     base::id::ServiceId,
     config,
     model::{
-        flow::Flow,
+        flow::{Flow, Flows},
         service::{Profile, Service, Trust},
     },
-    registry::services::{self, NewService},
+    registry::services::{self, Change, NewService},
     store::StoreError,
 };
 
@@ -39,6 +39,8 @@ pub(super) enum ServiceCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Change a service that the configuration file does not declare.
+    Update(Box<UpdateArgs>),
     /// Make a new secret and print it, once; the old one stays valid for a while.
     RotateSecret {
         /// The service's id.
@@ -84,11 +86,57 @@ pub(super) struct AddArgs {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct UpdateArgs {
+    /// The service's id.
+    id: String,
+    /// Its name, unique; clients may use it as a scope entry.
+    #[arg(long)]
+    name: Option<String>,
+    /// Where people find it.
+    #[arg(long, value_name = "URL", conflicts_with = "no_home_url")]
+    home_url: Option<String>,
+    /// Forget where people find it.
+    #[arg(long)]
+    no_home_url: bool,
+    /// A further address that may receive an authorization response. May be repeated.
+    #[arg(long = "redirect-uri", value_name = "URI")]
+    redirect_uris: Vec<String>,
+    /// The given redirect URIs stand in place of all that it has.
+    #[arg(long, requires = "redirect_uris")]
+    replace_redirect_uris: bool,
+    /// A redirect URI that is one no longer. May be repeated.
+    #[arg(long, value_name = "URI")]
+    remove_redirect_uri: Vec<String>,
+    /// Whether it may obtain tokens for itself (client credentials).
+    #[arg(long, value_name = "true|false")]
+    trusted: Option<bool>,
+    /// Whether people are asked before it obtains a token for them.
+    #[arg(long, value_name = "true|false")]
+    consent_required: Option<bool>,
+    /// Whether it is public; one that becomes so loses its secrets.
+    #[arg(long, value_name = "true|false")]
+    public: Option<bool>,
+    /// Whether PKCE is required although it has a secret.
+    #[arg(long, value_name = "true|false")]
+    pkce_required: Option<bool>,
+    /// Whether each refresh replaces the refresh token.
+    #[arg(long, value_name = "true|false")]
+    rotate: Option<bool>,
+    /// The flows that it may use, in place of those now.
+    #[arg(long, value_delimiter = ',', value_name = "FLOWS")]
+    flows: Option<Vec<String>>,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
 pub(super) fn run(file: &Path, command: ServiceCommand) -> Result<(), Failure> {
     match command {
         ServiceCommand::Add(args) => add(file, args),
         ServiceCommand::List { json } => list(file, json),
         ServiceCommand::Show { id, json } => show(file, &id, json),
+        ServiceCommand::Update(args) => update(file, *args),
         ServiceCommand::RotateSecret { id, grace, json } => rotate(file, &id, grace, json),
         ServiceCommand::Remove { id } => remove(file, &id),
     }
@@ -98,19 +146,9 @@ fn add(file: &Path, args: AddArgs) -> Result<(), Failure> {
     let id = args.id.as_deref().map(ServiceId::parse).transpose()?;
     let mut trust = Trust { public: args.public, trusted: !args.untrusted, ..Trust::default() };
     if let Some(names) = &args.flows {
-        let flow = |name: &String| {
-            let all = Flow::ALL.map(Flow::name).join(", ");
-            Flow::parse(name).ok_or_else(|| Failure::Plain(format!("{name:?} is no flow; there are: {all}")))
-        };
-        trust.flows = names.iter().map(flow).collect::<Result<_, _>>()?;
+        trust.flows = flows(names)?;
     }
-    let refused = |text: &str, why: String| Failure::Plain(format!("{text:?} cannot be used: {why}"));
-    if let Some(url) = &args.home_url {
-        config::check_web_url(url).map_err(|why| refused(url, why))?;
-    }
-    for uri in &args.redirect_uris {
-        config::check_redirect_uri(uri).map_err(|why| refused(uri, why))?;
-    }
+    addresses(args.home_url.as_ref(), &args.redirect_uris)?;
     let profile =
         Profile { home_url: args.home_url, redirect_uris: args.redirect_uris, ..Profile::default() };
     let new = NewService { id, name: args.name, trust, profile };
@@ -125,6 +163,63 @@ fn add(file: &Path, args: AddArgs) -> Result<(), Failure> {
         if let Some(secret) = secret {
             say(&format!("secret  {secret}"))?;
             output::remark("Keep the secret: it is not shown again.");
+        }
+        Ok(())
+    })
+}
+
+fn flows(names: &[String]) -> Result<Flows, Failure> {
+    let flow = |name: &String| {
+        let all = Flow::ALL.map(Flow::name).join(", ");
+        Flow::parse(name).ok_or_else(|| Failure::Plain(format!("{name:?} is no flow; there are: {all}")))
+    };
+    names.iter().map(flow).collect()
+}
+
+/// Holds addresses to the rules of the configuration file.
+fn addresses<'a>(
+    home: Option<&String>,
+    redirect_uris: impl IntoIterator<Item = &'a String>,
+) -> Result<(), Failure> {
+    let refused = |text: &str, why: String| Failure::Plain(format!("{text:?} cannot be used: {why}"));
+    if let Some(url) = home {
+        config::check_web_url(url).map_err(|why| refused(url, why))?;
+    }
+    for uri in redirect_uris {
+        config::check_redirect_uri(uri).map_err(|why| refused(uri, why))?;
+    }
+    Ok(())
+}
+
+fn update(file: &Path, args: UpdateArgs) -> Result<(), Failure> {
+    let id = ServiceId::parse(&args.id)?;
+    addresses(args.home_url.as_ref(), &args.redirect_uris)?;
+    let (all, further) = if args.replace_redirect_uris {
+        (Some(args.redirect_uris), Vec::new())
+    } else {
+        (None, args.redirect_uris)
+    };
+    let change = Change {
+        name: args.name,
+        home_url: if args.no_home_url { Some(None) } else { args.home_url.map(Some) },
+        redirect_uris: all,
+        add_redirect_uris: further,
+        remove_redirect_uris: args.remove_redirect_uri,
+        trusted: args.trusted,
+        consent_required: args.consent_required,
+        public: args.public,
+        pkce_required: args.pkce_required,
+        rotate_refresh_tokens: args.rotate,
+        flows: args.flows.as_deref().map(flows).transpose()?,
+    };
+    with_registry(file, async |r| {
+        let service = services::change(r.store.as_ref(), &id, change, r.clock.as_ref()).await?;
+        if args.json {
+            return output::json(&as_json(&service));
+        }
+        say(&format!("{id} is changed."))?;
+        if !service.trust.public && service.secrets.is_empty() {
+            output::remark(&format!("It has no secret: `hubgate service rotate-secret {id}` makes one."));
         }
         Ok(())
     })
@@ -190,6 +285,8 @@ fn show(file: &Path, id: &str, json: bool) -> Result<(), Failure> {
             ("trusted", yes(service.trust.trusted)),
             ("asks for consent", yes(service.trust.consent_required)),
             ("public", yes(service.trust.public)),
+            ("requires PKCE", yes(service.trust.public || service.trust.pkce_required)),
+            ("rotates refresh", yes(service.trust.rotate_refresh_tokens)),
             ("flows", flows.join(", ")),
             ("secret", if secrets.is_empty() { "none".to_owned() } else { secrets.join("\n") }),
             ("declared in file", yes(service.declared)),

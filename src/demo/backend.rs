@@ -7,6 +7,7 @@
 //! a credential: of a token only the decoded claims are shown.
 
 mod api;
+mod client;
 mod fields;
 mod identity;
 mod page;
@@ -85,6 +86,7 @@ impl Sample {
         let at = |path: &str| format!("{prefix}{path}");
         let mut router = Router::new()
             .route(&at("/"), get(page::show))
+            .route(&at("/client"), get(client::show))
             .route(&at("/healthz"), get(api::health))
             .route(&at("/api/issues"), get(api::list).post(api::create))
             .route(&at("/api/issues/{id}"), get(api::read))

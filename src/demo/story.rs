@@ -1,10 +1,15 @@
 //! What `hubgate demo` prints: the addresses, the credentials, and lines to paste with what each will answer.
 //!
-//! Invariant: a line to be pasted stands alone, unbroken and at the left edge, safe for a POSIX shell whatever the
-//! facts contain, and verifies TLS against the demonstration's own certificate.
+//! Invariant: a line to be pasted is unbroken and at the left edge, safe for a POSIX shell whatever the facts contain, and
+//! verifies TLS against the demonstration's own certificate. Values stand in the first block alone; the other lines use
+//! their names.
 
-use std::{fmt::Write as _, net::SocketAddr, path::PathBuf};
+mod page;
+mod steps;
 
+use std::{net::SocketAddr, path::PathBuf};
+
+use self::page::Page;
 use crate::base::{id::ServiceId, secret::Secret};
 
 /// What the running demonstration knows of itself.
@@ -21,11 +26,21 @@ pub struct Facts {
     /// A registered service that is not the tracker, to show a scope that does not suffice.
     pub other: ServiceId,
     /// The machine client's service.
-    pub client: ServiceId,
+    pub robot: ServiceId,
     /// Its secret.
-    pub client_secret: Secret,
-    /// The tracker's page as a browser finds it.
-    pub page_url: String,
+    pub robot_secret: Secret,
+    /// The application through which people come.
+    pub app: ServiceId,
+    /// Its secret.
+    pub app_secret: Secret,
+    /// Its registered address, where codes and tokens go.
+    pub app_address: String,
+    /// What the sample person types to sign in.
+    pub login: String,
+    /// And the password.
+    pub password: Secret,
+    /// A PKCE code verifier (RFC 7636 section 4.1).
+    pub verifier: String,
     /// Where the tracker listens, behind the gateway's back.
     pub backend: SocketAddr,
     /// The management listener.
@@ -56,10 +71,17 @@ impl Style {
 /// Renders the text.
 #[must_use]
 pub fn story(facts: &Facts, style: Style) -> String {
-    let mut out = Page { text: String::new(), colour: style.colour, width: style.width.clamp(40, 100) };
+    let mut out = Page::new(style);
     header(&mut out, facts);
-    for (place, step) in steps(facts).iter().enumerate() {
-        out.step(place + 1, step);
+    out.heading("Names that the lines below use");
+    out.block(&steps::names(facts));
+    let mut number = 0;
+    for group in steps::groups(facts) {
+        out.heading(group.title);
+        for step in &group.steps {
+            number += 1;
+            out.step(number, step);
+        }
     }
     out.text.push('\n');
     out.rule("");
@@ -68,6 +90,8 @@ pub fn story(facts: &Facts, style: Style) -> String {
 }
 
 fn header(out: &mut Page, facts: &Facts) {
+    let hub = format!("{}{}", facts.gateway_url, facts.hub_path);
+    let tracker = format!("{}{}", facts.gateway_url, facts.upstream_path);
     out.text.push('\n');
     out.rule("hubgate demo");
     out.text.push('\n');
@@ -76,212 +100,30 @@ fn header(out: &mut Page, facts: &Facts) {
         "A gateway in front of a sample issue tracker. Requests with a good token go through, all others do not.",
     );
     out.text.push('\n');
-    out.fact("Gateway", &facts.gateway_url);
-    out.fact("Hub", &format!("{}{}", facts.gateway_url, facts.hub_path));
-    out.fact("Tracker", &format!("{}{}", facts.gateway_url, facts.upstream_path));
-    out.fact("Its page", &facts.page_url);
+    out.paragraph(
+        1,
+        "To open in a browser, which will warn of the certificate: the gateway has made it itself.",
+    );
+    out.text.push('\n');
+    out.fact("Tracker", &tracker);
+    out.fact("Client", &format!("{tracker}/client (implicit flow)"));
+    out.fact("Sign in", &format!("{hub}/auth/login"));
+    out.fact("Person", &format!("{}, password {}", facts.login, facts.password.expose()));
+    out.text.push('\n');
+    out.paragraph(1, "For programs, as in examples/:");
+    out.text.push('\n');
+    out.fact("Robot", &format!("{}, secret {}", facts.robot, facts.robot_secret.expose()));
+    out.fact("App", &format!("{}, secret {}", facts.app, facts.app_secret.expose()));
+    out.fact("Certificate", &facts.certificate.display().to_string());
     out.fact("Backend", &format!("http://{}{} (not through the gate)", facts.backend, facts.upstream_path));
     out.fact("Management", &format!("http://{}", facts.management));
-    out.fact("Folder", &facts.folder.display().to_string());
-    out.text.push('\n');
-    out.fact("Service id", facts.client.as_str());
-    out.fact("Secret", facts.client_secret.expose());
+    out.fact("Settings", &facts.folder.join("gateway.toml").display().to_string());
     out.text.push('\n');
     out.paragraph(
         1,
-        "Paste these lines into another terminal, in this order; some use the token of the first.",
+        "Paste the lines below into another terminal, in this order: some use what an earlier one has obtained. What \
+         stands between backticks is in the answer.",
     );
-}
-
-/// One thing to try.
-struct Step {
-    title: &'static str,
-    lines: Vec<String>,
-    answer: String,
-}
-
-fn steps(facts: &Facts) -> Vec<Step> {
-    let curl = format!("curl -sS --cacert {}", quote(&facts.certificate.display().to_string()));
-    let hub = |path: &str| quote(&format!("{}{}{path}", facts.gateway_url, facts.hub_path));
-    let tracker = |path: &str| quote(&format!("{}{}{path}", facts.gateway_url, facts.upstream_path));
-    let token_url = hub("/api/rest/oauth2/token");
-    let basic = quote(&format!("{}:{}", facts.client, facts.client_secret.expose()));
-    let extract = r#"sed -E 's/.*"access_token": *"([^"]+)".*/\1/'"#;
-    let ask = |scope: &ServiceId| {
-        format!(
-            "{curl} -u {basic} -d grant_type=client_credentials -d {} {token_url}",
-            quote(&format!("scope={scope}"))
-        )
-    };
-    let bearer = |variable: &str| format!(r#"-H "Authorization: Bearer ${variable}""#);
-    let (upstream, client) = (&facts.upstream, &facts.client);
-    let step = |title, lines, answer: &str| Step { title, lines, answer: answer.to_owned() };
-    vec![
-        step(
-            "Get a token: client credentials, Basic authentication",
-            vec![format!("TOKEN=$({} | {extract}); echo \"$TOKEN\"", ask(upstream))],
-            "200, and the access token, a signed JWT good for an hour, is in $TOKEN",
-        ),
-        step(
-            "The same with id and secret in the form",
-            vec![format!(
-                "{curl} -d grant_type=client_credentials -d {} -d {} -d {} {token_url}",
-                quote(&format!("client_id={client}")),
-                // Base64url needs no escaping in a form; a secret of another make may.
-                quote(&format!("client_secret={}", form(facts.client_secret.expose()))),
-                quote(&format!("scope={upstream}"))
-            )],
-            r#"200 {"access_token": "eyJ…", "token_type": "Bearer", "expires_in": …, "scope": …}"#,
-        ),
-        step(
-            "Call the tracker with the token",
-            vec![format!("{curl} {} {}", bearer("TOKEN"), tracker("/api/issues?fields=idReadable,summary"))],
-            "200 and the list of issues",
-        ),
-        step(
-            "Call it without a token",
-            vec![format!("{curl} -i {}", tracker("/api/issues"))],
-            r#"401, WWW-Authenticate: Bearer realm="…" and no error: nothing was presented (RFC 6750)"#,
-        ),
-        step(
-            "Call it with a token that is not ours",
-            vec![format!("{curl} -i -H 'Authorization: Bearer not.our.token' {}", tracker("/api/issues"))],
-            r#"401, WWW-Authenticate: Bearer …, error="invalid_token""#,
-        ),
-        Step {
-            title: "Call it with a good token for another service",
-            lines: vec![
-                format!("OTHER=$({} | {extract})", ask(&facts.other)),
-                format!("{curl} -i {} {}", bearer("OTHER"), tracker("/api/issues")),
-            ],
-            answer: format!(
-                r#"403, WWW-Authenticate: Bearer …, error="insufficient_scope", scope="{upstream}""#
-            ),
-        },
-        step(
-            "Look at the keys that tokens are checked with",
-            vec![format!("{curl} {}", hub("/api/rest/oauth2/keys"))],
-            "200 and a JSON Web Key Set: public keys only",
-        ),
-        Step {
-            title: "See what the tracker is told, and that a forged identity does not arrive",
-            lines: vec![format!(
-                "{curl} {} -H 'X-Forwarded-User: root' {}",
-                bearer("TOKEN"),
-                tracker("/api/whoami")
-            )],
-            answer: format!(
-                "200 with X-Forwarded-Client: {client}, no X-Forwarded-User, and the claims of a token that is good \
-                 for this one service"
-            ),
-        },
-        step(
-            "Ask the gateway how it is",
-            vec![
-                format!("curl -sS {}", quote(&format!("http://{}/readyz", facts.management))),
-                format!(
-                    "curl -sS {} | grep '^hubgate_'",
-                    quote(&format!("http://{}/metrics", facts.management))
-                ),
-            ],
-            "200 while it is ready; then its counters, among them the decisions that you just caused",
-        ),
-    ]
-}
-
-/// `text` as one word of a POSIX shell, quoted only when it must be.
-fn quote(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._/:=,@%+".contains(&b);
-    if !text.is_empty() && text.bytes().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
-}
-
-fn form(text: &str) -> String {
-    form_urlencoded::byte_serialize(text.as_bytes()).collect()
-}
-
-// Blue and yellow are left out: each vanishes on one of the usual backgrounds.
-const BOLD: &str = "1";
-const DIM: &str = "2";
-const COMMAND: &str = "36";
-const GREEN: &str = "32";
-
-/// The text so far.
-struct Page {
-    text: String,
-    colour: bool,
-    width: usize,
-}
-
-impl Page {
-    fn paint(&self, code: &str, text: &str) -> String {
-        if self.colour && !text.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
-    }
-
-    fn line(&mut self, text: &str) {
-        self.text.push_str(text);
-        self.text.push('\n');
-    }
-
-    /// A horizontal line with a title in it.
-    fn rule(&mut self, title: &str) {
-        let title = if title.is_empty() { String::new() } else { format!(" {title} ") };
-        let dashes = "─".repeat((self.width - 2).saturating_sub(title.chars().count()));
-        let text =
-            format!("{}{}{}", self.paint(DIM, "──"), self.paint(BOLD, &title), self.paint(DIM, &dashes));
-        self.line(&text);
-    }
-
-    /// A name and a value. Values are never wrapped, for they are copied.
-    fn fact(&mut self, name: &str, value: &str) {
-        let name = self.paint(DIM, &format!("{name:<11}"));
-        let value = self.paint(BOLD, value);
-        self.line(&format!(" {name} {value}"));
-    }
-
-    fn paragraph(&mut self, indent: usize, text: &str) {
-        for line in wrap(text, self.width.saturating_sub(indent)) {
-            self.line(&format!("{:indent$}{line}", ""));
-        }
-    }
-
-    fn step(&mut self, number: usize, step: &Step) {
-        let title: Vec<String> = wrap(step.title, self.width.saturating_sub(4));
-        self.text.push('\n');
-        for (place, part) in title.iter().enumerate() {
-            let mark = if place == 0 { format!("{number:>2}. ") } else { " ".repeat(4) };
-            let text = format!("{mark}{part}");
-            let text = self.paint(BOLD, &text);
-            self.line(&text);
-        }
-        for command in &step.lines {
-            let command = self.paint(COMMAND, command);
-            let _ = write!(self.text, "\n{command}\n");
-        }
-        self.text.push('\n');
-        for (place, part) in wrap(&step.answer, self.width.saturating_sub(6)).iter().enumerate() {
-            let mark = self.paint(GREEN, if place == 0 { "    → " } else { "      " });
-            self.line(&format!("{mark}{part}"));
-        }
-    }
-}
-
-/// Breaks prose at blanks. A word that is longer than a line keeps its line.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
 
 #[cfg(test)]
@@ -296,10 +138,15 @@ mod tests {
             hub_path: "/hub".into(),
             upstream_path: "/youtrack".into(),
             upstream: ServiceId::parse("youtrack").unwrap(),
-            other: ServiceId::parse("teamcity").unwrap(),
-            client: ServiceId::parse("demo-robot").unwrap(),
-            client_secret: Secret::new("n0t-a-real-secret".into()),
-            page_url: "https://localhost:8443/youtrack".into(),
+            other: ServiceId::hub(),
+            robot: ServiceId::parse("demo-robot").unwrap(),
+            robot_secret: Secret::new("n0t-a-real-secret".into()),
+            app: ServiceId::parse("demo-app").unwrap(),
+            app_secret: Secret::new("n0t-a-real-one-either".into()),
+            app_address: "http://127.0.0.1:5050/callback".into(),
+            login: "jane".into(),
+            password: Secret::new("n0ta-real0-passw-ord00".into()),
+            verifier: "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".into(),
             backend: "127.0.0.1:8080".parse().unwrap(),
             management: "127.0.0.1:9090".parse().unwrap(),
             certificate: "/tmp/hubgate-demo/cert.pem".into(),
@@ -307,110 +154,88 @@ mod tests {
         }
     }
 
-    fn commands(text: &str) -> Vec<&str> {
-        text.lines().filter(|l| l.starts_with("curl ") || l.contains("=$(curl ")).collect()
+    fn lines(facts: &Facts) -> Vec<String> {
+        let groups = steps::groups(facts);
+        let pasted = groups.into_iter().flat_map(|group| group.steps).flat_map(|step| step.lines);
+        steps::names(facts).into_iter().chain(pasted).collect()
     }
 
     #[test]
     fn the_plain_text() {
-        insta::assert_snapshot!(story(&facts(), Style::plain()), @r###"
+        let text = story(&facts(), Style::plain());
+        let (beginning, _) = text.split_once(" 3. ").unwrap();
+        insta::assert_snapshot!(beginning, @r###"
+
         ── hubgate demo ────────────────────────────────────────────────────────────────
 
          A gateway in front of a sample issue tracker. Requests with a good token go
          through, all others do not.
 
-         Gateway     https://localhost:8443
-         Hub         https://localhost:8443/hub
+         To open in a browser, which will warn of the certificate: the gateway has made
+         it itself.
+
          Tracker     https://localhost:8443/youtrack
-         Its page    https://localhost:8443/youtrack
+         Client      https://localhost:8443/youtrack/client (implicit flow)
+         Sign in     https://localhost:8443/hub/auth/login
+         Person      jane, password n0ta-real0-passw-ord00
+
+         For programs, as in examples/:
+
+         Robot       demo-robot, secret n0t-a-real-secret
+         App         demo-app, secret n0t-a-real-one-either
+         Certificate /tmp/hubgate-demo/cert.pem
          Backend     http://127.0.0.1:8080/youtrack (not through the gate)
          Management  http://127.0.0.1:9090
-         Folder      /tmp/hubgate-demo
+         Settings    /tmp/hubgate-demo/gateway.toml
 
-         Service id  demo-robot
-         Secret      n0t-a-real-secret
+         Paste the lines below into another terminal, in this order: some use what an
+         earlier one has obtained. What stands between backticks is in the answer.
 
-         Paste these lines into another terminal, in this order; some use the token of
-         the first.
+        ── Names that the lines below use ──────────────────────────────────────────────
 
-         1. Get a token: client credentials, Basic authentication
+        CA=/tmp/hubgate-demo/cert.pem
+        JAR=/tmp/hubgate-demo/cookies
+        HUB=https://localhost:8443/hub/api/rest/oauth2
+        TRACKER=https://localhost:8443/youtrack
+        ROBOT=demo-robot:n0t-a-real-secret
+        APP=demo-app:n0t-a-real-one-either
+        LOGIN=jane
+        PASSWORD=n0ta-real0-passw-ord00
+        BACK=http://127.0.0.1:5050/callback
+        VERIFIER=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk
+        CHALLENGE=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM
+        field() { sed -E "s/.*\"$1\": *\"([^\"]+)\".*/\1/"; }
+        parameter() { sed -E "s/.*[?&#]$1=([^&]*).*/\1/"; }
 
-        TOKEN=$(curl -sS --cacert /tmp/hubgate-demo/cert.pem -u demo-robot:n0t-a-real-secret -d grant_type=client_credentials -d scope=youtrack https://localhost:8443/hub/api/rest/oauth2/token | sed -E 's/.*"access_token": *"([^"]+)".*/\1/'); echo "$TOKEN"
+        ── A program, for itself ───────────────────────────────────────────────────────
 
-            → 200, and the access token, a signed JWT good for an hour, is in $TOKEN
+          1. Get a token: client credentials
 
-         2. The same with id and secret in the form
+        TOKEN=$(curl -sS --cacert "$CA" -u "$ROBOT" -d grant_type=client_credentials -d scope=youtrack "$HUB/token" | field access_token); echo "$TOKEN"
 
-        curl -sS --cacert /tmp/hubgate-demo/cert.pem -d grant_type=client_credentials -d client_id=demo-robot -d client_secret=n0t-a-real-secret -d scope=youtrack https://localhost:8443/hub/api/rest/oauth2/token
+            → `eyJ…`, a signed JWT that is good for an hour; $TOKEN has it
 
-            → 200 {"access_token": "eyJ…", "token_type": "Bearer", "expires_in": …,
-              "scope": …}
+          2. The same with id and secret in the form
 
-         3. Call the tracker with the token
+        curl -sS --cacert "$CA" -d client_id=demo-robot --data-urlencode "client_secret=${ROBOT#*:}" -d grant_type=client_credentials -d scope=youtrack "$HUB/token"; echo
 
-        curl -sS --cacert /tmp/hubgate-demo/cert.pem -H "Authorization: Bearer $TOKEN" 'https://localhost:8443/youtrack/api/issues?fields=idReadable,summary'
-
-            → 200 and the list of issues
-
-         4. Call it without a token
-
-        curl -sS --cacert /tmp/hubgate-demo/cert.pem -i https://localhost:8443/youtrack/api/issues
-
-            → 401, WWW-Authenticate: Bearer realm="…" and no error: nothing was
-              presented (RFC 6750)
-
-         5. Call it with a token that is not ours
-
-        curl -sS --cacert /tmp/hubgate-demo/cert.pem -i -H 'Authorization: Bearer not.our.token' https://localhost:8443/youtrack/api/issues
-
-            → 401, WWW-Authenticate: Bearer …, error="invalid_token"
-
-         6. Call it with a good token for another service
-
-        OTHER=$(curl -sS --cacert /tmp/hubgate-demo/cert.pem -u demo-robot:n0t-a-real-secret -d grant_type=client_credentials -d scope=teamcity https://localhost:8443/hub/api/rest/oauth2/token | sed -E 's/.*"access_token": *"([^"]+)".*/\1/')
-
-        curl -sS --cacert /tmp/hubgate-demo/cert.pem -i -H "Authorization: Bearer $OTHER" https://localhost:8443/youtrack/api/issues
-
-            → 403, WWW-Authenticate: Bearer …, error="insufficient_scope",
-              scope="youtrack"
-
-         7. Look at the keys that tokens are checked with
-
-        curl -sS --cacert /tmp/hubgate-demo/cert.pem https://localhost:8443/hub/api/rest/oauth2/keys
-
-            → 200 and a JSON Web Key Set: public keys only
-
-         8. See what the tracker is told, and that a forged identity does not arrive
-
-        curl -sS --cacert /tmp/hubgate-demo/cert.pem -H "Authorization: Bearer $TOKEN" -H 'X-Forwarded-User: root' https://localhost:8443/youtrack/api/whoami
-
-            → 200 with X-Forwarded-Client: demo-robot, no X-Forwarded-User, and the
-              claims of a token that is good for this one service
-
-         9. Ask the gateway how it is
-
-        curl -sS http://127.0.0.1:9090/readyz
-
-        curl -sS http://127.0.0.1:9090/metrics | grep '^hubgate_'
-
-            → 200 while it is ready; then its counters, among them the decisions that
-              you just caused
-
-        ────────────────────────────────────────────────────────────────────────────────
-         Ctrl-C ends the demonstration and removes its folder.
+            → `"access_token":"eyJ…"`, `"token_type":"Bearer"`, and for how long and for
+              what it is good
         "###);
     }
 
     #[test]
     fn prose_fits_and_commands_are_never_broken() {
-        let expected: Vec<String> = steps(&facts()).into_iter().flat_map(|s| s.lines).collect();
+        let expected = lines(&facts());
         for width in [0, 40, 80, 120, usize::MAX] {
             let text = story(&facts(), Style { colour: false, width });
-            assert_eq!(commands(&text), expected, "{width}");
-            for line in text.lines().filter(|l| !expected.iter().any(|c| c == l)) {
-                let address =
-                    line.starts_with(' ') && line.split_whitespace().count() < 8 && line.contains("//");
-                assert!(address || line.chars().count() <= width.clamp(40, 100), "{width}: {line}");
+            let edge = |line: &&str| !line.is_empty() && !line.starts_with([' ', '─']);
+            assert_eq!(text.lines().filter(edge).collect::<Vec<_>>(), expected, "{width}");
+            for line in text.lines().filter(|line| line.is_empty() || line.starts_with([' ', '─'])) {
+                // What is copied is never wrapped: a fact, or a word that is longer than a line.
+                let fact = line.starts_with(' ') && !line.starts_with("  ") && line.get(12..13) == Some(" ");
+                let word = line.split('`').step_by(2).flat_map(str::split_whitespace).count() < 3;
+                assert!(fact || word || line.chars().count() <= width.clamp(40, 100), "{width}: {line}");
             }
         }
     }
@@ -432,11 +257,13 @@ mod tests {
 
     #[test]
     fn every_request_to_the_gateway_verifies_its_certificate() {
-        let text = story(&facts(), Style::plain());
-        assert_eq!(commands(&text).len(), 11);
-        for command in commands(&text) {
-            assert_eq!(command.contains("https://"), command.contains("--cacert "), "{command}");
-            assert!(!command.contains(" -k") && !command.contains("--insecure"), "{command}");
+        let lines = lines(&facts());
+        let calls: Vec<&str> = lines.iter().flat_map(|line| line.split("curl ").skip(1)).collect();
+        assert!(calls.len() > 25, "{calls:?}");
+        for call in calls {
+            let plain = call.contains("http://127.0.0.1:9090");
+            assert_eq!(call.starts_with(r#"-sS --cacert "$CA" "#), !plain, "{call}");
+            assert!(!call.contains(" -k") && !call.contains("--insecure"), "{call}");
         }
     }
 
@@ -444,25 +271,22 @@ mod tests {
     #[test]
     fn a_shell_reads_the_words_that_were_meant() {
         let mut odd = facts();
+        let text = "a'b\"c $(id) `id` &|;%+é\\";
         odd.certificate = "/tmp/it's a \"folder\" $HOME/cert.pem".into();
-        odd.client_secret = Secret::new("a'b\"c $(id) `id` &|;%+é\\".into());
-        let secret = odd.client_secret.expose().to_owned();
+        (odd.robot_secret, odd.password) = (Secret::new(text.into()), Secret::new(text.into()));
         let certificate = odd.certificate.display().to_string();
-        let lines: Vec<String> = steps(&odd).into_iter().flat_map(|s| s.lines).collect();
+        let names = steps::names(&odd).join("\n");
+        let pasted: Vec<String> = lines(&odd).split_off(steps::names(&odd).len());
         // `curl` becomes a function that prints its words, one a line, to where a pipe does not take them away.
         let run = |line: &str| {
-            let script = format!("curl() {{ printf '%s\\n' \"$@\" >&2; }}\nTOKEN=t; OTHER=o\n{line}\n");
+            let script = format!("{names}\ncurl() {{ printf '%s\\n' \"$@\" >&2; }}\nTOKEN=t\n{line}\n");
             let output = Command::new("sh").arg("-c").arg(script).output().unwrap();
             String::from_utf8(output.stderr).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
         };
-        let basic = run(&lines[0]);
-        assert!(basic.contains(&certificate), "{basic:?}");
-        assert!(basic.contains(&format!("demo-robot:{secret}")), "{basic:?}");
-        let posted = run(&lines[1]);
-        let sent = posted.iter().find(|w| w.starts_with("client_secret=")).unwrap();
-        let read = form_urlencoded::parse(sent.as_bytes()).next().unwrap().1.into_owned();
-        assert_eq!(read, secret);
-        let call = run(&lines[2]);
+        let basic = run(&pasted[0]);
+        assert!(basic.contains(&certificate) && basic.contains(&format!("demo-robot:{text}")), "{basic:?}");
+        let form = run(&pasted[1]);
+        assert!(form.contains(&format!("client_secret={text}")), "{form:?}");
         let expected = [
             "-sS",
             "--cacert",
@@ -471,18 +295,25 @@ mod tests {
             "Authorization: Bearer t",
             "https://localhost:8443/youtrack/api/issues?fields=idReadable,summary",
         ];
-        assert_eq!(call, expected);
+        assert_eq!(run(&pasted[2]), expected);
+        let login = run(pasted.iter().find(|line| line.contains("/interactive/login")).unwrap());
+        assert!(login.contains(&format!("password={text}")), "{login:?}");
     }
 
     #[test]
-    fn the_token_is_cut_out_of_the_answer() {
+    fn values_are_cut_out_of_answers() {
+        let names = steps::names(&facts()).join("\n");
+        let cut = |answer: &str, helper: &str| {
+            let script = format!("{names}\necho '{answer}' | {helper}");
+            let output = Command::new("sh").arg("-c").arg(script).output().unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        };
         for answer in
             [r#"{"access_token":"a.b-c_d","token_type":"Bearer"}"#, r#"{"x":1,"access_token": "a.b-c_d"}"#]
         {
-            let line = steps(&facts()).remove(0).lines.remove(0);
-            let script = format!("curl() {{ echo '{answer}'; }}\n{line}\n");
-            let output = Command::new("sh").arg("-c").arg(script).output().unwrap();
-            assert_eq!(String::from_utf8(output.stdout).unwrap(), "a.b-c_d\n");
+            assert_eq!(cut(answer, "field access_token"), "a.b-c_d\n");
         }
+        assert_eq!(cut("http://a/?state=x&code=c&iss=y", "parameter code"), "c\n");
+        assert_eq!(cut("http://a/#access_token=t&state=x", "parameter access_token"), "t\n");
     }
 }

@@ -11,6 +11,8 @@ use crate::{
     },
     crypto::digest::SecretDigest,
     model::{
+        flow::Flows,
+        registry::HUB_NAME,
         revocation::{LONGEST_TOKEN_LIFE, Revocation, RevocationTarget},
         service::{Profile, Service, StoredSecret, Trust},
     },
@@ -35,6 +37,9 @@ pub enum ServiceError {
     /// The name is empty, too long, or has a control character.
     #[error("a name has 1 to 100 characters and no control characters")]
     Name,
+    /// An address that is to be taken away and is not there.
+    #[error("{0} is not among its redirect URIs")]
+    RedirectUri(String),
 }
 
 /// A service to be registered.
@@ -61,13 +66,10 @@ pub async fn register(
     random: &dyn Random,
 ) -> Result<(Service, Option<Secret>), ServiceError> {
     let id = new.id.unwrap_or_else(|| ServiceId::random(random));
-    if id == ServiceId::hub() || new.name.eq_ignore_ascii_case(crate::model::registry::HUB_NAME) {
-        return Err(ServiceError::Reserved(ServiceId::hub()));
+    if id == ServiceId::hub() {
+        return Err(ServiceError::Reserved(id));
     }
-    let characters = new.name.chars().count();
-    if !(1..=100).contains(&characters) || new.name.chars().any(char::is_control) {
-        return Err(ServiceError::Name);
-    }
+    check_name(&new.name)?;
     let now = clock.now();
     let secret = (!new.trust.public).then(|| Secret::random(random));
     let digest = secret.as_ref().map(|secret| SecretDigest::of(secret.expose()));
@@ -84,6 +86,102 @@ pub async fn register(
     };
     store.register_service(&service).await?;
     Ok((service, secret))
+}
+
+fn check_name(name: &str) -> Result<(), ServiceError> {
+    if name.eq_ignore_ascii_case(HUB_NAME) {
+        return Err(ServiceError::Reserved(ServiceId::hub()));
+    }
+    let good = (1..=100).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+    if good { Ok(()) } else { Err(ServiceError::Name) }
+}
+
+/// What is to be changed of a service; `None` stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct Change {
+    /// The name. The key goes along where it was the name.
+    pub name: Option<String>,
+    /// Where people find it; `Some(None)` takes it away.
+    pub home_url: Option<Option<String>>,
+    /// All addresses that may receive an authorization response.
+    pub redirect_uris: Option<Vec<String>>,
+    /// Such addresses that are added.
+    pub add_redirect_uris: Vec<String>,
+    /// Such addresses that are taken away.
+    pub remove_redirect_uris: Vec<String>,
+    /// May obtain tokens for itself.
+    pub trusted: Option<bool>,
+    /// People are asked first.
+    pub consent_required: Option<bool>,
+    /// Has no secret. A service that becomes public loses its secrets.
+    pub public: Option<bool>,
+    /// PKCE is required although it has a secret.
+    pub pkce_required: Option<bool>,
+    /// Whether each refresh replaces the refresh token.
+    pub rotate_refresh_tokens: Option<bool>,
+    /// The flows switched on for it.
+    pub flows: Option<Flows>,
+}
+
+impl Change {
+    fn carry_out(self, service: &mut Service) -> Result<(), ServiceError> {
+        if let Some(name) = self.name {
+            check_name(&name)?;
+            if service.profile.key.as_ref() == Some(&service.name) {
+                service.profile.key = Some(name.clone());
+            }
+            service.name = name;
+        }
+        let profile = &mut service.profile;
+        profile.home_url = self.home_url.unwrap_or_else(|| profile.home_url.take());
+        profile.redirect_uris =
+            self.redirect_uris.unwrap_or_else(|| std::mem::take(&mut profile.redirect_uris));
+        for uri in self.remove_redirect_uris {
+            let before = profile.redirect_uris.len();
+            profile.redirect_uris.retain(|known| *known != uri);
+            if profile.redirect_uris.len() == before {
+                return Err(ServiceError::RedirectUri(uri));
+            }
+        }
+        for uri in self.add_redirect_uris {
+            if !profile.redirect_uris.contains(&uri) {
+                profile.redirect_uris.push(uri);
+            }
+        }
+        let before = &service.trust;
+        service.trust = Trust {
+            trusted: self.trusted.unwrap_or(before.trusted),
+            consent_required: self.consent_required.unwrap_or(before.consent_required),
+            public: self.public.unwrap_or(before.public),
+            pkce_required: self.pkce_required.unwrap_or(before.pkce_required),
+            rotate_refresh_tokens: self.rotate_refresh_tokens.unwrap_or(before.rotate_refresh_tokens),
+            flows: self.flows.unwrap_or_else(|| before.flows.clone()),
+        };
+        if service.trust.public {
+            service.secrets.clear();
+        }
+        Ok(())
+    }
+}
+
+/// Changes a service that the file does not declare.
+///
+/// # Errors
+/// [`ServiceError`]
+pub async fn change(
+    store: &dyn ServiceStore,
+    id: &ServiceId,
+    change: Change,
+    clock: &dyn Clock,
+) -> Result<Service, ServiceError> {
+    let mut service = store.find_service(id).await?.ok_or(StoreError::NotFound { what: "service" })?;
+    if service.declared {
+        return Err(ServiceError::Declared(id.clone()));
+    }
+    change.carry_out(&mut service)?;
+    service.updated = clock.now();
+    store.update_service(&service).await?;
+    Ok(service)
 }
 
 /// Gives a service a new secret; the one before stays accepted for `grace`.
@@ -299,6 +397,36 @@ mod tests {
         let (writes, released) = after(&both, &[a]);
         assert_eq!((writes, released[1].declared, &released[0]), (1, false, &both[0]));
         assert_eq!(released[1].secrets, both[1].secrets, "it keeps what it may do");
+    }
+
+    #[test]
+    fn a_change_changes_what_it_names_and_nothing_else() {
+        let declaration = declaration("a", "A", "one");
+        let before = declared(&declaration, NOW);
+        let changed = |change: Change| {
+            let mut service = before.clone();
+            change.carry_out(&mut service).map(|()| service)
+        };
+        assert_eq!(changed(Change::default()).unwrap(), before);
+        let renamed = changed(Change { name: Some("B".into()), ..Change::default() }).unwrap();
+        assert_eq!((renamed.name.as_str(), renamed.profile.key.as_deref()), ("B", Some("B")));
+        for name in ["", "a\tb", "hub", &"x".repeat(101)] {
+            changed(Change { name: Some(name.into()), ..Change::default() }).unwrap_err();
+        }
+        let uris = |names: [&str; 2]| names.map(str::to_owned).to_vec();
+        let first = changed(Change { redirect_uris: Some(uris(["a", "b"])), ..Change::default() }).unwrap();
+        let change = |add: &[&str], remove: &[&str]| Change {
+            add_redirect_uris: add.iter().map(|&uri| uri.to_owned()).collect(),
+            remove_redirect_uris: remove.iter().map(|&uri| uri.to_owned()).collect(),
+            ..Change::default()
+        };
+        let mut second = first.clone();
+        change(&["c", "b"], &["a"]).carry_out(&mut second).unwrap();
+        assert_eq!(second.profile.redirect_uris, uris(["b", "c"]));
+        let refused = change(&[], &["a"]).carry_out(&mut second).unwrap_err();
+        assert!(matches!(refused, ServiceError::RedirectUri(uri) if uri == "a"));
+        let public = changed(Change { public: Some(true), ..Change::default() }).unwrap();
+        assert!(public.secrets.is_empty() && !before.secrets.is_empty(), "a public service has no secret");
     }
 
     #[test]

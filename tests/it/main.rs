@@ -7,6 +7,7 @@
 mod support;
 
 mod architecture;
+mod demo;
 mod flows;
 mod forwarding;
 mod framing;

@@ -9,7 +9,9 @@ use std::{
 };
 
 use crate::support::{
-    Gateway, RawClient, Reply, Request, Setup, Upstream, forge,
+    Gateway, RawClient, Reply, Request, Setup, Upstream,
+    browser::{AUTH, form},
+    forge,
     gateway::{PUBLIC_URL, TOKEN, eventually},
     process::{self, Serve, free_port, try_plain_get, written},
     tls::Identity,
@@ -512,6 +514,90 @@ expect = "forbidden"
     let (code, text) = check(&tests);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("/admin/x"), "{text}");
+}
+
+/// What an error page tells the administrator to do is done by the command that it names.
+#[test]
+fn services_are_changed_by_command() {
+    let (gateway, _upstream) = Gateway::standard();
+    let (id, secret) = gateway.register("robot");
+    let show = || -> serde_json::Value {
+        serde_json::from_str(&gateway.command(&["service", "show", &id, "--json"])).unwrap()
+    };
+    let (first, second) = ("https://robot.example/first", "https://robot.example/second");
+    let ask = |uri: &str| {
+        let query = form(&[("response_type", "code"), ("client_id", &id), ("redirect_uri", uri)]);
+        gateway.send(&Request::get(&format!("{AUTH}?{query}"))).status
+    };
+    assert_eq!(ask(first), 400);
+    gateway.command(&["service", "update", &id, "--redirect-uri", first]);
+    gateway.command(&["service", "update", &id, "--redirect-uri", second, "--name", "Robbie"]);
+    eventually("both addresses are registered", || [ask(first), ask(second)] == [302, 302]);
+    assert_eq!((&show()["name"], &show()["profile"]["key"]), (&"Robbie".into(), &"Robbie".into()));
+    gateway.command(&["service", "update", &id, "--remove-redirect-uri", first]);
+    eventually("the first is not", || [ask(first), ask(second)] == [400, 302]);
+    gateway.command(&["service", "update", &id, "--replace-redirect-uris", "--redirect-uri", first]);
+    eventually("only the first is", || [ask(first), ask(second)] == [302, 400]);
+
+    let (home, switches) =
+        ("https://robot.example/", ["--consent-required", "--pkce-required", "--rotate", "--trusted"]);
+    gateway.command(&["service", "update", &id, "--home-url", home]);
+    for switch in switches {
+        let off = if switch == "--pkce-required" { "true" } else { "false" };
+        gateway.command(&["service", "update", &id, switch, off]);
+    }
+    let shown = show();
+    assert_eq!(shown["profile"]["home_url"], home);
+    let trust = |name: &str| shown["trust"][name].clone();
+    assert_eq!(
+        ["consent_required", "pkce_required", "rotate_refresh_tokens", "trusted", "public"].map(trust),
+        [false, true, false, false, false].map(serde_json::Value::from)
+    );
+    gateway.command(&["service", "update", &id, "--no-home-url"]);
+    assert!(show()["profile"]["home_url"].is_null());
+    // Whoever is not trusted gets no token for itself; nor does whoever may not use the flow.
+    let token = || {
+        let body = "grant_type=client_credentials&scope=alpha";
+        gateway.send(&Request::form(TOKEN, body).basic(&id, &secret))
+    };
+    eventually("it is not trusted", || token().status == 400 && token().error() == "unauthorized_client");
+    gateway.command(&["service", "update", &id, "--trusted", "true"]);
+    eventually("it is", || token().status == 200);
+    gateway.command(&["service", "update", &id, "--flows", "authorization_code,refresh_token"]);
+    eventually("its flow is switched off", || token().status == 400);
+    // A public service has no secret, and the old one does not come back.
+    gateway.command(&["service", "update", &id, "--flows", "client_credentials", "--public", "true"]);
+    assert_eq!(show()["has_secret"], false);
+    gateway.command(&["service", "update", &id, "--public", "false"]);
+    eventually("the secret is gone", || token().error() == "invalid_client");
+
+    let before = show();
+    let path = gateway.config_path().display().to_string();
+    for (arguments, wanted) in [
+        (&["alpha", "--name", "Other"][..], "declared in the configuration file"),
+        (&["nobody", "--name", "Other"], "service"),
+        (&["robot", "--name", "alpha by name"], "name"),
+        (&["robot", "--name", "Hub"], "the gateway's own"),
+        (&["robot", "--name", ""], "1 to 100 characters"),
+        (&["robot", "--redirect-uri", "javascript:alert(1)"], "cannot be used"),
+        (&["robot", "--home-url", "ftp://x"], "cannot be used"),
+        (&["robot", "--remove-redirect-uri", "https://nowhere.example/"], "not among its redirect URIs"),
+        (&["robot", "--flows", "magic"], "no flow"),
+        (&["robot", "--trusted", "maybe"], "maybe"),
+        (&["robot", "--replace-redirect-uris"], "--redirect-uri"),
+        (&["0-0-0-0-0", "--public", "true"], "service"),
+    ] {
+        let arguments: Vec<&str> =
+            arguments.iter().map(|a| if *a == "robot" { id.as_str() } else { a }).collect();
+        let output = process::run(
+            &[&["service", "update"], &arguments[..], &["--config", &path]].concat(),
+            gateway.folder(),
+        );
+        let text = written(&output);
+        assert!(!output.status.success(), "{arguments:?}: {text}");
+        assert!(text.contains(wanted) && !text.contains("panicked"), "{arguments:?}: {text}");
+    }
+    assert_eq!(show(), before, "what is refused changes nothing");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Rates by source: how many requests, and how many refused credentials.
+//! Rates by source: how many requests, how many refused credentials, and how many notes of what was refused.
 //!
 //! Invariant: a source that is over its rate of refused credentials is refused before anything is verified for it,
 //! so guessing costs the gateway a look-up, not a signature.
@@ -22,11 +22,16 @@ type Limiter = RateLimiter<IpAddr, DashMapStateStore<IpAddr>, DefaultClock>;
 /// The most sources that may be shut out at a time; those beyond are refused like anybody, after being verified.
 const MAX_PENALTIES: usize = 100_000;
 
+/// How many notes of what was refused are written for one source: each is a write that nobody had to sign in for. Apart from
+/// refused credentials, because a page of any site can cause them in the name of whoever looks at it.
+const NOTES: (u32, Duration) = (10, Duration::from_secs(60));
+
 /// The rates of a configuration.
 #[derive(Debug)]
 pub struct Quota {
     requests: Option<Limiter>,
     rejections: Option<Limiter>,
+    notes: Option<Limiter>,
     penalties: DashMap<IpAddr, Instant>,
 }
 
@@ -49,6 +54,7 @@ impl Quota {
         Self {
             requests: requests.and_then(limiter),
             rejections: rejections.and_then(limiter),
+            notes: NonZeroU32::new(NOTES.0).and_then(|count| limiter((count, NOTES.1))),
             penalties: DashMap::new(),
         }
     }
@@ -95,13 +101,19 @@ impl Quota {
         }
     }
 
+    /// Counts a note that a request of this source causes. Whether it may be written.
+    pub fn note(&self, source: IpAddr) -> bool {
+        let source = bucket(source);
+        self.notes.as_ref().is_some_and(|limiter| Self::count(limiter, source).is_ok())
+    }
+
     fn count(limiter: &Limiter, source: IpAddr) -> Result<(), Wait> {
         limiter.check_key(&source).map_err(|not_until| Wait(not_until.wait_time_from(limiter.clock().now())))
     }
 
     /// Forgets sources that have been quiet. To be called now and then.
     pub fn purge(&self) {
-        for limiter in [&self.requests, &self.rejections].into_iter().flatten() {
+        for limiter in [&self.requests, &self.rejections, &self.notes].into_iter().flatten() {
             limiter.retain_recent();
             limiter.shrink_to_fit();
         }
@@ -121,6 +133,15 @@ mod tests {
 
     fn rate(count: u32) -> Rate {
         (NonZeroU32::new(count).unwrap(), Duration::from_secs(3600))
+    }
+
+    #[test]
+    fn notes_are_few_and_shut_nobody_out() {
+        let quota = Quota::new(None, Some(rate(3)));
+        let written = (0..100).filter(|_| quota.note(A)).count();
+        assert_eq!(written, 10);
+        assert!(quota.credentials(A).is_ok(), "credentials are counted apart");
+        assert!(quota.note("203.0.113.7".parse().unwrap()), "as is another source");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Sessions: begun at sign-in, found by their cookie, ended.
 //!
-//! Invariants: every sign-in makes a new id and a new cookie, so that none that was known before is worth anything after
-//! it; a session is good only while its user may sign in, and none outlives the password with which it was begun.
+//! Invariants: every sign-in makes a new cookie, so that none that was known before is worth anything after it; the same
+//! person's next sign-in on a browser keeps the session's id, so that signing out ends what came of it before and after; a session is good only while its user may sign in, and none outlives the password with which it was begun.
 
 use std::{
     net::IpAddr,
@@ -102,8 +102,8 @@ impl Sessions {
     }
 
     /// Begins a session for somebody who has just proved who they are. Returns the cookie's value, which is not seen again.
-    /// `replaced` is the session that the browser had: the user's own ends without ending what came of it, another's ends
-    /// with all of that.
+    /// `replaced` is the session that the browser had: the user's own goes on under another cookie with what came of it,
+    /// another's ends with all of that.
     ///
     /// # Errors
     /// The store's; [`StoreError::NotFound`] when the user was banned, removed or given another password since `user` was
@@ -121,8 +121,9 @@ impl Sessions {
             return Err(StoreError::Damaged("a new session cookie is none".to_owned()));
         };
         let agent = browser.user_agent.chars().filter(|c| !c.is_control()).take(LONGEST_AGENT);
+        let own = replaced.filter(|old| old.user.id == user.id).map(|old| old.session.id.clone());
         let session = Session {
-            id: SessionId::random(self.random.as_ref()),
+            id: own.unwrap_or_else(|| SessionId::random(self.random.as_ref())),
             user: user.id.clone(),
             authenticated: now,
             used: now,

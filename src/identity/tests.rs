@@ -588,13 +588,15 @@ async fn signing_in_again_replaces() {
     let (first, _) = house.begin("jane", None).await;
     let before = house.find(&first).await.unwrap();
     let (second, session) = house.begin("jane", Some(&before)).await;
-    assert!(first != second && session.id != before.session.id);
+    assert!(first != second && session.id == before.session.id, "one session, another cookie");
     assert!(house.find(&first).await.is_none() && house.find(&second).await.is_some());
     assert!(house.memory.revoked.lock().unwrap().is_empty(), "what came of one's own session lives on");
     let before = house.find(&second).await.unwrap();
     let (third, _) = house.begin("old", Some(&before)).await;
     assert!(house.find(&second).await.is_none());
-    assert_eq!(house.find(&third).await.unwrap().user.id.as_str(), "old");
+    let third = house.find(&third).await.unwrap();
+    assert_eq!(third.user.id.as_str(), "old");
+    assert_ne!(third.session.id, before.session.id);
     assert_eq!(*house.memory.revoked.lock().unwrap(), [RevocationTarget::Session(before.session.id)]);
 }
 

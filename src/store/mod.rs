@@ -110,7 +110,8 @@ pub trait KeyStore: Send + Sync {
 /// Revocations.
 #[async_trait]
 pub trait RevocationStore: Send + Sync {
-    /// Records a revocation. A second one of the same target keeps the later `revoked` and the later `expires`.
+    /// Records a revocation. A second one of the same target keeps the later `revoked` and the later `expires`. That of a user
+    /// records one for each of the user's sessions: what they are good for at this moment may get a later time.
     async fn revoke(&self, revocation: &Revocation) -> Result<()>;
 
     /// All revocations that have not expired at `now`.

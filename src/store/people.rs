@@ -119,8 +119,8 @@ pub trait SessionStore: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::NotFound`](super::StoreError::NotFound) when there is no such user, or the user was revoked later than
-    /// `session.authenticated`: whoever was judged before a ban or a new password gets no session after it. Nothing is
-    /// written then. [`StoreError::Conflict`](super::StoreError::Conflict) when there is a session of this id or digest.
+    /// `session.authenticated`: whoever was judged before a ban or a new password gets no session after it; so too when a
+    /// session of this id was ended. Nothing is written then. [`StoreError::Conflict`](super::StoreError::Conflict) when there is a session of this id or digest.
     async fn begin_session(
         &self,
         session: &Session,

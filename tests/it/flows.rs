@@ -1,11 +1,13 @@
 //! The flows as people and their clients go through them: sign in, be asked, get a code or a token, use it, lose it
 //! (hub-contract sections 0-6, threats A5 and A6).
 
+mod attacks;
 mod authorize;
 mod code;
 mod consent;
 mod ending;
 mod password;
+mod races;
 mod refresh;
 
 use crate::support::{

@@ -13,6 +13,7 @@ use crate::{
     crypto::opaque::{self, Kind},
     model::{
         grant::{AuthorizationCode, Grant},
+        scope::OFFLINE_ACCESS,
         user::Person,
     },
     oauth::{
@@ -42,11 +43,14 @@ pub async fn issue(
     context: &Context<'_>,
 ) -> Result<Answer, OAuthError> {
     let wanted = &request.wanted;
+    // Nobody comes back as the guest: it is there without signing in, and what anybody can cause is not kept for long.
+    let offline = wanted.offline && owner.session.is_some();
+    let scope = if offline { wanted.scope.clone() } else { wanted.scope.clone().without(OFFLINE_ACCESS) };
     let grant = Grant {
         id: GrantId::made(context.now, context.random),
         client: request.client.id.clone(),
         user: owner.person.id.clone(),
-        scope: wanted.scope.clone(),
+        scope,
         session: owner.session.cloned(),
         authenticated: owner.authenticated,
         nonce: wanted.nonce.clone(),
@@ -62,7 +66,7 @@ pub async fn issue(
             grant: grant.clone(),
             redirect_uri: Some(request.address.uri().to_owned()),
             challenge: wanted.challenge.clone(),
-            offline: wanted.offline,
+            offline,
             expires: context.now.plus(context.lives.code),
         };
         context.add_code(&record).await?;

@@ -31,6 +31,12 @@ pub(super) async fn grant(
     if record.redirect_uri.as_deref() != redirect_uri {
         return Err(invalid_grant("redirect_uri is not that of the authorization request"));
     }
+    // It was asked for when the service still had a secret: without either, a code is whoever's finds it.
+    if record.challenge.is_none() && (service.trust.public || service.trust.pkce_required) {
+        return Err(invalid_grant(
+            "the code was asked for without code_challenge, which this client must use",
+        ));
+    }
     pkce::verify(record.challenge.as_ref(), verifier)?;
     let person = context.active(&record.grant.user).await?;
     let refresh = (record.offline && context.may_refresh(service))

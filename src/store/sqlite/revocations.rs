@@ -78,8 +78,28 @@ pub(super) async fn record(connection: &mut SqliteConnection, revocation: &Revoc
     .execute(&mut *connection)
     .await
     .map_err(store_error)?;
+    bury_sessions(connection, revocation).await?;
     end(connection, &revocation.target).await?;
     count(connection, Topic::Revocations).await?;
+    Ok(())
+}
+
+/// With a user end the sessions, each by its id: an answer that one of them was good for may be made at this moment, and
+/// what is made after the time of the revocation is not hit by that.
+async fn bury_sessions(connection: &mut SqliteConnection, revocation: &Revocation) -> Result<()> {
+    let RevocationTarget::User(user) = &revocation.target else { return Ok(()) };
+    sqlx::query(
+        "INSERT INTO revocations (kind, target, revoked, expires)
+         SELECT 'session', CAST(id AS BLOB), ?2, ?3 FROM sessions WHERE user_id = ?1
+         ON CONFLICT (kind, target) DO UPDATE
+         SET revoked = max(revoked, excluded.revoked), expires = max(expires, excluded.expires)",
+    )
+    .bind(user.as_str())
+    .bind(revocation.revoked.millis())
+    .bind(revocation.expires.millis())
+    .execute(connection)
+    .await
+    .map_err(store_error)?;
     Ok(())
 }
 

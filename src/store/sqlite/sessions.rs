@@ -73,8 +73,14 @@ async fn begin(
             revocations::record(connection, revocation).await?;
         }
     }
-    let claim =
-        Claim { user: &session.user, client: None, session: None, grant: None, made: session.authenticated };
+    // One that goes on under the id of the one before is not begun after that was ended.
+    let claim = Claim {
+        user: &session.user,
+        client: None,
+        session: Some(&session.id),
+        grant: None,
+        made: session.authenticated,
+    };
     revocations::refuse_ended(connection, claim).await?;
     sqlx::query(
         "INSERT INTO sessions (id, digest, user_id, authenticated, used, remember, user_agent, address)

@@ -194,6 +194,11 @@ fn ticket(cookie: &Secret, request: &AuthorizationRequest) -> String {
         context.update(&part.len().to_be_bytes());
         context.update(part.as_bytes());
     }
+    // What the names on the page stood for: a service may be renamed while somebody reads.
+    for service in &wanted.scope.services {
+        context.update(&service.as_str().len().to_be_bytes());
+        context.update(service.as_str().as_bytes());
+    }
     context.update(&[u8::from(wanted.offline)]);
     URL_SAFE_NO_PAD.encode(context.sign())
 }

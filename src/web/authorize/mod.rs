@@ -138,14 +138,14 @@ impl Desk<'_> {
         match refused {
             Refused::Client { address, error } => self.refuse(&address, &error),
             Refused::Page { error, rejected } => {
-                if let Some((service, uri)) = &rejected {
+                if let Some((service, uri)) = &rejected
+                    && self.caller.snapshot.quota.note(self.caller.source)
+                {
                     let noted = RejectedRedirect {
                         uri: uri.clone(),
                         tried_from: self.caller.source.to_string(),
                         tried_at: self.control.clock.now(),
                     };
-                    // Each costs a write, so a source that causes many is slowed down like one with wrong secrets.
-                    self.caller.snapshot.quota.refused(self.caller.source);
                     if let Err(error) = self.control.store.reject_redirect(service, &noted).await {
                         tracing::warn!(%service, %error, "a rejected redirect URI could not be noted");
                     }

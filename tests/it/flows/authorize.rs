@@ -153,6 +153,11 @@ fn the_guest_acts_while_it_is_not_banned() {
     assert_eq!(parameter(&brought(&ask("skip"), CB), "token_type"), "Bearer");
     assert!(own(&ask("default")).starts_with("/hub/auth/login?"));
     eventually("the guest is let in", || call(&gateway, &token) == 200);
+    // Whoever comes without signing in gets nothing that is kept for months.
+    let query = super::ask("app", "&scope=alpha+offline_access&access_type=offline&request_credentials=skip");
+    let code = brought(&Browser::new(&gateway).authorize(&query), CB);
+    let answer = super::exchange(&gateway, "app", parameter(&code, "code"));
+    assert_eq!((super::tokens(&answer).1, answer.json()["scope"].as_str()), (None, Some("alpha")));
     gateway.command(&["user", "ban", "guest"]);
     eventually("the guest is shut out", || call(&gateway, &token) == 401);
     assert!(own(&ask("skip")).starts_with("/hub/auth/login?"));

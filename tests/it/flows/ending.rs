@@ -124,11 +124,17 @@ fn another_person_on_the_same_browser_ends_the_first_session() {
     let (mut browser, access, token) = signed_in(&gateway, "jane");
     browser.sign_in(&ask("app", "&prompt=login"), "bob", PASSWORD);
     assert_over(&gateway, &access, &token, "bob has taken over");
-    // The same person again ends nothing.
+    // The same person again ends nothing, and signing out then ends what came before as well.
     let (mut browser, access, token) = signed_in(&gateway, "jane");
     browser.sign_in(&ask("app", "&prompt=login"), "jane", PASSWORD);
     assert_eq!(call(&gateway, &access), 200);
-    tokens(&refresh(&gateway, "app", &token, ""));
+    let (access, token) = {
+        let (fresh, next) = tokens(&refresh(&gateway, "app", &token, ""));
+        assert_eq!(call(&gateway, &fresh), 200);
+        (access, next.unwrap())
+    };
+    browser.get(LOGOUT);
+    assert_over(&gateway, &access, &token, "from before the person signed in again");
 }
 
 #[test]

@@ -52,7 +52,7 @@ macro_rules! conformance {
             refreshes: come_back_as_they_were, are_refused_without_a_trace, are_spent_once, rotations_race,
                 of_another_grant_are_unknown, make_the_grants_of_a_user, die_with_their_grant,
                 purge_takes_what_is_over;
-            cascades: end_what_they_name, come_with_every_method, keep_out_what_is_late,
+            cascades: end_what_they_name, come_with_every_method, name_the_sessions_of_a_user, keep_out_what_is_late,
                 bury_what_was_spent, race_with_what_is_added;
             consents: come_back_as_they_were, are_one_for_a_user_and_a_client, are_taken_back, are_refused_without_a_trace,
                 purge_takes_what_is_over;

@@ -1,1 +1,1 @@
-"""The parts of bench/run: side-by-side measurement of reverse proxies by their CPU time per request."""
+"""The parts of bench/run and bench/tokens: side-by-side measurement by CPU time per request."""

@@ -94,11 +94,13 @@ class Processes:
         signal.signal(signal.SIGINT, before)
 
     def start(self, argv, core, log, environment=None):
+        """On one core, or on a set of cores."""
+        cores = {core} if isinstance(core, int) else core
         parent = os.getpid()
         libc = ctypes.CDLL(None)
 
         def pinned():
-            os.sched_setaffinity(0, {core})
+            os.sched_setaffinity(0, cores)
             # Should this script be killed outright, its children end too.
             libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
             if os.getppid() != parent:

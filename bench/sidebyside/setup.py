@@ -60,13 +60,13 @@ class Bench:
         self.proxy_core, self.load_core = proxy_core, load_core
         cache = home / ".cache"
         self.certificate, self.key, self.both = credentials.certificate(cache)
-        print("building floor and upstream", file=sys.stderr)
+        print("building the peers", file=sys.stderr)
         self.peers = cargo(home / "peers" / "Cargo.toml", "--locked", "--target-dir", str(home / "target"))
         self.built = None
         self.upstream_port = free_port()
         log = work / "upstream"
-        process = processes.start([str(self.peers["upstream"]), f"127.0.0.1:{self.upstream_port}"], load_core, log)
-        wait_for_port(process, self.upstream_port, log)
+        self.upstream = processes.start([str(self.peers["upstream"]), f"127.0.0.1:{self.upstream_port}"], load_core, log)
+        wait_for_port(self.upstream, self.upstream_port, log)
 
     def hubgate(self):
         """The repository's own binary, built once."""

@@ -6,6 +6,7 @@ mod code;
 mod consent;
 mod ending;
 mod password;
+mod real_clients;
 mod refresh;
 
 use crate::support::{

@@ -8,6 +8,7 @@ mod consent;
 mod ending;
 mod password;
 mod races;
+mod real_clients;
 mod refresh;
 
 use crate::support::{

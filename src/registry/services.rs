@@ -155,7 +155,7 @@ impl Change {
             public: self.public.unwrap_or(before.public),
             pkce_required: self.pkce_required.unwrap_or(before.pkce_required),
             rotate_refresh_tokens: self.rotate_refresh_tokens.unwrap_or(before.rotate_refresh_tokens),
-            flows: self.flows.unwrap_or_else(|| before.flows.clone()),
+            flows: self.flows.unwrap_or(before.flows),
         };
         if service.trust.public {
             service.secrets.clear();

@@ -194,10 +194,10 @@ fn no_path_of_somebodys_machine() {
 fn every_test_that_the_standards_name_exists() {
     let table = fs::read_to_string(root().join("docs/standards.md")).unwrap();
     let tests: std::collections::BTreeSet<String> =
-        rust_files(&["src", "tests/it"]).iter().flat_map(|file| test_names(&file.text)).collect();
+        rust_files(&["src", "tests/it"]).iter().flat_map(|file| named_tests(&file.text)).collect();
     assert!(tests.len() > 300 && tests.contains("every_test_that_the_standards_name_exists"));
     let mut wrong = Vec::new();
-    let mut named = 0;
+    let mut claims = 0;
     for (number, line) in table.lines().enumerate().filter(|(_, line)| line.starts_with("| ")) {
         let cells: Vec<&str> = line.trim_matches('|').split(" | ").collect();
         let [.., state, shown_by] = cells[..] else { continue };
@@ -205,7 +205,7 @@ fn every_test_that_the_standards_name_exists() {
             continue;
         }
         let names: Vec<&str> = shown_by.split('`').skip(1).step_by(2).collect();
-        named += names.len();
+        claims += names.len();
         let does = ["done", "partly", "not", "as "].iter().find(|word| state.starts_with(**word));
         match does {
             None => wrong.push(format!("{}: {state:?} is neither done, partly nor not", number + 1)),
@@ -218,23 +218,23 @@ fn every_test_that_the_standards_name_exists() {
             wrong.push(format!("{}: there is no test {name}", number + 1));
         }
     }
-    assert!(named > 100, "the table is read");
+    assert!(claims > 100, "the table is read");
     assert!(wrong.is_empty(), "docs/standards.md:\n{}", wrong.join("\n"));
 }
 
 /// Names of the functions that are tests.
-fn test_names(text: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut test = false;
+fn named_tests(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut marked = false;
     for line in text.lines().map(str::trim) {
         if ["#[test]", "#[tokio::test"].iter().any(|mark| line.starts_with(mark)) {
-            test = true;
-        } else if let Some((_, rest)) = line.split_once("fn ").filter(|_| test) {
-            names.push(rest.split(|c: char| !is_name(c)).next().unwrap_or_default().to_owned());
-            test = false;
+            marked = true;
+        } else if let Some((_, rest)) = line.split_once("fn ").filter(|_| marked) {
+            found.push(rest.split(|c: char| !is_name(c)).next().unwrap_or_default().to_owned());
+            marked = false;
         }
     }
-    names
+    found
 }
 
 #[test]

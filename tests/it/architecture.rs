@@ -189,6 +189,54 @@ fn no_path_of_somebodys_machine() {
 }
 
 /// The reader above must see what it is there for: here it meets each kind of offence.
+/// `docs/standards.md` claims nothing without a test: each row that says done names one, and each that is named exists.
+#[test]
+fn every_test_that_the_standards_name_exists() {
+    let table = fs::read_to_string(root().join("docs/standards.md")).unwrap();
+    let tests: std::collections::BTreeSet<String> =
+        rust_files(&["src", "tests/it"]).iter().flat_map(|file| named_tests(&file.text)).collect();
+    assert!(tests.len() > 300 && tests.contains("every_test_that_the_standards_name_exists"));
+    let mut wrong = Vec::new();
+    let mut claims = 0;
+    for (number, line) in table.lines().enumerate().filter(|(_, line)| line.starts_with("| ")) {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").collect();
+        let [.., state, shown_by] = cells[..] else { continue };
+        if cells.len() < 4 || ["state", "---"].contains(&state) {
+            continue;
+        }
+        let names: Vec<&str> = shown_by.split('`').skip(1).step_by(2).collect();
+        claims += names.len();
+        let does = ["done", "partly", "not", "as "].iter().find(|word| state.starts_with(**word));
+        match does {
+            None => wrong.push(format!("{}: {state:?} is neither done, partly nor not", number + 1)),
+            Some(&"done" | &"partly") if names.is_empty() => {
+                wrong.push(format!("{}: no test shows it", number + 1));
+            }
+            Some(_) => {}
+        }
+        for name in names.iter().filter(|name| !tests.contains(**name)) {
+            wrong.push(format!("{}: there is no test {name}", number + 1));
+        }
+    }
+    assert!(claims > 100, "the table is read");
+    assert!(wrong.is_empty(), "docs/standards.md:\n{}", wrong.join("\n"));
+}
+
+/// Names of the functions that are tests.
+fn named_tests(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut marked = false;
+    for line in text.lines().map(str::trim) {
+        if ["#[test]", "#[tokio::test"].iter().any(|mark| line.starts_with(mark)) {
+            marked = true;
+        } else if let Some((_, rest)) = line.split_once("fn ").filter(|_| marked) {
+            found.push(rest.split(|c: char| !is_name(c)).next().unwrap_or_default().to_owned());
+            marked = false;
+        }
+    }
+    found
+}
+
 #[test]
 fn the_reader_sees_what_it_should() {
     let file = Source::new(

@@ -135,11 +135,11 @@ fn clean(headers: &mut HeaderMap) {
     const OWN_COOKIE: &[u8] = b"__host-hubgate";
     headers.remove(ALT_SVC);
     let ours = |value: &HeaderValue| {
-        value
-            .as_bytes()
-            .trim_ascii_start()
-            .get(..OWN_COOKIE.len())
-            .is_some_and(|n| n.eq_ignore_ascii_case(OWN_COOKIE))
+        // A cookie without a name is sent back as its value alone, which then reads as name and value.
+        let bytes = value.as_bytes();
+        let before = bytes.iter().take_while(|b| b.is_ascii_whitespace() || **b == b'=').count();
+        let name = bytes.get(before..).and_then(|rest| rest.get(..OWN_COOKIE.len()));
+        name.is_some_and(|n| n.eq_ignore_ascii_case(OWN_COOKIE))
     };
     if headers.get_all(SET_COOKIE).iter().any(ours) {
         let others: Vec<_> = headers.get_all(SET_COOKIE).iter().filter(|v| !ours(v)).cloned().collect();
@@ -161,6 +161,8 @@ mod tests {
             ("alt-svc", "h3=\":443\""),
             ("set-cookie", "a=1"),
             ("set-cookie", "__Host-hubgate-session=evil"),
+            ("set-cookie", "=__Host-hubgate=evil"),
+            ("set-cookie", " = \t__HOST-hubgate=evil; Path=/"),
             ("set-cookie", "b=2"),
             ("content-type", "text/plain"),
         ] {

@@ -6,6 +6,7 @@ mod authorize;
 mod code;
 mod consent;
 mod ending;
+mod logs;
 mod password;
 mod races;
 mod real_clients;

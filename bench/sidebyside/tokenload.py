@@ -110,6 +110,8 @@ def measure(issuer, bench, operation, requests):
     settings = {"path": issuer.token_path, "warm": warm, "requests": requests,
                 **OPERATIONS[operation](issuer, bench, warm + requests)}
     load = Load(bench, issuer, {bench.load_core}, **settings)
+    if bench.before_others:
+        favour(load.process.pid, BEFORE_OTHERS)
     try:
         time.sleep(SETTLE_SECONDS)
         pids = family(issuer.process.pid)
@@ -139,18 +141,22 @@ def argon2(bench, count):
     return float(done.stdout)
 
 
-def favour(pid):
-    """Lets a process that measures, or stands for another machine, go before the gateway's session of processes.
+# Nice values of sessions: load and upstream before the gateway, and where it is asked for both before all others.
+BEFORE_GATEWAY, BEFORE_OTHERS = -20, -15
+
+
+def favour(pid, nice):
+    """Lets a process's session go before others (root only).
 
     Linux divides a core between sessions first and looks at the priorities of threads only inside of each (sched(7),
-    autogroup). Without this the load would wait for the threads of lowest priority that it is to show the effect of,
-    which a load on another machine does not. It needs root; without, the latencies are higher than they are.
+    autogroup). Without this the load would wait for the threads of lowest priority whose effect is to be seen, which a
+    load on another machine does not do.
     """
     try:
         with open(f"/proc/{pid}/autogroup", "w", encoding="ascii") as file:
-            file.write("-15")
+            file.write(str(nice))
     except OSError:
-        print("the load runs at the gateway's own priority: latencies will include its own waiting", file=sys.stderr)
+        print("without root the latencies include what the load itself waits for a core", file=sys.stderr)
 
 
 @dataclasses.dataclass
@@ -179,7 +185,7 @@ def latency(issuer, bench, rate, seconds, logins):
     try:
         load = Load(bench, issuer, cores, authorization=bearer, expect="bytes:100", path="/bench/100",
                     connections=CONNECTIONS, warm=rate, requests=rate * seconds, rate=rate)
-        favour(load.process.pid)
+        favour(load.process.pid, BEFORE_GATEWAY)
         if beside:
             beside.go()
             time.sleep(1)

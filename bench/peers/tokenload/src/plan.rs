@@ -1,6 +1,6 @@
 //! What is sent, and what must come back: from `key=value` arguments.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use anyhow::{Context as _, bail, ensure};
 
@@ -65,17 +65,16 @@ impl Plan {
             bodies: bodies(need("bodies")?)?,
             certificate: take("certificate").map(str::to_owned),
             every: take("rate")
-                .map(|rate| rate.parse().map(|rate: f64| Duration::from_secs_f64(rate.recip())))
+                .map(|rate| rate.parse().map(|rate: NonZeroU32| Duration::from_secs(1) / rate.get()))
                 .transpose()?,
         };
         ensure!(given.is_empty(), "unknown: {:?}", given.keys());
-        match &plan.bodies {
-            Bodies::Each(lines) => {
-                ensure!(lines.len() == plan.warm + plan.requests, "a body for each request")
-            }
-            Bodies::Chain(lines) => ensure!(lines.len() == plan.connections, "a body for each connection"),
-            Bodies::None | Bodies::Same(_) => {}
-        }
+        let wanted = match &plan.bodies {
+            Bodies::Each(lines) => Some((lines.len(), plan.warm + plan.requests)),
+            Bodies::Chain(lines) => Some((lines.len(), plan.connections)),
+            Bodies::None | Bodies::Same(_) => None,
+        };
+        ensure!(wanted.is_none_or(|(is, must)| is == must), "(bodies there, bodies needed): {wanted:?}");
         Ok(plan)
     }
 }

@@ -44,7 +44,7 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
 fn is_registered(uri: &str) -> bool {
     let port = uri.strip_prefix(LOOPBACK).and_then(|rest| rest.strip_prefix(':')?.strip_suffix("/cb"));
     REGISTERED.contains(&uri)
-        || port.is_some_and(|port| port.parse::<u16>().is_ok_and(|n| n.to_string() == port))
+        || port.is_some_and(|port| port.parse::<u16>().is_ok_and(|n| n != 0 && n.to_string() == port))
 }
 
 fn check(answer: Answer, form: &Form) {

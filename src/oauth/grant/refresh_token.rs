@@ -122,11 +122,12 @@ async fn again(
         return Err(invalid_grant("the refresh token was used before; what was granted with it is revoked"));
     };
     let kept = open(token, &kept)?;
-    if kept.scope != fresh.grant.scope.spelled {
-        // The first answer was for another part of the scope. The successor is the same, the access token is for this one.
+    let left = Timestamp::from_seconds(kept.expires).since(context.now).as_secs();
+    if kept.scope != fresh.grant.scope.spelled || left == 0 {
+        // The first answer was for another part of the scope, or its access token has ended, where that lives shorter than
+        // the window. The successor is the same, the access token is new.
         return mint(Fresh { refresh: Some(Secret::new(kept.refresh_token)), ..fresh }, context);
     }
-    let left = Timestamp::from_seconds(kept.expires).since(context.now).as_secs();
     Ok(Issued {
         access_token: kept.access_token,
         expires_in: left,

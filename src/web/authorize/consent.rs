@@ -12,7 +12,7 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, StatusCode, Uri};
 
-use super::{Desk, form_of, query::Query, shown, store_failed};
+use super::{Desk, query::Query, shown, store_failed};
 use crate::{
     base::{id::ConsentId, secret::Secret},
     model::{
@@ -22,6 +22,7 @@ use crate::{
     oauth::{
         authorize::{decide::Decision, request::AuthorizationRequest},
         error::{ErrorCode, OAuthError, invalid_request},
+        form::Form,
     },
     proxy::gate::Caller,
     web::{
@@ -114,7 +115,7 @@ impl Desk<'_> {
         request: &AuthorizationRequest,
         body: &[u8],
     ) -> Result<Response, OAuthError> {
-        let form = form_of(body)?;
+        let form = Form::parse(body)?;
         let browser = Browser::find(self.control, self.caller, self.headers).await.map_err(store_failed)?;
         let Some((who, cookie)) = browser.session() else {
             // The session has ended meanwhile: sign in, and be asked again.

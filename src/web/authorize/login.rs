@@ -14,15 +14,17 @@ use http::{HeaderMap, StatusCode, Uri};
 use super::{
     Desk,
     carry_out::giving,
-    form_of,
     query::{BAD_CREDENTIALS, Query, THROTTLED},
     store_failed,
 };
 use crate::{
-    base::{secret::Secret, url::web_origin},
+    base::secret::Secret,
     identity::login::LoginError,
     model::service::Service,
-    oauth::error::{ErrorCode, OAuthError, invalid_request},
+    oauth::{
+        error::{ErrorCode, OAuthError, invalid_request},
+        form::Form,
+    },
     proxy::gate::{Caller, Outcome},
     web::{
         Control,
@@ -30,7 +32,7 @@ use crate::{
         cookie,
         endpoint::Endpoint,
         origin,
-        pages::{Login, Notice},
+        pages::{Login, Notice, framers},
     },
 };
 
@@ -74,8 +76,8 @@ impl Desk<'_> {
     fn login(&self, query: &Query, client: Option<&Service>) -> Response {
         let hub = &self.caller.snapshot.desk.hub_url;
         let action = format!("{hub}{}?{}", Endpoint::InteractiveLogin.path(), query.clean());
-        let tell =
-            if self.caller.snapshot.strict { Vec::new() } else { client.map_or_else(Vec::new, origins) };
+        let strict = self.caller.snapshot.strict;
+        let tell = client.map_or_else(Vec::new, |client| framers(client, strict));
         let notice = query.problem().and_then(notice);
         self.pages().login(Login {
             service: client.map_or("this gateway", |client| client.name.as_str()),
@@ -98,7 +100,7 @@ impl Desk<'_> {
                 Err(refused) => return Ok(self.refused(refused).await),
             }
         }
-        let form = form_of(body)?;
+        let form = Form::parse(body)?;
         let required =
             |name: &str| form.get(name).ok_or_else(|| invalid_request(format!("{name} is missing")));
         let (name, password) = (required("username")?, Secret::new(required("password")?.to_owned()));
@@ -177,14 +179,4 @@ fn notice(problem: &str) -> Option<Notice> {
     }
     let seconds = problem.strip_prefix(THROTTLED)?.parse::<u32>().ok()?;
     Some(Notice::Throttled(Duration::from_secs(seconds.into())))
-}
-
-/// The origins of a service's own pages: who may show our login page in a frame (hub-contract section 0).
-fn origins(service: &Service) -> Vec<String> {
-    let profile = &service.profile;
-    let urls = profile.home_url.iter().chain(&profile.base_urls).chain(&profile.redirect_uris);
-    let mut found: Vec<String> = urls.filter_map(|url| web_origin(url)).collect();
-    found.sort();
-    found.dedup();
-    found
 }

@@ -32,7 +32,6 @@ use crate::{
             request::{self, AuthorizationRequest, Credentials, Refused},
         },
         error::OAuthError,
-        form::Form,
     },
     proxy::{
         gate::Caller,
@@ -196,9 +195,4 @@ pub(super) fn store_failed(error: StoreError) -> OAuthError {
 /// The consent ticket's scope: what was shown.
 fn shown(scope: &GrantedScope) -> &str {
     &scope.spelled
-}
-
-/// A form of a page that carries an authorization request in its query.
-fn form_of(body: &[u8]) -> Result<Form, OAuthError> {
-    Form::parse(body)
 }

@@ -10,11 +10,14 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode, Uri};
 
-use super::{Desk, carry_out::giving, form_of, query::Query, store_failed};
+use super::{Desk, carry_out::giving, query::Query, store_failed};
 use crate::{
     base::secret::Secret,
     identity::session::SignedIn,
-    oauth::error::{OAuthError, invalid_request},
+    oauth::{
+        error::{OAuthError, invalid_request},
+        form::Form,
+    },
     proxy::gate::Caller,
     registry::users::{self, PeopleError},
     web::{
@@ -71,7 +74,7 @@ impl Desk<'_> {
     async fn change_password(&self, query: &str, body: &[u8]) -> Result<Response, OAuthError> {
         self.same_origin()?;
         let query = Query::read(query)?;
-        let form = form_of(body)?;
+        let form = Form::parse(body)?;
         let browser = Browser::find(self.control, self.caller, self.headers).await.map_err(store_failed)?;
         let Some(who) = must_change(&browser) else {
             return Ok(self.go(StatusCode::SEE_OTHER, &self.next(&query)));

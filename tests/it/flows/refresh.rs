@@ -180,3 +180,22 @@ fn a_switched_off_flow_gives_and_takes_none() {
     assert_eq!(tokens(&answer).1, None);
     assert_refused(&refresh(&gateway, "short", "hgr_x", ""), "unauthorized_client", "switched off");
 }
+
+#[test]
+fn a_repeated_answer_is_never_a_dead_token() {
+    let upstream = Upstream::start();
+    let mut clock = None;
+    let gateway = Gateway::start(|setup| {
+        configure(setup, &upstream);
+        setup.set("oauth", "access_token_ttl", "\"10s\"");
+        clock = Some(setup.manual_clock());
+    });
+    let (_, token) = offline(&gateway, "app", "alpha");
+    let (access, successor) = tokens(&refresh(&gateway, "app", &token, ""));
+    clock.unwrap().advance(Duration::from_secs(20));
+    assert_eq!(call(&gateway, &access), 401, "it has expired inside the window");
+    let again = refresh(&gateway, "app", &token, "");
+    let (fresh, same) = tokens(&again);
+    assert_eq!((call(&gateway, &fresh), same), (200, successor));
+    assert!(again.json()["expires_in"].as_i64().unwrap() > 0);
+}

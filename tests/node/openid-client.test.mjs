@@ -60,7 +60,7 @@ describe("openid-client", () => {
       assert.equal(answer.searchParams.get("iss"), HUB);
       const tokens = await redeem();
       assert.equal(tokens.token_type, "bearer");
-      assert.equal(tokens.expiresIn(), 3600);
+      assert.equal(tokens.expires_in, 3600);
       assert.equal(tokens.refresh_token, undefined);
       const claims = tokens.claims();
       assert.deepEqual([claims.iss, claims.aud, claims.name], [HUB, ["app"], "Jane Doe"]);

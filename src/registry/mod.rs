@@ -8,4 +8,5 @@ pub mod held;
 pub mod keys;
 pub mod people;
 pub mod services;
+pub mod tokens;
 pub mod users;

@@ -7,6 +7,8 @@ pub mod groups;
 pub mod held;
 pub mod keys;
 pub mod people;
+pub mod profile;
+pub mod secrets;
 pub mod services;
 pub mod tokens;
 pub mod users;

@@ -20,6 +20,7 @@ mod paths;
 mod people;
 mod permanent;
 mod refusals;
+mod rest;
 mod review;
 mod store;
 mod streams;

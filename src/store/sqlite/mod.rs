@@ -8,6 +8,7 @@
 mod changes;
 mod codes;
 mod consents;
+mod credentials;
 mod errors;
 mod grants;
 mod groups;

@@ -8,6 +8,7 @@ use sqlx::{SqliteConnection, sqlite::SqliteRow};
 use super::{
     SqliteStore,
     changes::{Topic, count},
+    credentials,
     errors::store_error,
     record::Record,
     revocations,
@@ -219,6 +220,7 @@ impl ServiceStore for SqliteStore {
             tx.abandon().await?;
             return Err(StoreError::NotFound { what: WHAT });
         }
+        credentials::forget_service(tx.connection(), id).await?;
         revocations::record(tx.connection(), revocation).await?;
         count(tx.connection(), Topic::Services).await?;
         tx.commit().await

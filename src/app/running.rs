@@ -95,6 +95,11 @@ impl Running {
         let in_time = Instant::now() < deadline;
         self.sink.flush(Duration::from_secs(2));
         if let Some(control) = self.control.take() {
+            let written = self.shared.people.sign_ins.write();
+            let in_time = async { tokio::time::timeout(Duration::from_secs(1), written).await };
+            if !matches!(control.block_on(in_time), Ok(Ok(()))) {
+                tracing::error!("the last sign-ins could not be recorded");
+            }
             control.shutdown_timeout(Duration::from_secs(2));
         }
         in_time

@@ -2,7 +2,7 @@
 
 use hubgate::{
     model::user::{Ban, User},
-    store::Versions,
+    store::{Versions, events::EventFilter},
 };
 
 use super::{
@@ -41,6 +41,7 @@ const NONE: [bool; 4] = [false; 4];
 pub(crate) async fn grow_with_each_write(backend: &dyn Backend) {
     let (store, observer) = (backend.open().await, backend.open().await);
     let mut before = observer.versions().await.unwrap();
+    let mut events = 0;
     macro_rules! expect {
         ($write:expr, $grown:expr) => {
             $write.await.unwrap();
@@ -48,6 +49,10 @@ pub(crate) async fn grow_with_each_write(backend: &dyn Backend) {
             assert_eq!(grown(before, after), $grown, stringify!($write));
             assert_eq!(store.versions().await.unwrap(), after);
             before = after;
+            // What is counted is recorded, unless it only forgets what is over.
+            let recorded = observer.count_events(&EventFilter::default(), u64::MAX).await.unwrap();
+            assert_eq!(recorded > events, !stringify!($write).contains("purge"), stringify!($write));
+            events = recorded;
         };
     }
     expect!(store.register_service(&service("a", "A")), SERVICES);
@@ -70,6 +75,7 @@ pub(crate) async fn grow_with_each_write(backend: &dyn Backend) {
     expect!(store.begin_session(&session("s", "u", 10), &digest("s"), None), NONE);
     expect!(store.end_session(&session_id("s"), &of_session("s", 1)), REVOCATIONS);
     expect!(store.remove_user(&user_id("u"), &of_user("u", 3)), USERS_AND_REVOCATIONS);
+    assert_eq!(observer.count_events(&EventFilter::default(), u64::MAX).await.unwrap(), events);
     drop((store, observer));
     assert_eq!(backend.open().await.versions().await.unwrap(), before);
 }

@@ -4,6 +4,7 @@ pub(crate) mod cascades;
 pub(crate) mod changes;
 pub(crate) mod codes;
 pub(crate) mod consents;
+pub(crate) mod events;
 pub(crate) mod groups;
 pub(crate) mod keys;
 pub(crate) mod people;
@@ -56,6 +57,8 @@ macro_rules! conformance {
                 bury_what_was_spent, race_with_what_is_added;
             consents: come_back_as_they_were, are_one_for_a_user_and_a_client, are_taken_back, are_refused_without_a_trace,
                 purge_takes_what_is_over;
+            events: go_with_each_change, say_what_has_changed, are_not_for_what_is_no_change, come_in_pages,
+                are_one_chain_for_all_writers, can_be_erased, keep_no_secret;
             redirects: come_back_latest_first, are_few, go_when_forgotten;
         }
     };

@@ -8,5 +8,7 @@ pub mod groups;
 pub mod held;
 pub mod keys;
 pub mod people;
+pub mod profile;
+pub mod secrets;
 pub mod services;
 pub mod users;

@@ -2,6 +2,7 @@
 //!
 //! Invariant: a secret is returned once, by the verb that makes it; what is kept is its digest.
 
+pub mod audit;
 pub mod fields;
 pub mod first;
 pub mod groups;

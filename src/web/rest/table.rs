@@ -10,13 +10,14 @@ use super::{error::RestError, openapi, operation::Operation, resource};
 
 /// Every operation.
 pub(super) fn all() -> impl Iterator<Item = &'static Operation> {
-    let lists: [&'static [Operation]; 7] = [
+    let lists: [&'static [Operation]; 8] = [
         resource::services::OPERATIONS,
         resource::redirects::OPERATIONS,
         resource::settings::OPERATIONS,
         resource::users::OPERATIONS,
         resource::avatar::OPERATIONS,
         resource::permissions::OPERATIONS,
+        resource::events::OPERATIONS,
         openapi::OPERATIONS,
     ];
     lists.into_iter().flatten()

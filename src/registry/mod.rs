@@ -2,10 +2,14 @@
 //!
 //! Invariant: a secret is returned once, by the verb that makes it; what is kept is its digest.
 
+mod difference;
 pub mod first;
 pub mod groups;
 pub mod held;
 pub mod keys;
+pub mod lives;
 pub mod people;
 pub mod services;
 pub mod users;
+
+pub use difference::{Difference, Step};

@@ -27,6 +27,7 @@ mod search;
 mod services;
 mod sessions;
 mod setup;
+mod user_names;
 mod users;
 mod writer;
 

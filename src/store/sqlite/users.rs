@@ -12,7 +12,7 @@ use super::{
     errors::store_error,
     groups,
     record::Record,
-    revocations, search,
+    revocations, search, user_names,
 };
 use crate::{
     base::{
@@ -116,40 +116,9 @@ pub(super) async fn find(connection: &mut SqliteConnection, id: &UserId) -> Resu
     row.as_ref().map(read).transpose()
 }
 
-/// What `user` may type to sign in, with the field that it comes from.
-fn names(user: &User) -> impl Iterator<Item = (&'static str, String)> {
-    let email = user.email.as_ref().map(|email| ("email", folded(&email.address)));
-    [("id", folded(user.id.as_str())), ("login", folded(&user.login))].into_iter().chain(email)
-}
-
-/// Refuses what another user has already.
-async fn refuse_conflict(connection: &mut SqliteConnection, user: &User) -> Result<()> {
-    for (field, name) in names(user) {
-        let taken: Option<i64> =
-            sqlx::query_scalar("SELECT 1 FROM user_names WHERE name = ?1 AND user_id <> ?2")
-                .bind(name)
-                .bind(user.id.as_str())
-                .fetch_optional(&mut *connection)
-                .await
-                .map_err(store_error)?;
-        if taken.is_some() {
-            return Err(StoreError::Conflict { what: WHAT, field });
-        }
-    }
-    if !user.guest {
-        return Ok(());
-    }
-    let taken: Option<i64> = sqlx::query_scalar("SELECT 1 FROM users WHERE guest = 1 AND id <> ?1")
-        .bind(user.id.as_str())
-        .fetch_optional(connection)
-        .await
-        .map_err(store_error)?;
-    if taken.is_some() { Err(StoreError::Conflict { what: WHAT, field: "guest" }) } else { Ok(()) }
-}
-
 /// Writes the user, who is new or replaces the one of the same id, with names and memberships.
 async fn put(connection: &mut SqliteConnection, user: &User) -> Result<()> {
-    refuse_conflict(connection, user).await?;
+    user_names::refuse_conflict(connection, user).await?;
     let version = count(connection, Topic::Users).await?;
     sqlx::query(
         "INSERT INTO users (id, login, folded_login, name, email, email_verified, password_hash, password_set,
@@ -206,7 +175,7 @@ async fn put(connection: &mut SqliteConnection, user: &User) -> Result<()> {
     .execute(&mut *connection)
     .await
     .map_err(store_error)?;
-    for (_, name) in names(user) {
+    for (_, name) in user_names::names(user) {
         // The login may be the address.
         sqlx::query("INSERT OR IGNORE INTO user_names (name, user_id) VALUES (?1, ?2)")
             .bind(name)

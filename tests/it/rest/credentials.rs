@@ -263,9 +263,9 @@ fn refresh_tokens_are_seen_and_taken_back() {
         (granted["access_token"].as_str().unwrap(), granted["refresh_token"].as_str().unwrap());
     assert_eq!(status(&registry, "/api/x", access), 200);
     let (jane, joe) = (registry.as_user("jane"), registry.as_user("joe"));
-    const LIST: &str = "users/me/refreshtokens";
+    let list = "users/me/refreshtokens";
     let listed = jane.good(&format!(
-        "{LIST}?fields=id,client(id,name),scope(id),user(login),creationTime,lastAccessTime,token"
+        "{list}?fields=id,client(id,name),scope(id),user(login),creationTime,lastAccessTime,token"
     ));
     assert_eq!((&listed["type"], &listed["total"]), (&json!("RefreshtokensPage"), &json!(1)));
     let shown = &listed["refreshtokens"][0];
@@ -274,17 +274,17 @@ fn refresh_tokens_are_seen_and_taken_back() {
     assert!(shown["creationTime"].is_i64() && shown["lastAccessTime"].is_i64());
     assert!(!listed.to_string().contains(refresh));
     let id = shown["id"].as_str().unwrap();
-    assert_eq!(jane.good(&format!("{LIST}/{id}"))["id"], *id);
+    assert_eq!(jane.good(&format!("{list}/{id}"))["id"], *id);
     let janes = format!("users/{}/refreshtokens", registry.id_of("jane"));
     assert_eq!(refusal(&joe.get(&janes)).0, 403);
     assert_eq!(refusal(&joe.delete(&format!("{janes}/{id}"))).0, 403);
-    assert_eq!(refusal(&joe.delete(&format!("{LIST}/{id}"))).0, 404);
+    assert_eq!(refusal(&joe.delete(&format!("{list}/{id}"))).0, 404);
     assert_eq!(registry.root().good(&janes)["total"], 1);
-    assert_eq!(jane.delete(&format!("{LIST}/{id}")).status, 200);
+    assert_eq!(jane.delete(&format!("{list}/{id}")).status, 200);
     assert_eq!(status(&registry, "/api/x", access), 401);
     assert_eq!(ask(&[("grant_type", "refresh_token"), ("refresh_token", refresh)]).error(), "invalid_grant");
     assert_eq!(
-        (jane.good(LIST)["total"].clone(), refusal(&jane.delete(&format!("{LIST}/{id}"))).0),
+        (jane.good(list)["total"].clone(), refusal(&jane.delete(&format!("{list}/{id}"))).0),
         (json!(0), 404)
     );
 }
@@ -303,20 +303,20 @@ fn consents_are_seen_and_taken_back() {
         expires: now.plus(std::time::Duration::from_secs(3600)),
     };
     with_store(&registry.gateway, async |store| store.put_consent(&consent).await.unwrap());
-    const LIST: &str = "users/me/approvedscopes";
+    let list = "users/me/approvedscopes";
     let (jane, joe) = (registry.as_user("jane"), registry.as_user("joe"));
     let access = registry.token("jane", "alpha");
     assert_eq!(status(&registry, "/api/x", &access), 200);
-    let listed = jane.good(&format!("{LIST}?fields=id,client(id),scope(id),user(login),expiresOn"));
+    let listed = jane.good(&format!("{list}?fields=id,client(id),scope(id),user(login),expiresOn"));
     assert_eq!((&listed["type"], &listed["total"]), (&json!("ApprovedscopesPage"), &json!(1)));
     let shown = &listed["approvedscopes"][0];
     assert_eq!(shown["client"], json!({"type": "service", "id": "app"}));
     assert_eq!(shown["scope"], json!([{"type": "service", "id": "alpha"}]));
     assert_eq!(shown["expiresOn"], json!(consent.expires.millis()));
-    assert_eq!(jane.good(&format!("{LIST}/consent-1"))["id"], "consent-1");
-    assert_eq!(refusal(&joe.get(&format!("{LIST}/consent-1"))).0, 404);
-    assert_eq!(refusal(&joe.delete(&format!("{LIST}/consent-1"))).0, 404);
-    assert_eq!(refusal(&jane.delete(&format!("{LIST}/nothing"))).0, 404);
+    assert_eq!(jane.good(&format!("{list}/consent-1"))["id"], "consent-1");
+    assert_eq!(refusal(&joe.get(&format!("{list}/consent-1"))).0, 404);
+    assert_eq!(refusal(&joe.delete(&format!("{list}/consent-1"))).0, 404);
+    assert_eq!(refusal(&jane.delete(&format!("{list}/nothing"))).0, 404);
     let janes = format!("users/{}/approvedscopes", registry.id_of("jane"));
     assert_eq!(refusal(&joe.delete(&format!("{janes}/consent-1"))).0, 403);
     assert_eq!(registry.root().delete(&format!("{janes}/consent-1")).status, 200);

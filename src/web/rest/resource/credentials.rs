@@ -182,6 +182,7 @@ fn refused(refusal: TokenRefusal) -> RestError {
         TokenRefusal::Store(error) => error.into(),
         TokenRefusal::Name(why) => RestError::bad_field("name", why),
         TokenRefusal::NoScope => RestError::bad_field("scope", "names no service"),
+        TokenRefusal::TooWide => RestError::bad_field("scope", "names more than 100 services"),
         refusal @ TokenRefusal::NotActive(_) => RestError::forbidden(refusal.to_string()),
         refusal @ TokenRefusal::TooMany(_) => RestError::conflict(refusal.to_string()),
     }

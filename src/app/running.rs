@@ -102,6 +102,11 @@ impl Running {
             if !matches!(control.block_on(noted), Ok(Ok(()))) {
                 tracing::warn!("the last uses of tokens are not noted");
             }
+            let written = self.shared.people.sign_ins.write();
+            let in_time = async { tokio::time::timeout(Duration::from_secs(1), written).await };
+            if !matches!(control.block_on(in_time), Ok(Ok(()))) {
+                tracing::error!("the last sign-ins could not be recorded");
+            }
             control.shutdown_timeout(Duration::from_secs(2));
         }
         in_time

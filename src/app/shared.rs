@@ -25,6 +25,7 @@ use crate::{
     config::{Config, Limits, OAuthProfile, Rate, allowed_flows},
     crypto::{keyring::Keyring, seal::SealingKey},
     model::{
+        event::{Author, EventKind, FieldChange, NewEvent, Target},
         key::{Algorithm, SigningKeyRecord},
         registry::Registry,
         service::Service,
@@ -190,7 +191,8 @@ impl Shared {
         let config = Arc::clone(&inputs.config);
         let failed = |error| store_error(&config, error);
         let known = store.list_services().await.map_err(failed)?;
-        inputs.plan(known, clock.as_ref())?.carry_out(store.as_ref()).await?;
+        let as_declared = store.acting(Author::configuration());
+        inputs.plan(known, clock.as_ref())?.carry_out(as_declared.as_ref()).await?;
         let keys = keys::ensure(store.as_ref(), &sealing, coming, clock.as_ref(), random.as_ref()).await?;
         // Read before what they count: a change in between is seen at the next look.
         let mut versions = store.versions().await.map_err(failed)?;
@@ -263,10 +265,16 @@ impl Shared {
         let plan = inputs.plan(known, clock).map_err(StartError::from)?;
         let people = people::plan(&inputs.config, &self.store, clock, random).await?;
         // From here on nothing but a write can fail.
-        let carried_out = people.carry_out(self.store.as_ref(), clock, random.as_ref()).await;
+        let as_declared = self.store.acting(Author::configuration());
+        let carried_out = people.carry_out(as_declared.as_ref(), clock, random.as_ref()).await;
         carried_out.map_err(StartError::from)?;
         self.people.take_up(&inputs.config);
-        let services = plan.carry_out(self.store.as_ref()).await.map_err(StartError::from)?;
+        let services = plan.carry_out(as_declared.as_ref()).await.map_err(StartError::from)?;
+        let changes = vec![FieldChange::new("needRestart", left.clone())];
+        let event = NewEvent { kind: EventKind::ConfigurationReloaded, target: Target::gateway(), changes };
+        if let Err(error) = as_declared.note(&[event]).await {
+            tracing::error!(%error, "that the configuration was read again could not be recorded");
+        }
         warn_of_unknown_services(&inputs, &services);
         let registry = Registry::new(services, &inputs.desk.hub_url);
         self.gate.replace(inputs.snapshot(registry, &keyring));

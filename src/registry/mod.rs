@@ -2,12 +2,15 @@
 //!
 //! Invariant: a secret is returned once, by the verb that makes it; what is kept is its digest.
 
+pub mod audit;
+pub mod fields;
 pub mod first;
 pub mod groups;
 pub mod held;
 pub mod keys;
 pub mod people;
 pub mod profile;
+pub mod query;
 pub mod secrets;
 pub mod services;
 pub mod tokens;

@@ -4,6 +4,8 @@
 //! nothing that is read from here is a usable secret.
 
 pub mod credentials;
+pub mod described;
+pub mod events;
 pub mod grants;
 pub mod name;
 pub mod people;
@@ -15,6 +17,7 @@ use async_trait::async_trait;
 
 use self::{
     credentials::CredentialStore,
+    events::EventStore,
     grants::{ConsentStore, GrantStore, RejectedRedirectStore},
     people::{GroupStore, SessionStore, UserStore},
 };
@@ -116,6 +119,11 @@ pub trait RevocationStore: Send + Sync {
     /// records one for each of the user's sessions: what they are good for at this moment may get a later time.
     async fn revoke(&self, revocation: &Revocation) -> Result<()>;
 
+    /// The same, because something that is good once was used a second time: so the audit log names it.
+    async fn revoke_replayed(&self, revocation: &Revocation) -> Result<()> {
+        self.revoke(revocation).await
+    }
+
     /// All revocations that have not expired at `now`.
     async fn list_revocations(&self, now: Timestamp) -> Result<Vec<Revocation>>;
 
@@ -163,9 +171,9 @@ impl<T> PeopleStore for T where
 }
 
 /// All of it; what a concrete store implements.
-pub trait Store: ServiceStore + KeyStore + RevocationStore + ChangeFeed + PeopleStore {}
+pub trait Store: ServiceStore + KeyStore + RevocationStore + ChangeFeed + PeopleStore + EventStore {}
 
-impl<T: ServiceStore + KeyStore + RevocationStore + ChangeFeed + PeopleStore> Store for T {}
+impl<T: ServiceStore + KeyStore + RevocationStore + ChangeFeed + PeopleStore + EventStore> Store for T {}
 
 /// A store that is shared by the control plane's tasks.
 pub type SharedStore = Arc<dyn Store>;

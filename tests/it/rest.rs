@@ -2,6 +2,7 @@
 
 mod basics;
 mod credentials;
+mod events;
 mod matrix;
 mod services;
 

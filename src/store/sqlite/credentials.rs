@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    SqliteStore,
+    SqliteStore, audit,
     changes::{Topic, count, version},
     errors::{conflict, store_error},
     record::Record,
@@ -23,6 +23,7 @@ use crate::{
     store::{
         Result, StoreError,
         credentials::{CredentialStore, CredentialUse, Credentials},
+        described::Described,
     },
 };
 
@@ -293,19 +294,30 @@ impl SqliteStore {
             .map_err(store_error)
     }
 
-    async fn remove_credential(&self, user: &UserId, kind: CredentialKind, id: &TokenId) -> Result<bool> {
+    async fn remove_credential<C: Described>(
+        &self,
+        (user, kind, id): (&UserId, CredentialKind, &TokenId),
+        read: fn(&SqliteRow) -> Result<C>,
+    ) -> Result<bool> {
         let mut tx = self.writer.begin().await?;
-        let removed = sqlx::query("DELETE FROM credentials WHERE id = ?1 AND user_id = ?2 AND kind = ?3")
+        let row = sqlx::query(select!("WHERE c.id = ?1 AND c.user_id = ?2 AND c.kind = ?3"))
             .bind(id.as_bytes().as_slice())
             .bind(user.as_str())
             .bind(column(kind))
+            .fetch_optional(tx.connection())
+            .await
+            .map_err(store_error)?;
+        let Some(row) = row else {
+            tx.abandon().await?;
+            return Ok(false);
+        };
+        let before = read(&row)?;
+        sqlx::query("DELETE FROM credentials WHERE id = ?1")
+            .bind(id.as_bytes().as_slice())
             .execute(tx.connection())
             .await
             .map_err(store_error)?;
-        if removed.rows_affected() == 0 {
-            tx.abandon().await?;
-            return Ok(false);
-        }
+        audit::changed(tx.connection(), &self.author, Some(&before), None).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -315,7 +327,10 @@ impl SqliteStore {
 impl CredentialStore for SqliteStore {
     async fn add_permanent_token(&self, token: &PermanentToken) -> Result<()> {
         let mut tx = self.writer.begin().await?;
-        let outcome = add_token(tx.connection(), token).await;
+        let mut outcome = add_token(tx.connection(), token).await;
+        if outcome.is_ok() {
+            outcome = audit::changed(tx.connection(), &self.author, None, Some(token)).await;
+        }
         tx.settle(outcome).await
     }
 
@@ -325,12 +340,15 @@ impl CredentialStore for SqliteStore {
     }
 
     async fn remove_permanent_token(&self, user: &UserId, id: &TokenId) -> Result<bool> {
-        self.remove_credential(user, CredentialKind::PermanentToken, id).await
+        self.remove_credential((user, CredentialKind::PermanentToken, id), read_token).await
     }
 
     async fn add_application_password(&self, password: &ApplicationPassword) -> Result<()> {
         let mut tx = self.writer.begin().await?;
-        let outcome = add_password(tx.connection(), password).await;
+        let mut outcome = add_password(tx.connection(), password).await;
+        if outcome.is_ok() {
+            outcome = audit::changed(tx.connection(), &self.author, None, Some(password)).await;
+        }
         tx.settle(outcome).await
     }
 
@@ -340,7 +358,7 @@ impl CredentialStore for SqliteStore {
     }
 
     async fn remove_application_password(&self, user: &UserId, id: &TokenId) -> Result<bool> {
-        self.remove_credential(user, CredentialKind::ApplicationPassword, id).await
+        self.remove_credential((user, CredentialKind::ApplicationPassword, id), read_password).await
     }
 
     async fn note_uses(&self, uses: &[CredentialUse]) -> Result<()> {

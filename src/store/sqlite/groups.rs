@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    SqliteStore,
+    SqliteStore, audit,
     changes::{Topic, count},
     errors::store_error,
     record::Record,
@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     base::id::GroupId,
-    model::user::{Group, User},
+    model::{
+        event::Author,
+        user::{Group, User},
+    },
     store::{Result, StoreError, name::folded, people::GroupStore},
 };
 
@@ -71,31 +74,34 @@ async fn put(connection: &mut SqliteConnection, group: &Group) -> Result<()> {
     Ok(())
 }
 
-async fn add(connection: &mut SqliteConnection, group: &Group) -> Result<()> {
+async fn add(connection: &mut SqliteConnection, by: &Author, group: &Group) -> Result<()> {
     if find(connection, &group.id).await?.is_some() {
         return Err(StoreError::Conflict { what: WHAT, field: "id" });
     }
     put(connection, group).await?;
+    audit::changed(connection, by, None, Some(group)).await?;
     count(connection, Topic::Users).await?;
     Ok(())
 }
 
-async fn update(connection: &mut SqliteConnection, group: &Group) -> Result<()> {
+async fn update(connection: &mut SqliteConnection, by: &Author, group: &Group) -> Result<()> {
     let before = find(connection, &group.id).await?.ok_or(StoreError::NotFound { what: WHAT })?;
     put(connection, group).await?;
+    audit::changed(connection, by, Some(&before), Some(group)).await?;
     let version = count(connection, Topic::Users).await?;
     if before.name == group.name { Ok(()) } else { mark_members(connection, &group.id, version).await }
 }
 
-async fn remove(connection: &mut SqliteConnection, id: &GroupId) -> Result<()> {
+async fn remove(connection: &mut SqliteConnection, by: &Author, id: &GroupId) -> Result<()> {
+    let before = find(connection, id).await?.ok_or(StoreError::NotFound { what: WHAT })?;
     let version = count(connection, Topic::Users).await?;
     mark_members(connection, id, version).await?;
-    let removed = sqlx::query("DELETE FROM user_groups WHERE id = ?1")
+    sqlx::query("DELETE FROM user_groups WHERE id = ?1")
         .bind(id.as_str())
-        .execute(connection)
+        .execute(&mut *connection)
         .await
         .map_err(store_error)?;
-    if removed.rows_affected() == 0 { Err(StoreError::NotFound { what: WHAT }) } else { Ok(()) }
+    audit::changed(connection, by, Some(&before), None).await
 }
 
 /// Makes `version` the one at which the members of a group have changed.
@@ -140,19 +146,19 @@ impl GroupStore for SqliteStore {
 
     async fn add_group(&self, group: &Group) -> Result<()> {
         let mut tx = self.writer.begin().await?;
-        let outcome = add(tx.connection(), group).await;
+        let outcome = add(tx.connection(), &self.author, group).await;
         tx.settle(outcome).await
     }
 
     async fn update_group(&self, group: &Group) -> Result<()> {
         let mut tx = self.writer.begin().await?;
-        let outcome = update(tx.connection(), group).await;
+        let outcome = update(tx.connection(), &self.author, group).await;
         tx.settle(outcome).await
     }
 
     async fn remove_group(&self, id: &GroupId) -> Result<()> {
         let mut tx = self.writer.begin().await?;
-        let outcome = remove(tx.connection(), id).await;
+        let outcome = remove(tx.connection(), &self.author, id).await;
         tx.settle(outcome).await
     }
 }

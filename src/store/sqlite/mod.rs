@@ -5,11 +5,13 @@
 //!
 //! Invariant: several processes (the gateway, a command) may have the file open at once, but only one changes its schema.
 
+mod audit;
 mod changes;
 mod codes;
 mod consents;
 mod credentials;
 mod errors;
+mod events;
 mod grants;
 mod groups;
 mod keys;
@@ -24,7 +26,7 @@ mod setup;
 mod users;
 mod writer;
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use sqlx::{
     ConnectOptions as _, SqlitePool,
@@ -33,7 +35,7 @@ use sqlx::{
 
 use self::{errors::store_error, writer::Writer};
 use super::Result;
-use crate::base::time::Timestamp;
+use crate::{base::time::Timestamp, model::event::Author};
 
 /// How long a statement waits for another process to release its lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -61,6 +63,8 @@ const SLICE: u64 = 100;
 pub struct SqliteStore {
     readers: SqlitePool,
     writer: Writer,
+    /// Whose writes the audit log says that these are.
+    author: Arc<Author>,
 }
 
 impl SqliteStore {
@@ -79,7 +83,8 @@ impl SqliteStore {
             .max_lifetime(None)
             .test_before_acquire(false)
             .connect_lazy_with(options(&ready.path).pragma("query_only", "ON"));
-        Ok(Self { readers, writer: Writer::new(ready.connection, writing(&ready.path)) })
+        let writer = Writer::new(ready.connection, writing(&ready.path));
+        Ok(Self { readers, writer, author: Arc::new(Author::gateway()) })
     }
 
     /// Lets what runs end, then closes the file. Every later use is refused.
@@ -126,6 +131,8 @@ fn writing(path: &Path) -> SqliteConnectOptions {
     options(path).pragma("cache_size", WRITER_CACHE)
 }
 
+#[cfg(test)]
+mod audit_tests;
 #[cfg(test)]
 mod plan_tests;
 #[cfg(test)]

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    SqliteStore,
+    SqliteStore, audit,
     changes::{Topic, count, version},
     errors::store_error,
     record::Record,
@@ -16,11 +16,12 @@ use super::{
 use crate::{
     base::id::{GroupId, UserId},
     model::{
+        event::{Author, EventKind},
         revocation::Revocation,
         user::{Ban, Email, Password, Person, User},
     },
     store::{
-        Result, StoreError,
+        Result, StoreError, described,
         name::folded,
         people::{ChangeUser, People, UserStore},
     },
@@ -211,11 +212,12 @@ async fn put(connection: &mut SqliteConnection, user: &User) -> Result<()> {
     Ok(())
 }
 
-async fn add(connection: &mut SqliteConnection, user: &User) -> Result<()> {
+async fn add(connection: &mut SqliteConnection, by: &Author, user: &User) -> Result<()> {
     if find(connection, &user.id).await?.is_some() {
         return Err(StoreError::Conflict { what: WHAT, field: "id" });
     }
-    put(connection, &with_sorted_groups(user.clone())).await
+    put(connection, &with_sorted_groups(user.clone())).await?;
+    audit::changed(connection, by, None, Some(user)).await
 }
 
 fn with_sorted_groups(mut user: User) -> User {
@@ -226,6 +228,7 @@ fn with_sorted_groups(mut user: User) -> User {
 
 async fn change(
     connection: &mut SqliteConnection,
+    by: &Author,
     id: &UserId,
     change: ChangeUser<'_>,
     revocation: Option<&Revocation>,
@@ -236,23 +239,33 @@ async fn change(
     let user = with_sorted_groups(User { id: id.clone(), ..user });
     if user != before {
         put(connection, &user).await?;
+        audit::changed(connection, by, Some(&before), Some(&user)).await?;
     }
-    if let Some(revocation) = revocation {
-        revocations::record(connection, revocation).await?;
+    match revocation {
+        // A revocation that no other event explains is one itself.
+        Some(revocation) if described::events(Some(&before), Some(&user)).is_empty() => {
+            revocations::record_told(connection, by, revocation, EventKind::TokenRevoked).await?;
+        }
+        Some(revocation) => revocations::record(connection, revocation).await?,
+        None => {}
     }
     Ok(user)
 }
 
-async fn remove(connection: &mut SqliteConnection, id: &UserId, revocation: &Revocation) -> Result<()> {
+async fn remove(
+    connection: &mut SqliteConnection,
+    by: &Author,
+    id: &UserId,
+    revocation: &Revocation,
+) -> Result<()> {
+    let before = find(connection, id).await?.ok_or(StoreError::NotFound { what: WHAT })?;
     // Names, memberships, sessions, codes, grants and consents go with it.
-    let removed = sqlx::query("DELETE FROM users WHERE id = ?1")
+    sqlx::query("DELETE FROM users WHERE id = ?1")
         .bind(id.as_str())
         .execute(&mut *connection)
         .await
         .map_err(store_error)?;
-    if removed.rows_affected() == 0 {
-        return Err(StoreError::NotFound { what: WHAT });
-    }
+    audit::changed(connection, by, Some(&before), None).await?;
     let version = count(connection, Topic::Users).await?;
     sqlx::query("INSERT OR REPLACE INTO removed_users (id, version) VALUES (?1, ?2)")
         .bind(id.as_str())
@@ -296,7 +309,7 @@ impl UserStore for SqliteStore {
 
     async fn add_user(&self, user: &User) -> Result<()> {
         let mut tx = self.writer.begin().await?;
-        let outcome = add(tx.connection(), user).await;
+        let outcome = add(tx.connection(), &self.author, user).await;
         tx.settle(outcome).await
     }
 
@@ -307,13 +320,13 @@ impl UserStore for SqliteStore {
         revocation: Option<&Revocation>,
     ) -> Result<User> {
         let mut tx = self.writer.begin().await?;
-        let outcome = change(tx.connection(), id, alter, revocation).await;
+        let outcome = change(tx.connection(), &self.author, id, alter, revocation).await;
         tx.settle(outcome).await
     }
 
     async fn remove_user(&self, id: &UserId, revocation: &Revocation) -> Result<()> {
         let mut tx = self.writer.begin().await?;
-        let outcome = remove(tx.connection(), id, revocation).await;
+        let outcome = remove(tx.connection(), &self.author, id, revocation).await;
         tx.settle(outcome).await
     }
 

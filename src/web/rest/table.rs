@@ -10,7 +10,7 @@ use super::{error::RestError, openapi, operation::Operation, resource};
 
 /// Every operation.
 pub(super) fn all() -> impl Iterator<Item = &'static Operation> {
-    let lists: [&'static [Operation]; 9] = [
+    let lists: [&'static [Operation]; 10] = [
         resource::services::OPERATIONS,
         resource::redirects::OPERATIONS,
         resource::settings::OPERATIONS,
@@ -19,6 +19,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Operation> {
         resource::granted::OPERATIONS,
         resource::avatar::OPERATIONS,
         resource::permissions::OPERATIONS,
+        resource::events::OPERATIONS,
         openapi::OPERATIONS,
     ];
     lists.into_iter().flatten()

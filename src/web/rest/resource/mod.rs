@@ -2,6 +2,7 @@
 
 pub(super) mod avatar;
 pub(super) mod credentials;
+pub(super) mod events;
 pub(super) mod granted;
 pub(super) mod permissions;
 pub(super) mod redirects;

@@ -2,7 +2,7 @@
 
 use hubgate::{
     model::user::{Ban, User},
-    store::{Versions, credentials::CredentialUse},
+    store::{Versions, credentials::CredentialUse, events::EventFilter},
 };
 
 use super::{
@@ -43,6 +43,7 @@ const NONE: [bool; 5] = [false; 5];
 pub(crate) async fn grow_with_each_write(backend: &dyn Backend) {
     let (store, observer) = (backend.open().await, backend.open().await);
     let mut before = observer.versions().await.unwrap();
+    let mut events = 0;
     macro_rules! expect {
         ($write:expr, $grown:expr) => {
             $write.await.unwrap();
@@ -50,6 +51,10 @@ pub(crate) async fn grow_with_each_write(backend: &dyn Backend) {
             assert_eq!(grown(before, after), $grown, stringify!($write));
             assert_eq!(store.versions().await.unwrap(), after);
             before = after;
+            // What is counted is recorded, unless it only forgets what is over.
+            let recorded = observer.count_events(&EventFilter::default(), u64::MAX).await.unwrap();
+            assert_eq!(recorded > events, !stringify!($write).contains("purge"), stringify!($write));
+            events = recorded;
         };
     }
     expect!(store.register_service(&service("a", "A")), SERVICES);
@@ -83,6 +88,7 @@ pub(crate) async fn grow_with_each_write(backend: &dyn Backend) {
     expect!(store.revoke(&of_user("u", 2)), [false, false, true, false, true]);
     expect!(store.revoke(&of_user("u", 2)), REVOCATIONS);
     expect!(store.remove_user(&user_id("u"), &of_user("u", 3)), [false, false, true, true, true]);
+    assert_eq!(observer.count_events(&EventFilter::default(), u64::MAX).await.unwrap(), events);
     drop((store, observer));
     assert_eq!(backend.open().await.versions().await.unwrap(), before);
 }

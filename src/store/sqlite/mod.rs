@@ -10,6 +10,7 @@ mod changes;
 mod codes;
 mod consents;
 mod credential_cascades;
+mod credential_rows;
 mod credentials;
 mod errors;
 mod events;

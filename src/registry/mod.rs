@@ -6,6 +6,7 @@ pub mod audit;
 pub mod first;
 pub mod groups;
 pub mod held;
+pub mod import;
 pub mod keys;
 pub mod people;
 pub mod profile;

@@ -14,6 +14,7 @@ mod framing;
 mod framing_upstream;
 mod gate_people;
 mod headers;
+mod import;
 mod operation;
 mod own_endpoints;
 mod paths;

@@ -45,6 +45,9 @@ use crate::{
     store::{SharedStore, StoreError, Versions},
 };
 
+/// The most uses of credentials that one transaction writes.
+const USES_AT_ONCE: usize = 500;
+
 /// Why a new configuration is not taken up.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
@@ -204,6 +207,9 @@ impl Shared {
         let known = store.people(0).await.map_err(failed)?;
         versions.users = known.version;
         gate.people.enter(0, known, &gate.revocations);
+        let known = store.credentials(0).await.map_err(failed)?;
+        versions.credentials = known.version;
+        gate.credentials.enter(0, known, &gate.revocations);
         let state = Mutex::new(State { inputs, versions, answered: 0, keys, keyring });
         Ok(Arc::new(Self {
             gate: Arc::new(gate),
@@ -288,6 +294,16 @@ impl Shared {
             let key = keys::rotate(self.store.as_ref(), algorithm, &self.sealing, clock, random).await?;
             tracing::info!(key = %key.id, %algorithm, "a new signing key is in use");
             self.refresh().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes which permanent tokens and application passwords were used. What cannot be written is lost: it is no more than
+    /// a note.
+    pub(super) async fn note_uses(&self) -> Result<(), StoreError> {
+        // What is used again meanwhile waits for the next time.
+        for _ in 0..=self.gate.credentials.len() / USES_AT_ONCE {
+            self.store.note_uses(&self.gate.credentials.take_uses(USES_AT_ONCE)).await?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! Invariant: commands use the same verbs as the gateway itself and are safe while it runs; a secret is printed once,
 //! by the command that makes it; results go to standard output, everything else to standard error.
 
+mod app_passwords;
 mod audit;
 mod check;
 mod demo;
@@ -67,7 +68,7 @@ enum Command {
     /// Groups of users: add, list, members, remove.
     #[command(subcommand)]
     Group(groups::GroupCommand),
-    /// Tokens: look into one, revoke one.
+    /// Tokens: look into one, make a permanent one, list, revoke.
     #[command(subcommand)]
     Token(tokens::TokenCommand),
     /// Signing keys: list, make the next one.

@@ -3,6 +3,7 @@
 //! Invariant: a secret is returned once, by the verb that makes it; what is kept is its digest.
 
 pub mod audit;
+pub mod fields;
 pub mod first;
 pub mod groups;
 pub mod held;
@@ -10,6 +11,8 @@ pub mod import;
 pub mod keys;
 pub mod people;
 pub mod profile;
+pub mod query;
 pub mod secrets;
 pub mod services;
+pub mod tokens;
 pub mod users;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     base::time::Timestamp,
     model::{
+        credential::{ApplicationPassword, PermanentToken},
         event::{EventKind, FieldChange, NewEvent, Target, TargetKind},
         service::Service,
         user::{Group, User},
@@ -129,6 +130,28 @@ impl Described for Group {
 
     fn fields(&self) -> Value {
         json!({"name": self.name, "description": self.description})
+    }
+}
+
+impl Described for PermanentToken {
+    fn target(&self) -> Target {
+        let (id, presentation) = (self.id.to_string(), self.name.clone());
+        Target { kind: TargetKind::PermanentToken, id, presentation, owner: Some(self.user.clone()) }
+    }
+
+    fn fields(&self) -> Value {
+        json!({"name": self.name, "scope": self.scope})
+    }
+}
+
+impl Described for ApplicationPassword {
+    fn target(&self) -> Target {
+        let (id, presentation) = (self.id.to_string(), self.name.clone());
+        Target { kind: TargetKind::ApplicationPassword, id, presentation, owner: Some(self.user.clone()) }
+    }
+
+    fn fields(&self) -> Value {
+        json!({"name": self.name})
     }
 }
 

@@ -3,6 +3,7 @@
 //! Invariants: a write that was acknowledged survives `kill -9`; a method either does all that it says or nothing;
 //! nothing that is read from here is a usable secret.
 
+pub mod credentials;
 pub mod described;
 pub mod events;
 pub mod grants;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use self::{
+    credentials::CredentialStore,
     events::EventStore,
     grants::{ConsentStore, GrantStore, RejectedRedirectStore},
     people::{GroupStore, SessionStore, UserStore},
@@ -147,16 +149,24 @@ pub struct Versions {
     pub revocations: i64,
     /// Changes of users and groups.
     pub users: i64,
+    /// Changes of permanent tokens and application passwords, uses apart.
+    pub credentials: i64,
 }
 
 /// All that people and what they grant need.
 pub trait PeopleStore:
-    UserStore + GroupStore + SessionStore + GrantStore + ConsentStore + RejectedRedirectStore
+    UserStore + GroupStore + SessionStore + GrantStore + ConsentStore + RejectedRedirectStore + CredentialStore
 {
 }
 
 impl<T> PeopleStore for T where
-    T: UserStore + GroupStore + SessionStore + GrantStore + ConsentStore + RejectedRedirectStore
+    T: UserStore
+        + GroupStore
+        + SessionStore
+        + GrantStore
+        + ConsentStore
+        + RejectedRedirectStore
+        + CredentialStore
 {
 }
 

@@ -9,6 +9,7 @@ mod audit;
 mod changes;
 mod codes;
 mod consents;
+mod credentials;
 mod errors;
 mod events;
 mod grants;

@@ -8,6 +8,7 @@ use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 use super::{
     SqliteStore, audit,
     changes::{Topic, count},
+    credentials,
     errors::store_error,
     record::Record,
 };
@@ -82,6 +83,9 @@ pub(super) async fn record(connection: &mut SqliteConnection, revocation: &Revoc
     .await
     .map_err(store_error)?;
     bury_sessions(connection, revocation).await?;
+    if let RevocationTarget::User(user) = &revocation.target {
+        credentials::end_passwords(connection, user).await?;
+    }
     end(connection, &revocation.target).await?;
     count(connection, Topic::Revocations).await?;
     Ok(())

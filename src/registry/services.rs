@@ -107,7 +107,7 @@ pub async fn register(
     Ok((service, secret))
 }
 
-fn check_name(name: &str) -> Result<(), ServiceError> {
+pub(super) fn check_name(name: &str) -> Result<(), ServiceError> {
     if name.eq_ignore_ascii_case(HUB_NAME) {
         return Err(ServiceError::Reserved(ServiceId::hub()));
     }

@@ -108,7 +108,7 @@ impl NewPassword {
         Ok(Self { hash: hash.to_owned(), must_change: false })
     }
 
-    fn stored(self, set: Timestamp) -> Password {
+    pub(super) fn stored(self, set: Timestamp) -> Password {
         Password { hash: self.hash, set, must_change: self.must_change }
     }
 }

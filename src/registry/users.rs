@@ -3,6 +3,8 @@
 //! Invariants: whatever takes something away from a user (a password that is replaced, a ban, a removal) revokes the user in
 //! the same transaction, which ends every session and every token; the guest has no password and no power, and stays.
 
+use std::time::Duration;
+
 use crate::{
     base::{
         id::{GroupId, ServiceId, UserId},
@@ -303,7 +305,8 @@ pub async fn ban(
     Ok(store.change_user(id, &carry_out, Some(&revocation(id, now))).await?)
 }
 
-/// Lets a user in again. What was revoked stays revoked.
+/// Lets a user in again. What was revoked stays revoked, and with it whatever was obtained until now: a password that was
+/// checked just before the ban may have been answered with a token right after it.
 ///
 /// # Errors
 /// [`PeopleError`]
@@ -317,7 +320,9 @@ pub async fn unban(
         user.ban = None;
         user.updated = now;
     };
-    Ok(store.change_user(id, &carry_out, None).await?)
+    // Up to the millisecond before, lest it end what begins at once.
+    let revocation = revocation(id, now.minus(Duration::from_millis(1)));
+    Ok(store.change_user(id, &carry_out, Some(&revocation)).await?)
 }
 
 /// Removes a user that the file does not declare.

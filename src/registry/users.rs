@@ -341,3 +341,64 @@ pub async fn remove(
     another_administrator(store, &user).await?;
     Ok(store.remove_user(id, &revocation(id, clock.now())).await?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        base::{
+            id::GrantId,
+            random::SystemRandom,
+            time::{ManualClock, Timestamp},
+        },
+        crypto::digest::TokenDigest,
+        model::{
+            grant::{Grant, RefreshToken},
+            scope::GrantedScope,
+        },
+        store::{grants::GrantStore as _, sqlite::SqliteStore},
+    };
+
+    #[tokio::test]
+    async fn who_is_let_in_again_has_nothing_from_the_time_of_the_ban() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("a.db")).await.unwrap();
+        let clock = ManualClock::at(Timestamp::from_seconds(1000));
+        let new = NewUser {
+            id: None,
+            login: "jane".into(),
+            name: "Jane".into(),
+            email: None,
+            password: None,
+            administrator: false,
+            groups: vec![],
+        };
+        let jane = add(&store, new, &clock, &SystemRandom).await.unwrap().id;
+        ban(&store, &jane, "", &clock).await.unwrap();
+        // As a sign-in would that was judged before the ban and is answered after the moment that it names.
+        clock.advance(Duration::from_millis(5));
+        let keep = async |name: &str| {
+            let grant = Grant {
+                id: GrantId::made(clock.now(), &SystemRandom),
+                client: ServiceId::parse("app").unwrap(),
+                user: jane.clone(),
+                scope: GrantedScope { spelled: "app".into(), services: vec![] },
+                session: None,
+                authenticated: clock.now(),
+                nonce: None,
+                created: clock.now(),
+            };
+            let digest = TokenDigest::of(name.as_bytes());
+            let expires = clock.now().plus(Duration::from_secs(60));
+            let refresh = RefreshToken { digest, grant: grant.id.clone(), created: clock.now(), expires };
+            store.add_grant(&grant, &refresh).await.unwrap();
+            grant.id
+        };
+        let late = keep("late").await;
+        clock.advance(Duration::from_secs(60));
+        assert!(unban(&store, &jane, &clock).await.unwrap().is_active());
+        assert_eq!(store.find_grant(&late).await.unwrap(), None);
+        let fresh = keep("fresh").await;
+        assert!(store.find_grant(&fresh).await.unwrap().is_some(), "what begins at once is not ended");
+    }
+}

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The context of one request.
-pub(super) fn context<'a>(control: &'a Control, caller: &'a Caller, owners: &'a Owners) -> Context<'a> {
+pub(super) fn context<'a>(control: &'a Control, caller: &'a Caller, owners: &'a Owners<'_>) -> Context<'a> {
     let snapshot = &caller.snapshot;
     Context {
         registry: &snapshot.registry,
@@ -36,10 +36,10 @@ pub(super) fn context<'a>(control: &'a Control, caller: &'a Caller, owners: &'a 
 }
 
 /// People, as the protocol sees them.
-pub(super) struct Owners(pub(super) Control);
+pub(super) struct Owners<'c>(pub(super) &'c Control);
 
 #[async_trait]
-impl ResourceOwners for Owners {
+impl ResourceOwners for Owners<'_> {
     async fn find(&self, id: &UserId) -> Result<Option<Person>, StoreError> {
         self.0.person(id).await
     }

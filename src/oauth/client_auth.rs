@@ -154,16 +154,19 @@ pub fn client(
     })
 }
 
-/// The service with this id, if this is a live secret of it. An unknown id costs the same: a digest, and as many
-/// comparisons.
+/// The service with this id, if this is a live secret of it. An unknown id costs the same: a digest, a service that is looked
+/// at, and as many comparisons.
 fn matching(id: &str, secret: &Secret, registry: &Registry, now: Timestamp) -> Option<Arc<Service>> {
     if id.len() > MAX_ID_LENGTH || secret.expose().is_empty() || secret.expose().len() > MAX_SECRET_LENGTH {
         return None;
     }
     let given = SecretDigest::of(secret.expose());
-    let service = registry.by_id(id);
-    let (hits, _) = compare(service.map_or(&[], |service| &service.secrets), &given, now);
-    service.filter(|service| hits > 0 && !service.trust.public).cloned()
+    let service = registry.by_id_or_another(id)?;
+    let is_meant = service.id.as_str() == id;
+    let (hits, _) = compare(&service.secrets, &given, now);
+    #[expect(clippy::needless_bitwise_bool, reason = "a short cut would tell which of them is wrong")]
+    let matches = is_meant & (hits > 0) & !service.trust.public;
+    matches.then(|| Arc::clone(service))
 }
 
 /// With how many secrets each attempt is compared, as many as a service has while an old one is in its grace.
@@ -259,6 +262,13 @@ mod tests {
             "0-0-0-0-0:",
             "0-0-0-0-0:x",
             "A:s3cret",
+            // Whichever service is looked at in their place, its secret is not theirs.
+            "nobody:p%252Fw%2Bd%3A%C3%A9",
+            "nobody:new",
+            "no:s3cret",
+            "aa:s3cret",
+            "ab:s3cret",
+            "ac:s3cret",
         ] {
             answers.push(attempt(Some(&header(credentials)), "", NOW).unwrap_err());
         }

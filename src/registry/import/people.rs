@@ -139,7 +139,17 @@ fn one_group(
         }
         (None, _) => {
             let name = name.ok_or("it has no name")?.to_owned();
-            let group = Group { id: id.clone(), name, description, created: now, updated: now };
+            let group = Group {
+                id: id.clone(),
+                name,
+                description,
+                icon_url: None,
+                parent: None,
+                auto_join: false,
+                all_users: false,
+                created: now,
+                updated: now,
+            };
             known.remember(group.clone());
             plan.steps.push(Step::AddGroup(group));
             id.clone()
@@ -299,7 +309,7 @@ fn ban(entry: &Entry, user: &mut User, now: Timestamp, lost: &mut Vec<String>) -
         return Ok(());
     }
     let reason = text(entry, "banReason")?.map(plain).unwrap_or_default();
-    user.ban = Some(Ban { reason, since: now });
+    user.ban = Some(Ban { reason, since: now, badge: String::new() });
     Ok(())
 }
 

@@ -163,7 +163,7 @@ mod tests {
             random::SystemRandom,
             time::{ManualClock, Timestamp},
         },
-        model::user::Ban,
+        model::user::{Ban, UserProfile},
         store::{
             Result,
             credentials::{CredentialUse, Credentials},
@@ -224,6 +224,8 @@ mod tests {
             administrator: false,
             groups: vec![],
             declared: false,
+            profile: UserProfile::default(),
+            erased: None,
             created: NOW,
             updated: NOW,
         }
@@ -263,7 +265,8 @@ mod tests {
     fn who_may_not_and_what_makes_no_sense_is_refused() {
         let store = Kept::default();
         let scope = ["a".to_owned()];
-        let banned = User { ban: Some(Ban { reason: String::new(), since: NOW }), ..jane() };
+        let banned =
+            User { ban: Some(Ban { reason: String::new(), badge: String::new(), since: NOW }), ..jane() };
         let guest = User { guest: true, ..jane() };
         for user in [&banned, &guest] {
             assert!(matches!(token(&store, user, "x", &scope), Err(TokenRefusal::NotActive(_))));

@@ -163,7 +163,7 @@ mod tests {
             random::SystemRandom,
             time::{ManualClock, Timestamp},
         },
-        model::user::Ban,
+        model::user::{Ban, UserProfile},
         store::{
             Result,
             credentials::{CredentialUse, Credentials},
@@ -223,9 +223,9 @@ mod tests {
             guest: false,
             administrator: false,
             groups: vec![],
-            profile: crate::model::user::UserProfile::default(),
-            erased: None,
             declared: false,
+            profile: UserProfile::default(),
+            erased: None,
             created: NOW,
             updated: NOW,
         }
@@ -266,7 +266,7 @@ mod tests {
         let store = Kept::default();
         let scope = ["a".to_owned()];
         let banned =
-            User { ban: Some(Ban { reason: String::new(), since: NOW, badge: String::new() }), ..jane() };
+            User { ban: Some(Ban { reason: String::new(), badge: String::new(), since: NOW }), ..jane() };
         let guest = User { guest: true, ..jane() };
         for user in [&banned, &guest] {
             assert!(matches!(token(&store, user, "x", &scope), Err(TokenRefusal::NotActive(_))));

@@ -139,7 +139,7 @@ mod tests {
 
     async fn register(store: &SharedStore, name: &str) -> ServiceId {
         let (trust, profile) = (Trust::default(), Profile::default());
-        let new = services::NewService { id: None, name: name.to_owned(), trust, profile };
+        let new = services::NewService { id: None, name: name.to_owned(), trust, profile, secret: None };
         services::register(store.as_ref(), new, &SystemClock, &SystemRandom).await.unwrap().0.id
     }
 

@@ -148,6 +148,7 @@ impl Inputs {
                 refresh_window: self.config.oauth.refresh_window,
             },
             consent_life: self.config.oauth.consent_ttl,
+            secret_grace: self.config.oauth.secret_grace,
             origin: Arc::from(self.config.public_url.origin()),
             desk: self.desk.clone(),
             hub_path: Arc::from(self.config.hub.path.as_str()),

@@ -12,12 +12,15 @@ use super::{
 };
 use crate::{
     base::id::ServiceId,
-    config,
     model::{
         flow::{Flow, Flows},
         service::{Profile, Service, Trust},
     },
-    registry::services::{self, Change, NewService},
+    registry::{
+        profile::ProfileChange,
+        secrets,
+        services::{self, Change, NewService},
+    },
     store::StoreError,
 };
 
@@ -148,10 +151,9 @@ fn add(file: &Path, args: AddArgs) -> Result<(), Failure> {
     if let Some(names) = &args.flows {
         trust.flows = flows(names)?;
     }
-    addresses(args.home_url.as_ref(), &args.redirect_uris)?;
     let profile =
         Profile { home_url: args.home_url, redirect_uris: args.redirect_uris, ..Profile::default() };
-    let new = NewService { id, name: args.name, trust, profile };
+    let new = NewService { id, name: args.name, trust, profile, secret: None };
     with_registry(file, async |r| {
         let (service, secret) =
             services::register(r.store.as_ref(), new, r.clock.as_ref(), r.random.as_ref()).await?;
@@ -176,24 +178,8 @@ fn flows(names: &[String]) -> Result<Flows, Failure> {
     names.iter().map(flow).collect()
 }
 
-/// Holds addresses to the rules of the configuration file.
-fn addresses<'a>(
-    home: Option<&String>,
-    redirect_uris: impl IntoIterator<Item = &'a String>,
-) -> Result<(), Failure> {
-    let refused = |text: &str, why: String| Failure::Plain(format!("{text:?} cannot be used: {why}"));
-    if let Some(url) = home {
-        config::check_web_url(url).map_err(|why| refused(url, why))?;
-    }
-    for uri in redirect_uris {
-        config::check_redirect_uri(uri).map_err(|why| refused(uri, why))?;
-    }
-    Ok(())
-}
-
 fn update(file: &Path, args: UpdateArgs) -> Result<(), Failure> {
     let id = ServiceId::parse(&args.id)?;
-    addresses(args.home_url.as_ref(), &args.redirect_uris)?;
     let (all, further) = if args.replace_redirect_uris {
         (Some(args.redirect_uris), Vec::new())
     } else {
@@ -201,7 +187,10 @@ fn update(file: &Path, args: UpdateArgs) -> Result<(), Failure> {
     };
     let change = Change {
         name: args.name,
-        home_url: if args.no_home_url { Some(None) } else { args.home_url.map(Some) },
+        profile: ProfileChange {
+            home_url: if args.no_home_url { Some(None) } else { args.home_url.map(Some) },
+            ..ProfileChange::default()
+        },
         redirect_uris: all,
         add_redirect_uris: further,
         remove_redirect_uris: args.remove_redirect_uri,
@@ -312,8 +301,7 @@ fn rotate(file: &Path, id: &str, grace: Option<Duration>, json: bool) -> Result<
             )));
         }
         let secret =
-            services::rotate_secret(r.store.as_ref(), &id, grace, r.clock.as_ref(), r.random.as_ref())
-                .await?;
+            secrets::rotate(r.store.as_ref(), &id, grace, r.clock.as_ref(), r.random.as_ref()).await?;
         if json {
             return output::json(&json!({"id": id, "secret": secret.expose()}));
         }

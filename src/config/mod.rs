@@ -18,7 +18,7 @@ mod value;
 
 pub use check::{load, parse};
 pub use environment::Environment;
-pub use option::{check_redirect_uri, check_web_url, parse_duration};
+pub use option::parse_duration;
 pub use problem::{Problem, Problems, Severity};
 
 use std::{net::SocketAddr, num::NonZeroU32, num::NonZeroUsize, path::PathBuf, time::Duration};

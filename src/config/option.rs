@@ -12,22 +12,6 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     value::duration(text).map_err(|wrong| sentence(&wrong))
 }
 
-/// Checks the address of a page.
-///
-/// # Errors
-/// A sentence that says what is wrong and what would be right.
-pub fn check_web_url(text: &str) -> Result<(), String> {
-    value::web_url(text).map(drop).map_err(|wrong| sentence(&wrong))
-}
-
-/// Checks a redirect URI.
-///
-/// # Errors
-/// A sentence that says what is wrong and what would be right.
-pub fn check_redirect_uri(text: &str) -> Result<(), String> {
-    value::redirect_uri(text).map(drop).map_err(|wrong| sentence(&wrong))
-}
-
 fn sentence(wrong: &Wrong) -> String {
     match &wrong.help {
         Some(help) => format!("it {}; {help}", wrong.what),

@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing in here performs I/O, reads a clock or draws random numbers; a record that exists is consistent.
 
+pub mod address;
 pub mod flow;
 pub mod grant;
 pub mod key;

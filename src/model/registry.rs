@@ -55,6 +55,11 @@ impl Registry {
         self.origins.contains(origin)
     }
 
+    /// All services, in no order.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Service>> {
+        self.by_id.values()
+    }
+
     /// How many services there are, the gateway's own included.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -55,6 +55,8 @@ pub struct Snapshot {
     pub lives: Lives,
     /// How long a consent is remembered.
     pub consent_life: Duration,
+    /// How long a secret that was replaced stays accepted.
+    pub secret_grace: Duration,
     /// The origin of `public_url`.
     pub origin: Arc<str>,
     /// The routes.

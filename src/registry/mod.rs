@@ -9,6 +9,8 @@ pub mod held;
 pub mod keys;
 pub mod lives;
 pub mod people;
+pub mod profile;
+pub mod secrets;
 pub mod services;
 pub mod users;
 

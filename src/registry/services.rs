@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::difference::{Difference, Step};
+use super::{
+    difference::{Difference, Step},
+    profile::{self, ProfileChange},
+    secrets,
+};
 use crate::{
     base::{
         id::ServiceId,
@@ -38,6 +42,14 @@ pub enum ServiceError {
     /// The name is empty, too long, or has a control character.
     #[error("a name has 1 to 100 characters and no control characters")]
     Name,
+    /// Something that it says of itself cannot be used.
+    #[error("the field {field} {why}")]
+    Field {
+        /// Its name in Hub's REST.
+        field: &'static str,
+        /// A predicate.
+        why: String,
+    },
     /// An address that is to be taken away and is not there.
     #[error("{0} is not among its redirect URIs")]
     RedirectUri(String),
@@ -54,6 +66,8 @@ pub struct NewService {
     pub trust: Trust,
     /// What it says of itself.
     pub profile: Profile,
+    /// Its secret, if somebody has chosen one; else one is made. Of a public service there is none.
+    pub secret: Option<Secret>,
 }
 
 /// Registers a service. Returns it and, unless it is public, its secret: the only time that the secret is seen.
@@ -71,8 +85,12 @@ pub async fn register(
         return Err(ServiceError::Reserved(id));
     }
     check_name(&new.name)?;
+    profile::check(&new.profile)?;
     let now = clock.now();
-    let secret = (!new.trust.public).then(|| Secret::random(random));
+    if let Some(chosen) = &new.secret {
+        secrets::check(chosen)?;
+    }
+    let secret = (!new.trust.public).then(|| new.secret.unwrap_or_else(|| Secret::random(random)));
     let digest = secret.as_ref().map(|secret| SecretDigest::of(secret.expose()));
     let key = new.profile.key.clone().or_else(|| Some(new.name.clone()));
     let service = Service {
@@ -98,19 +116,19 @@ fn check_name(name: &str) -> Result<(), ServiceError> {
 }
 
 /// What is to be changed of a service; `None` stays as it is.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Change {
     /// The name. The key goes along where it was the name.
     pub name: Option<String>,
-    /// Where people find it; `Some(None)` takes it away.
-    pub home_url: Option<Option<String>>,
+    /// What it says of itself.
+    pub profile: ProfileChange,
     /// All addresses that may receive an authorization response.
     pub redirect_uris: Option<Vec<String>>,
     /// Such addresses that are added.
     pub add_redirect_uris: Vec<String>,
     /// Such addresses that are taken away.
     pub remove_redirect_uris: Vec<String>,
-    /// May obtain tokens for itself.
+    /// May obtain tokens for itself. Named alone, it decides that people are asked first, or not, too.
     pub trusted: Option<bool>,
     /// People are asked first.
     pub consent_required: Option<bool>,
@@ -125,6 +143,12 @@ pub struct Change {
 }
 
 impl Change {
+    /// Whether it changes anything.
+    #[must_use]
+    pub fn is_something(&self) -> bool {
+        *self != Self::default()
+    }
+
     fn carry_out(self, service: &mut Service) -> Result<(), ServiceError> {
         if let Some(name) = self.name {
             check_name(&name)?;
@@ -134,7 +158,7 @@ impl Change {
             service.name = name;
         }
         let profile = &mut service.profile;
-        profile.home_url = self.home_url.unwrap_or_else(|| profile.home_url.take());
+        self.profile.carry_out(profile);
         profile.redirect_uris =
             self.redirect_uris.unwrap_or_else(|| std::mem::take(&mut profile.redirect_uris));
         for uri in self.remove_redirect_uris {
@@ -149,10 +173,13 @@ impl Change {
                 profile.redirect_uris.push(uri);
             }
         }
+        profile::check(profile)?;
         let before = &service.trust;
+        // Where trust alone is named, it decides on consent too: the older meaning of Hub's switch.
+        let consent_required = self.consent_required.or(self.trusted.map(|trusted| !trusted));
         service.trust = Trust {
             trusted: self.trusted.unwrap_or(before.trusted),
-            consent_required: self.consent_required.unwrap_or(before.consent_required),
+            consent_required: consent_required.unwrap_or(before.consent_required),
             public: self.public.unwrap_or(before.public),
             pkce_required: self.pkce_required.unwrap_or(before.pkce_required),
             rotate_refresh_tokens: self.rotate_refresh_tokens.unwrap_or(before.rotate_refresh_tokens),
@@ -183,27 +210,6 @@ pub async fn change(
     service.updated = clock.now();
     store.update_service(&service).await?;
     Ok(service)
-}
-
-/// Gives a service a new secret; the one before stays accepted for `grace`.
-///
-/// # Errors
-/// [`ServiceError`]
-pub async fn rotate_secret(
-    store: &dyn ServiceStore,
-    id: &ServiceId,
-    grace: Duration,
-    clock: &dyn Clock,
-    random: &dyn Random,
-) -> Result<Secret, ServiceError> {
-    let mut service = store.find_service(id).await?.ok_or(StoreError::NotFound { what: "service" })?;
-    if service.trust.public {
-        return Err(ServiceError::Public(id.clone()));
-    }
-    let secret = Secret::random(random);
-    service.rotate_secret(SecretDigest::of(secret.expose()), clock.now(), grace);
-    store.update_service(&service).await?;
-    Ok(secret)
 }
 
 /// How long a running gateway may need to notice that a service is gone. Until then it gives tokens to it.

@@ -25,6 +25,8 @@ pub enum Endpoint {
     InteractiveLogin,
     /// What a client shows beside a framed login page.
     LoginSettings,
+    /// The registry (hub-contract section 9).
+    Rest,
     /// OpenID Connect Discovery section 4.
     OpenIdConfiguration,
     /// The same, where newer Hubs have it too.
@@ -58,6 +60,7 @@ impl Endpoint {
             Self::Logout => "/api/rest/oauth2/logout",
             Self::InteractiveLogin => "/api/rest/oauth2/interactive/login",
             Self::LoginSettings => "/api/rest/oauth2/interactive/login/settings",
+            Self::Rest => "/api/rest/{*path}",
             Self::OpenIdConfiguration => OPENID_CONFIGURATION,
             Self::OAuthOpenIdConfiguration => "/api/rest/oauth2/.well-known/openid-configuration",
             Self::AuthorizationServer => AUTHORIZATION_SERVER,

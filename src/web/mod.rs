@@ -19,6 +19,7 @@ pub mod origin;
 pub mod pages;
 pub mod redirect;
 mod reply;
+mod rest;
 mod revoke;
 mod token;
 mod userinfo;
@@ -29,7 +30,7 @@ use axum::{
     Router,
     body::Body,
     extract::State,
-    routing::{get, post},
+    routing::{any, get, post},
 };
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Uri};
@@ -159,6 +160,7 @@ impl ControlPlane {
                 Endpoint::PasswordPage.path(),
                 get(password::page).post(password::post).fallback(reply::get_or_post),
             )
+            .route(Endpoint::Rest.path(), any(rest::answer))
             .fallback(reply::not_found);
         let read_only = [
             (Endpoint::Home, get(home::page)),

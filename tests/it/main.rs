@@ -20,6 +20,7 @@ mod own_endpoints;
 mod paths;
 mod people;
 mod refusals;
+mod rest;
 mod review;
 mod store;
 mod streams;

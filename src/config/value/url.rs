@@ -1,10 +1,7 @@
-//! Addresses that a service names: where it lives, and where authorization responses may go.
+//! Addresses that a service names, as [`model::address`](crate::model::address) judges them, with words for whoever wrote the file.
 
 use super::{Wrong, wrong};
-
-/// Schemes that run or read something in the browser instead of leading to an application.
-const DANGEROUS: [&str; 8] =
-    ["javascript", "data", "vbscript", "file", "blob", "about", "filesystem", "view-source"];
+use crate::model::address::{self, NoAddress};
 
 /// How a redirect URI is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,66 +14,45 @@ pub(in crate::config) enum RedirectUri {
 
 /// An `http` or `https` address of a page.
 pub(in crate::config) fn web_url(text: &str) -> Result<String, Wrong> {
-    refuse_odd_characters(text)?;
-    let refuse = |label: &str| {
+    address::web_url(text).map(|()| text.to_owned()).map_err(|why| explained(&why, text))
+}
+
+/// A redirect URI: absolute, with a scheme of an application's own, or relative.
+pub(in crate::config) fn redirect_uri(text: &str) -> Result<RedirectUri, Wrong> {
+    match address::redirect_uri(text) {
+        Ok(address::RedirectUri::Absolute) => Ok(RedirectUri::Absolute(text.to_owned())),
+        Ok(address::RedirectUri::Relative) => Ok(RedirectUri::Relative(text.to_owned())),
+        Err(why) => Err(explained(&why, text)),
+    }
+}
+
+fn explained(why: &NoAddress, text: &str) -> Wrong {
+    let no_page = |label: &str| {
         wrong("is not the address of a page")
             .label(label)
             .help(r#"write an absolute address: "https://issues.example.org/youtrack""#)
     };
-    let url = ::url::Url::parse(text).map_err(|_| refuse("not an absolute URL"))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(refuse("not http:// or https://"));
-    }
-    refuse_extras(&url)?;
-    Ok(text.to_owned())
-}
-
-/// A redirect URI: absolute, with a scheme of an application's own, or relative (RFC 6749 section 3.1.2, RFC 8252 section 7).
-pub(in crate::config) fn redirect_uri(text: &str) -> Result<RedirectUri, Wrong> {
-    refuse_odd_characters(text)?;
-    match ::url::Url::parse(text) {
-        Ok(url) if DANGEROUS.contains(&url.scheme()) => {
-            Err(wrong("has a scheme that must never receive a token").label(format!("`{}:`", url.scheme())))
+    match why {
+        NoAddress::Length => wrong("is too long").label("more than 2000 bytes"),
+        NoAddress::Character(c) => {
+            wrong("has a character that an address cannot have").label(format!("{c:?}"))
         }
-        Ok(url) => {
-            refuse_extras(&url)?;
-            Ok(RedirectUri::Absolute(text.to_owned()))
+        NoAddress::NotAbsolute => no_page("not an absolute URL"),
+        NoAddress::NotWeb => no_page("not http:// or https://"),
+        NoAddress::Dangerous(scheme) => {
+            wrong("has a scheme that must never receive a token").label(format!("`{scheme}:`"))
         }
-        Err(::url::ParseError::RelativeUrlWithoutBase) if text.starts_with("//") => {
-            Err(wrong("has no scheme").help(format!("write \"https:{text}\"")))
+        NoAddress::NoScheme => wrong("has no scheme").help(format!("write \"https:{text}\"")),
+        NoAddress::Fragment => wrong("has a fragment")
+            .label("everything from `#` on is never sent to a server")
+            .help("leave out `#` and what follows"),
+        NoAddress::UserInfo => {
+            wrong("contains a user name or password").help("leave out what stands before `@`")
         }
-        Err(::url::ParseError::RelativeUrlWithoutBase) if text.contains('#') => Err(fragment()),
-        Err(::url::ParseError::RelativeUrlWithoutBase) if !text.is_empty() => {
-            Ok(RedirectUri::Relative(text.to_owned()))
-        }
-        Err(_) => Err(wrong("is not a redirect URI")
+        NoAddress::NotUrl => wrong("is not a redirect URI")
             .label("not a URL")
-            .help(r#"write for example "https://issues.example.org/youtrack/oauth""#)),
+            .help(r#"write for example "https://issues.example.org/youtrack/oauth""#),
     }
-}
-
-/// What URL parsers drop or bend silently, so that two of them would disagree on where the address leads.
-fn refuse_odd_characters(text: &str) -> Result<(), Wrong> {
-    match text.chars().find(|c| c.is_control() || c.is_whitespace() || *c == '\\') {
-        Some(c) => Err(wrong("has a character that an address cannot have").label(format!("{c:?}"))),
-        None => Ok(()),
-    }
-}
-
-fn fragment() -> Wrong {
-    wrong("has a fragment")
-        .label("everything from `#` on is never sent to a server")
-        .help("leave out `#` and what follows")
-}
-
-fn refuse_extras(url: &::url::Url) -> Result<(), Wrong> {
-    if url.fragment().is_some() {
-        return Err(fragment());
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("contains a user name or password").help("leave out what stands before `@`"));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -4,28 +4,12 @@ import { Auth } from "@jetbrains/ring-ui-built/components/auth/auth-core";
 
 const { gateway } = document.documentElement.dataset;
 
-// ring-ui asks Hub's REST interface who somebody is. OpenID Connect's userinfo says the same.
-class Hub extends Auth {
-  async getUser(accessToken) {
-    const answer = await fetch(`${gateway}/hub/api/rest/oauth2/userinfo`, {
-      headers: { Authorization: `Bearer ${accessToken}` },
-    });
-    if (!answer.ok) {
-      throw Object.assign(new Error("userinfo"), { status: answer.status, authRedirect: answer.status === 401 });
-    }
-    const { sub, name, preferred_username: login } = await answer.json();
-    return { id: sub, name, login, guest: false };
-  }
-}
-
-const auth = new Hub({
+const auth = new Auth({
   serverUri: `${gateway}/hub`,
   clientId: "page",
   redirectUri: `${location.origin}/`,
   scope: ["tracker", "openid"],
   reloadOnUserChange: false,
-  // No REST interface, no health check of it.
-  enableBackendStatusCheck: false,
   rpInitiatedLogout: new URLSearchParams(location.search).has("logout"),
 });
 

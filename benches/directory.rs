@@ -1,5 +1,5 @@
-//! What a page of users costs in CPU time: listings and searches in a store of 100,000 users, and whether memory grows with them.
-//! `cargo bench --bench directory`; the figures are in `docs/performance.md`.
+//! What a page of users costs in CPU time: listings and searches in a store of 100,000 users, or of as many as are named, and
+//! whether memory grows with them. `cargo bench --bench directory [-- USERS]`; the figures are in `docs/performance.md`.
 //!
 //! Counted is the time of the whole process, SQLite's threads included, which no other process on the machine adds to.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a bench that cannot be set up has to say so")]
@@ -16,8 +16,11 @@ use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 
 const USERS: i64 = 100_000;
 const ROUNDS: u32 = 100;
+const PAGES_DEEP: u64 = 50_000;
 
 fn main() {
+    // Cargo passes `--bench`.
+    let users = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(USERS);
     let folder = Path::new("target/bench-directory");
     std::fs::create_dir_all(folder).unwrap();
     let path = folder.join("full.db");
@@ -27,7 +30,7 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         drop(SqliteStore::open(&path).await.unwrap());
-        fill(&path).await;
+        fill(&path, users).await;
         let store = SqliteStore::open(&path).await.unwrap();
         let before = resident();
         searches(&store).await;
@@ -43,7 +46,7 @@ async fn searches(store: &SqliteStore) {
     let by = |key, descending| By { key, descending };
     let everybody = UserFilter::default;
     let first = Page::first(100);
-    let deep = Page { skip: 50_000, top: Some(100) };
+    let deep = Page { skip: PAGES_DEEP, top: Some(100) };
     let q = "login4711";
     let picker = Filter::Or(vec![is(UserIs::Name(prefix("Name of 4711"))), is(UserIs::Login(prefix(q)))]);
     let words = Filter::Or(vec![
@@ -65,7 +68,7 @@ async fn searches(store: &SqliteStore) {
         let cost =
             cost(async || total = store.find_users(&filter, order.as_slice(), page).await.unwrap().total)
                 .await;
-        println!("{what}: {cost:.2} ms of CPU, {total} found");
+        println!("{what}: {cost:.2} ms of CPU, {total} found, {} KiB resident", resident());
     }
     let users = store.find_users(&everybody(), &[], first).await.unwrap().items;
     let ids: Vec<UserId> = users.iter().map(|user| user.id.clone()).collect();
@@ -103,7 +106,7 @@ fn resident() -> u64 {
 }
 
 /// Writes the rows past the store, which would take its time.
-async fn fill(path: &Path) {
+async fn fill(path: &Path, users: i64) {
     let mut connection = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
     for statement in [
         "PRAGMA synchronous = OFF",
@@ -134,8 +137,8 @@ async fn fill(path: &Path) {
         "COMMIT",
         "PRAGMA wal_checkpoint(TRUNCATE)",
     ] {
-        sqlx::query(statement).bind(USERS).execute(&mut connection).await.unwrap();
+        sqlx::query(statement).bind(users).execute(&mut connection).await.unwrap();
     }
     connection.close().await.unwrap();
-    println!("filled with {USERS} users: {} MiB", std::fs::metadata(path).unwrap().len() >> 20);
+    println!("filled with {users} users: {} MiB", std::fs::metadata(path).unwrap().len() >> 20);
 }

@@ -16,9 +16,11 @@ use gungraun::prelude::*;
 use http::{HeaderValue, Request, Uri, request::Parts, uri::PathAndQuery};
 use hubgate::{
     access::{
+        credentials::Credentials,
         directory::Directory,
+        judge::Judge,
         revocations::Revocations,
-        verdict::{Judge, Verdict, Verdicts},
+        verdict::{Verdict, Verdicts},
     },
     base::{id::ServiceId, random::SystemRandom, time::Timestamp},
     crypto::{
@@ -62,6 +64,7 @@ struct Tokens {
     registry: Registry,
     revocations: Revocations,
     people: Directory,
+    credentials: Credentials,
     verdicts: Verdicts,
     token: String,
     authorization: HeaderValue,
@@ -70,8 +73,8 @@ struct Tokens {
 
 impl Tokens {
     fn judge(&self) -> Judge<'_> {
-        let Self { keyring, registry, revocations, people, .. } = self;
-        Judge { keyring, registry, issuer: ISSUER, revocations, people, now: NOW }
+        let Self { keyring, registry, revocations, people, credentials, .. } = self;
+        Judge { keyring, registry, issuer: ISSUER, revocations, people, credentials, now: NOW }
     }
 
     fn issue(&self) -> String {
@@ -120,6 +123,7 @@ fn tokens(remembered: usize) -> &'static Tokens {
         registry: Registry::new([client_service()], "https://gate.example/hub"),
         revocations: Revocations::default(),
         people: Directory::default(),
+        credentials: Credentials::default(),
         verdicts: Verdicts::new(20_000),
         peer: Peer::new((Ipv4Addr::LOCALHOST, 1).into()),
     });

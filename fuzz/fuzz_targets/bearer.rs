@@ -1,5 +1,5 @@
-//! Whatever the `Authorization` headers hold (one a line), at most one token comes of them, and it is one word of the
-//! only header.
+//! Whatever the `Authorization` headers hold (one a line), at most one token or application password comes of them,
+//! and it is one word of the only header.
 #![no_main]
 
 use hubgate::access::scheme::bearer::{self, Bearer};
@@ -16,6 +16,11 @@ fuzz_target!(|data: &[u8]| {
         Bearer::Absent => {
             assert!(lines.len() == 1);
             assert!(lines[0].len() < 7 || !lines[0][..7].eq_ignore_ascii_case(b"bearer "));
+        }
+        Bearer::Password(basic) => {
+            assert_eq!(lines.len(), 1);
+            assert!(lines[0][..6].eq_ignore_ascii_case(b"basic ") && !basic.login.is_empty());
+            assert!(!basic.login.contains(':'));
         }
         Bearer::Malformed(_) => {}
     }

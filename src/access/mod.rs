@@ -2,7 +2,9 @@
 //!
 //! Invariant: only [`policy`] makes a [`policy::Permit`], and nothing is forwarded without one.
 
+pub mod credentials;
 pub mod directory;
+pub mod judge;
 pub mod policy;
 pub mod quota;
 pub mod revocations;

@@ -141,13 +141,13 @@ impl Policy {
     ) -> Result<(), Denial> {
         let Requirement::Token(rule) = requirement else { return Ok(()) };
         let service = self.service.as_ref().ok_or(Denial::UnknownService)?;
-        if !claims.aud.contains(service) {
+        if !claims.covers(service.as_str()) {
             return Err(Denial::InsufficientScope(self.service_name.clone()));
         }
         let Some(RuleRef(rule)) = rule else { return Ok(()) };
         for needed in &rule.scope {
             match needed {
-                Ok(service) if claims.aud.contains(service) => {}
+                Ok(service) if claims.covers(service.as_str()) => {}
                 Ok(service) => return Err(Denial::InsufficientScope(service.as_str().to_owned())),
                 Err(_) => return Err(Denial::UnknownService),
             }
@@ -191,6 +191,8 @@ mod tests {
             jti: String::new(),
             grant_id: None,
             sid: None,
+            credential: None,
+            every_service: false,
         }
     }
 

@@ -123,7 +123,11 @@ impl Revocations {
         let dead = claims.token_id().is_none_or(|id| self.tokens.contains_key(&id))
             || claims.grant_id.as_ref().is_some_and(|id| self.grants.contains_key(id))
             || claims.sid.as_ref().is_some_and(|id| self.sessions.contains_key(id));
-        dead || self.clients.get(&claims.client_id).is_some_and(|up_to| up_to.hits(claims))
+        if dead || claims.credential.is_some() {
+            // What a person has made for a program outlives a new password of theirs; the credential itself is there or not.
+            return dead;
+        }
+        self.clients.get(&claims.client_id).is_some_and(|up_to| up_to.hits(claims))
             || !claims.is_service() && self.user_hit(claims)
     }
 

@@ -5,6 +5,7 @@
 
 use std::{
     collections::VecDeque,
+    net::IpAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -14,11 +15,16 @@ use std::{
 use dashmap::DashMap;
 use http::HeaderValue;
 
-use super::{directory::Directory, revocations::Revocations};
+use super::{
+    credentials::Credential,
+    judge::{Judge, Judged},
+    revocations::Revocations,
+    scheme::basic::Basic,
+};
 use crate::{
     base::{id::ServiceId, time::Timestamp},
-    crypto::{digest::TokenDigest, jws::SigningKey, keyring::Keyring},
-    model::{registry::Registry, user::Person},
+    crypto::{digest::TokenDigest, jws::SigningKey, permanent},
+    model::{credential::CredentialKind, user::Person},
     oauth::token::{
         claims::AccessClaims,
         issue::Issuer,
@@ -33,6 +39,8 @@ pub struct Verdict {
     pub claims: AccessClaims,
     /// For whom it acts, as the person was when the verdict was reached; `None` where a service acts for itself.
     pub person: Option<Arc<Person>>,
+    /// The permanent token or application password itself; `None` where an access token was presented.
+    pub credential: Option<Arc<Credential>>,
     /// The epoch at which it was last held against the revocations.
     epoch: AtomicU64,
     /// The epoch at which it was made.
@@ -53,41 +61,6 @@ pub struct Scoped {
     pub renew: Timestamp,
 }
 
-/// Where keys and revocations are looked up.
-#[derive(Clone, Copy)]
-pub struct Judge<'a> {
-    /// The keys.
-    pub keyring: &'a Keyring,
-    /// The services.
-    pub registry: &'a Registry,
-    /// `iss`
-    pub issuer: &'a str,
-    /// The revocations.
-    pub revocations: &'a Revocations,
-    /// The people.
-    pub people: &'a Directory,
-    /// The moment.
-    pub now: Timestamp,
-}
-
-impl Judge<'_> {
-    /// Whether client and user are still there, and nothing of it revoked. Returns the user; `None` where a service acts
-    /// for itself. The guest is a user like others: while it is banned, nobody acts as the guest.
-    fn parties(&self, claims: &AccessClaims) -> Result<Option<Arc<Person>>, TokenError> {
-        if self.registry.by_id(claims.client_id.as_str()).is_none() {
-            return Err(TokenError::ClientGone);
-        }
-        if self.revocations.hit(claims) {
-            return Err(TokenError::Revoked);
-        }
-        if claims.is_service() {
-            return Ok(None);
-        }
-        let person = self.people.find(&claims.sub).ok_or(TokenError::UserGone)?;
-        if person.banned { Err(TokenError::UserBanned) } else { Ok(Some(person)) }
-    }
-}
-
 /// How a verdict that is still good stands to what is known now.
 #[derive(Debug)]
 pub enum Standing {
@@ -95,6 +68,8 @@ pub enum Standing {
     Unchanged,
     /// The person has changed: the verdict is to be exchanged for one with this person, seen at this epoch.
     Outdated(Arc<Person>, u64),
+    /// The credential itself, or what it was judged by, has changed: it is to be judged anew.
+    Stale,
 }
 
 impl Verdict {
@@ -109,19 +84,34 @@ impl Verdict {
         let epoch = judge.revocations.epoch();
         if self.epoch.load(Ordering::Acquire) != epoch {
             if self.born < verdicts.floor.load(Ordering::Acquire) {
-                return Err(TokenError::Revoked);
+                return self.void(TokenError::Revoked);
             }
             if self.claims.iss != judge.issuer {
-                return Err(TokenError::WrongIssuer);
+                return self.void(TokenError::WrongIssuer);
             }
-            match (judge.parties(&self.claims)?, &self.person) {
+            let now = judge.parties(&self.claims)?;
+            let known = |known: &Arc<Credential>| judge.credentials.has(known);
+            match (now, &self.person) {
                 (Some(now), Some(before)) if !Arc::ptr_eq(&now, before) => {
-                    return Ok(Standing::Outdated(now, epoch));
+                    return if self.credential.is_some() {
+                        Ok(Standing::Stale)
+                    } else {
+                        Ok(Standing::Outdated(now, epoch))
+                    };
                 }
+                _ if !self.credential.as_ref().is_none_or(known) => return Ok(Standing::Stale),
                 _ => self.epoch.store(epoch, Ordering::Release),
             }
         }
+        if let Some(credential) = &self.credential {
+            judge.credentials.used(credential, judge.now);
+        }
         Ok(Standing::Unchanged)
+    }
+
+    /// What ends a verdict on an access token is a reason to look at other credentials again: they are not signed.
+    const fn void(&self, reason: TokenError) -> Result<Standing, TokenError> {
+        if self.credential.is_some() { Ok(Standing::Stale) } else { Err(reason) }
     }
 
     /// The same verdict with the person as known at `epoch`.
@@ -130,6 +120,7 @@ impl Verdict {
         Self {
             claims: self.claims.clone(),
             person: Some(person),
+            credential: None,
             epoch: AtomicU64::new(epoch),
             born: self.born,
             recent: AtomicBool::new(true),
@@ -137,10 +128,17 @@ impl Verdict {
         }
     }
 
+    /// Notes from where the credential is used, if it is one that a person has made.
+    pub fn used_from(&self, address: IpAddr, agent: &[u8]) {
+        if let Some(credential) = &self.credential {
+            credential.used_from(address, agent);
+        }
+    }
+
     /// Whether the services in scope include this one.
     #[must_use]
     pub fn covers(&self, service: &ServiceId) -> bool {
-        self.claims.aud.contains(service)
+        self.claims.covers(service.as_str())
     }
 
     /// The token that the upstream of `service` gets in place of this one: made once, then remembered.
@@ -194,7 +192,24 @@ impl Verdicts {
 
     /// The verdict on a token that is remembered, if it is: still good, or why not any more.
     pub fn recall(&self, token: &[u8], judge: Judge<'_>) -> Option<Result<Arc<Verdict>, TokenError>> {
-        let digest = TokenDigest::of(token);
+        self.recalled(TokenDigest::of(token), judge, || self.verify(token, judge))
+    }
+
+    /// The same of an application password.
+    pub fn recall_password(
+        &self,
+        basic: &Basic,
+        judge: Judge<'_>,
+    ) -> Option<Result<Arc<Verdict>, TokenError>> {
+        self.recalled(basic.key, judge, || self.verify_password(basic, judge))
+    }
+
+    fn recalled(
+        &self,
+        digest: TokenDigest,
+        judge: Judge<'_>,
+        anew: impl FnOnce() -> Result<Arc<Verdict>, TokenError>,
+    ) -> Option<Result<Arc<Verdict>, TokenError>> {
         let verdict = self.known.get(&digest).map(|entry| Arc::clone(&entry))?;
         self.hits.fetch_add(1, Ordering::Relaxed);
         Some(match verdict.still_good(self, judge) {
@@ -210,6 +225,13 @@ impl Verdicts {
                 }
                 Ok(current)
             }
+            Ok(Standing::Stale) => {
+                let judged = anew();
+                if judged.is_err() {
+                    self.known.remove(&digest);
+                }
+                judged
+            }
             Err(reason) => {
                 self.known.remove(&digest);
                 Err(reason)
@@ -222,20 +244,52 @@ impl Verdicts {
     /// # Errors
     /// [`TokenError`], why the token is not accepted.
     pub fn verify(&self, token: &[u8], judge: Judge<'_>) -> Result<Arc<Verdict>, TokenError> {
+        self.reached(TokenDigest::of(token), judge, || {
+            if permanent::is_meant(token) {
+                let digest = permanent::digest(token).ok_or(TokenError::Unknown)?;
+                return judge.credential(&digest, CredentialKind::PermanentToken);
+            }
+            let claims = verify::verify(token, judge.keyring, judge.issuer, judge.now)?;
+            let person = judge.parties(&claims)?;
+            Ok((claims, person, None))
+        })
+    }
+
+    /// Verifies an application password that is not remembered, and that the login is its owner's; remembers the verdict.
+    ///
+    /// # Errors
+    /// [`TokenError`], why it is not accepted. Whether the login or the password is wrong is not told.
+    pub fn verify_password(&self, basic: &Basic, judge: Judge<'_>) -> Result<Arc<Verdict>, TokenError> {
+        self.reached(basic.key, judge, || {
+            let judged = judge.credential(&basic.digest, CredentialKind::ApplicationPassword)?;
+            let is_owner = judged.1.as_ref().is_some_and(|person| basic.is_of(person));
+            if is_owner { Ok(judged) } else { Err(TokenError::Unknown) }
+        })
+    }
+
+    fn reached(
+        &self,
+        key: TokenDigest,
+        judge: Judge<'_>,
+        judged: impl FnOnce() -> Result<Judged, TokenError>,
+    ) -> Result<Arc<Verdict>, TokenError> {
         self.misses.fetch_add(1, Ordering::Relaxed);
         // The epoch is read first: what is revoked from here on is news to this verdict.
         let epoch = judge.revocations.epoch();
-        let claims = verify::verify(token, judge.keyring, judge.issuer, judge.now)?;
-        let person = judge.parties(&claims)?;
+        let (claims, person, credential) = judged()?;
+        if let Some(credential) = &credential {
+            judge.credentials.used(credential, judge.now);
+        }
         let verdict = Arc::new(Verdict {
             claims,
             person,
+            credential,
             epoch: AtomicU64::new(epoch),
             born: epoch,
             recent: AtomicBool::new(false),
             scoped: Mutex::new(Vec::new()),
         });
-        self.remember(TokenDigest::of(token), Arc::clone(&verdict));
+        self.remember(key, Arc::clone(&verdict));
         Ok(verdict)
     }
 
@@ -302,13 +356,18 @@ mod tests {
 
     use super::*;
     use crate::{
+        access::{credentials::Credentials, directory::Directory},
         base::{
             id::{GrantId, SessionId, TokenId, UserId},
             random::SystemRandom,
         },
-        crypto::{keyring, seal::SealingKey},
+        crypto::{
+            keyring::{self, Keyring},
+            seal::SealingKey,
+        },
         model::{
             key::Algorithm,
+            registry::Registry,
             revocation::{Revocation, RevocationTarget},
             scope::GrantedScope,
             service::{Profile, Service, Trust},
@@ -339,6 +398,7 @@ mod tests {
         registry: Registry,
         revocations: Revocations,
         people: Directory,
+        credentials: Credentials,
         verdicts: Verdicts,
     }
 
@@ -352,6 +412,7 @@ mod tests {
                 registry: registry(true),
                 revocations: Revocations::default(),
                 people: Directory::default(),
+                credentials: Credentials::default(),
                 verdicts: Verdicts::new(capacity),
             }
         }
@@ -388,8 +449,8 @@ mod tests {
         }
 
         fn judge(&self, now: Timestamp) -> Judge<'_> {
-            let Self { keyring, registry, revocations, people, .. } = self;
-            Judge { keyring, registry, issuer: "i", revocations, people, now }
+            let Self { keyring, registry, revocations, people, credentials, .. } = self;
+            Judge { keyring, registry, issuer: "i", revocations, people, credentials, now }
         }
 
         fn ask(&self, token: &str, now: Timestamp) -> Result<Arc<Verdict>, TokenError> {

@@ -23,6 +23,12 @@ const LOOK_AT_CERTIFICATE: Duration = Duration::from_secs(1);
 /// How often what has expired is forgotten and the age of the signing key is looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
+/// How often it is written which permanent tokens and application passwords were used.
+const NOTE_USES: Duration = Duration::from_secs(10);
+
+/// How often sign-ins that are recorded without a change are written down.
+const WRITE_SIGN_INS: Duration = Duration::from_secs(1);
+
 /// How long the store may take to answer the readiness check.
 const STORE_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -46,6 +52,11 @@ impl Background {
             let shared = Arc::clone(&store);
             async move { shared.refresh().await.map_err(|error| error.to_string()) }
         }));
+        let used = Arc::clone(&shared);
+        runtime.spawn(repeat(NOTE_USES, "uses of tokens cannot be noted", move || {
+            let shared = Arc::clone(&used);
+            async move { shared.note_uses().await.map_err(|error| error.to_string()) }
+        }));
         runtime.spawn(repeat(LOOK_AT_CERTIFICATE, "the new certificate cannot be used", move || {
             let certificate = Arc::clone(&certificate);
             async move {
@@ -56,6 +67,11 @@ impl Background {
                 }
                 Ok(())
             }
+        }));
+        let sign_ins = Arc::clone(&shared.people.sign_ins);
+        runtime.spawn(repeat(WRITE_SIGN_INS, "sign-ins cannot be recorded", move || {
+            let sign_ins = Arc::clone(&sign_ins);
+            async move { sign_ins.write().await.map_err(|error| error.to_string()) }
         }));
         runtime.spawn(repeat(HOUSEKEEPING, "housekeeping failed", move || {
             let shared = Arc::clone(&shared);

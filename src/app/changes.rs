@@ -60,6 +60,12 @@ impl Shared {
             self.gate.people.enter(state.versions.users, people, &self.gate.revocations);
             state.versions.users = version;
         }
+        if versions.credentials != state.versions.credentials {
+            let known = self.store.credentials(state.versions.credentials).await?;
+            let version = known.version;
+            self.gate.credentials.enter(state.versions.credentials, known, &self.gate.revocations);
+            state.versions.credentials = version;
+        }
         let keys_changed = versions.keys != state.versions.keys;
         let keys = if keys_changed { self.take_up_keys(state).await } else { Ok(()) };
         if keys.is_ok() {

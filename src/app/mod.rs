@@ -40,7 +40,7 @@ use crate::{
     config::{Config, LogFormat, StoreUrl},
     crypto::keyring::KeyringError,
     identity::login::Hasher,
-    model::key::Algorithm,
+    model::{event::Author, key::Algorithm},
     observe::{journal::Journal, line::Format, metrics::Totals, sink::Sink},
     proxy::{gate::OwnEndpoints, worker::WorkerParts},
     registry::{
@@ -177,7 +177,8 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
     let people = People::new(&config, &store, (&clock, &random), Arc::clone(&totals))?;
     let first_password = control.block_on(async {
         let plan = people::plan(&config, &store, clock.as_ref(), &random).await?;
-        plan.carry_out(store.as_ref(), clock.as_ref(), random.as_ref()).await?;
+        let as_declared = store.acting(Author::configuration());
+        plan.carry_out(as_declared.as_ref(), clock.as_ref(), random.as_ref()).await?;
         people::ensure(&config, &store, clock.as_ref(), &random).await
     })?;
     let shared =
@@ -193,6 +194,7 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         news: Arc::clone(&shared) as Arc<dyn News>,
         logins: Arc::clone(&shared.people.logins),
         sessions: Arc::clone(&shared.people.sessions),
+        sign_ins: Arc::clone(&shared.people.sign_ins),
         hasher: Arc::clone(&shared.people.pool) as Arc<dyn Hasher>,
     };
     let own: Arc<dyn OwnEndpoints> = Arc::new(ControlPlane::new(control.handle().clone(), control_parts));

@@ -12,9 +12,14 @@ use super::{
 use crate::{
     base::{random::Random, secret::Secret, time::Clock},
     config::{Config, DeclaredUser, Rate},
-    identity::{login::Logins, session::Sessions, throttle::LoginLimits},
+    identity::{
+        login::{LoginResult, Logins},
+        session::Sessions,
+        throttle::LoginLimits,
+    },
     observe::metrics::Totals,
     registry::{
+        audit::SignIns,
         first::{self, FIRST_LOGIN, First},
         people::{self, Declaration, Plan},
     },
@@ -26,6 +31,7 @@ pub(super) struct People {
     pub(super) logins: Arc<Logins>,
     pub(super) sessions: Arc<Sessions>,
     pub(super) pool: Arc<Pool>,
+    pub(super) sign_ins: Arc<SignIns>,
 }
 
 impl People {
@@ -37,16 +43,23 @@ impl People {
     ) -> Result<Self, StartError> {
         let threads = config.limits.password_threads.map_or_else(default_threads, NonZeroUsize::get);
         let pool = Arc::new(Pool::start(threads, config.limits.password_queue, random)?);
+        let sign_ins = Arc::new(SignIns::new(Arc::clone(store), Arc::clone(clock)));
+        let recorded = Arc::clone(&sign_ins);
         let logins = Logins::new(
             Arc::clone(store) as _,
             Arc::clone(&pool) as _,
             Arc::clone(clock),
             limits(config),
-            Box::new(move |result| totals.add("logins", vec![("result", result.name().to_owned())], 1)),
+            Box::new(move |result, user, source| {
+                totals.add("logins", vec![("result", result.name().to_owned())], 1);
+                if matches!(result, LoginResult::Refused | LoginResult::Throttled) {
+                    recorded.refused(result == LoginResult::Throttled, user, source);
+                }
+            }),
         );
         let sessions =
             Sessions::new(Arc::clone(store) as _, Arc::clone(clock), Arc::clone(random), config.sessions);
-        Ok(Self { logins: Arc::new(logins), sessions: Arc::new(sessions), pool })
+        Ok(Self { logins: Arc::new(logins), sessions: Arc::new(sessions), pool, sign_ins })
     }
 
     /// Takes the limits and lives of another configuration up.

@@ -18,6 +18,9 @@ use crate::{
     server::{tls::Certificate, worker::Stage},
 };
 
+/// How long a gateway that stops may take to write what was used last.
+const LAST_NOTES: Duration = Duration::from_secs(2);
+
 /// A gateway that serves.
 pub struct Running {
     pub(super) https: Vec<SocketAddr>,
@@ -95,6 +98,15 @@ impl Running {
         let in_time = Instant::now() < deadline;
         self.sink.flush(Duration::from_secs(2));
         if let Some(control) = self.control.take() {
+            let noted = async { tokio::time::timeout(LAST_NOTES, self.shared.note_uses()).await };
+            if !matches!(control.block_on(noted), Ok(Ok(()))) {
+                tracing::warn!("the last uses of tokens are not noted");
+            }
+            let written = self.shared.people.sign_ins.write();
+            let in_time = async { tokio::time::timeout(Duration::from_secs(1), written).await };
+            if !matches!(control.block_on(in_time), Ok(Ok(()))) {
+                tracing::error!("the last sign-ins could not be recorded");
+            }
             control.shutdown_timeout(Duration::from_secs(2));
         }
         in_time

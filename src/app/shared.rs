@@ -25,6 +25,7 @@ use crate::{
     config::{Config, Limits, OAuthProfile, Rate, allowed_flows},
     crypto::{keyring::Keyring, seal::SealingKey},
     model::{
+        event::{Author, EventKind, FieldChange, NewEvent, Target},
         key::{Algorithm, SigningKeyRecord},
         registry::Registry,
         service::Service,
@@ -43,6 +44,9 @@ use crate::{
     server::tls::{self, CertificateError},
     store::{SharedStore, StoreError, Versions},
 };
+
+/// The most uses of credentials that one transaction writes.
+const USES_AT_ONCE: usize = 500;
 
 /// Why a new configuration is not taken up.
 #[derive(Debug, thiserror::Error)]
@@ -189,7 +193,8 @@ impl Shared {
         let config = Arc::clone(&inputs.config);
         let failed = |error| store_error(&config, error);
         let known = store.list_services().await.map_err(failed)?;
-        inputs.plan(known, clock.as_ref())?.carry_out(store.as_ref()).await?;
+        let as_declared = store.acting(Author::configuration());
+        inputs.plan(known, clock.as_ref())?.carry_out(as_declared.as_ref()).await?;
         let keys = keys::ensure(store.as_ref(), &sealing, coming, clock.as_ref(), random.as_ref()).await?;
         // Read before what they count: a change in between is seen at the next look.
         let mut versions = store.versions().await.map_err(failed)?;
@@ -204,6 +209,9 @@ impl Shared {
         let known = store.people(0).await.map_err(failed)?;
         versions.users = known.version;
         gate.people.enter(0, known, &gate.revocations);
+        let known = store.credentials(0).await.map_err(failed)?;
+        versions.credentials = known.version;
+        gate.credentials.enter(0, known, &gate.revocations);
         let state = Mutex::new(State { inputs, versions, answered: 0, keys, keyring });
         Ok(Arc::new(Self {
             gate: Arc::new(gate),
@@ -259,10 +267,16 @@ impl Shared {
         let plan = inputs.plan(known, clock).map_err(StartError::from)?;
         let people = people::plan(&inputs.config, &self.store, clock, random).await?;
         // From here on nothing but a write can fail.
-        let carried_out = people.carry_out(self.store.as_ref(), clock, random.as_ref()).await;
+        let as_declared = self.store.acting(Author::configuration());
+        let carried_out = people.carry_out(as_declared.as_ref(), clock, random.as_ref()).await;
         carried_out.map_err(StartError::from)?;
         self.people.take_up(&inputs.config);
-        let services = plan.carry_out(self.store.as_ref()).await.map_err(StartError::from)?;
+        let services = plan.carry_out(as_declared.as_ref()).await.map_err(StartError::from)?;
+        let changes = vec![FieldChange::new("needRestart", left.clone())];
+        let event = NewEvent { kind: EventKind::ConfigurationReloaded, target: Target::gateway(), changes };
+        if let Err(error) = as_declared.note(&[event]).await {
+            tracing::error!(%error, "that the configuration was read again could not be recorded");
+        }
         warn_of_unknown_services(&inputs, &services);
         let registry = Registry::new(services, &inputs.desk.hub_url);
         self.gate.replace(inputs.snapshot(registry, &keyring));
@@ -282,6 +296,16 @@ impl Shared {
             let key = keys::rotate(self.store.as_ref(), algorithm, &self.sealing, clock, random).await?;
             tracing::info!(key = %key.id, %algorithm, "a new signing key is in use");
             self.refresh().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes which permanent tokens and application passwords were used. What cannot be written is lost: it is no more than
+    /// a note.
+    pub(super) async fn note_uses(&self) -> Result<(), StoreError> {
+        // What is used again meanwhile waits for the next time.
+        for _ in 0..=self.gate.credentials.len() / USES_AT_ONCE {
+            self.store.note_uses(&self.gate.credentials.take_uses(USES_AT_ONCE)).await?;
         }
         Ok(())
     }

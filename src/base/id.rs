@@ -168,6 +168,15 @@ impl TokenId {
         Self(random.bytes())
     }
 
+    /// A new id whose text begins with a letter, so that no command takes it for an option. One bit is not random.
+    #[must_use]
+    pub fn shown(random: &dyn Random) -> Self {
+        let [first, rest @ ..] = random.bytes::<16>();
+        let mut bytes = [first & 0x7f; 16];
+        bytes.iter_mut().skip(1).zip(rest).for_each(|(to, from)| *to = from);
+        Self(bytes)
+    }
+
     /// Reads the text form: 22 characters of unpadded base64url.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -233,6 +242,9 @@ mod tests {
     fn token_ids_survive_their_text_form() {
         let id = TokenId::random(&SystemRandom);
         assert_eq!(TokenId::parse(&id.to_string()), Some(id));
+        for _ in 0..200 {
+            assert!(TokenId::shown(&SystemRandom).to_string().starts_with(|c: char| c.is_ascii_alphabetic()));
+        }
         assert_eq!(TokenId::parse("short"), None);
         assert_eq!(TokenId::parse("!!!!!!!!!!!!!!!!!!!!!!"), None);
     }

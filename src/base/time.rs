@@ -59,6 +59,39 @@ impl Timestamp {
         self.rfc3339_bytes().map(char::from).iter().collect()
     }
 
+    /// A date, or a moment in UTC: `2026-11-21`, `2026-11-21T20:12:00Z`, `2026-11-21T20:12:00.000Z`.
+    #[must_use]
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        let (date, time) = text.split_once('T').unwrap_or((text, "00:00:00Z"));
+        let (clock, fraction) = match time.strip_suffix('Z')?.split_once('.') {
+            Some((clock, fraction)) => (clock, fraction),
+            None => (time.strip_suffix('Z')?, "000"),
+        };
+        let digits = |part: &str| -> Option<i64> {
+            part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse().ok())?
+        };
+        let numbers = |text: &str, separator| -> Option<[i64; 3]> {
+            let parts: Option<Vec<i64>> = text.split(separator).map(digits).collect();
+            parts?.try_into().ok()
+        };
+        let [year, month, day] = numbers(date, '-')?;
+        let [hour, minute, second] = numbers(clock, ':')?;
+        let millis: i64 = (fraction.len() == 3).then(|| digits(fraction))??;
+        if !(0..=9999).contains(&year)
+            || !(1..=12).contains(&month)
+            || !(1..=31).contains(&day)
+            || hour > 23
+            || minute > 59
+            || second > 59
+        {
+            return None;
+        }
+        let days = days_from_civil(year, month, day);
+        let seconds = days * 86_400 + hour * 3600 + minute * 60 + second;
+        // A day that a month does not have would come out as another.
+        (civil_from_days(days) == (year, month, day)).then(|| Self(seconds * 1000 + millis))
+    }
+
     /// The bytes of [`Timestamp::rfc3339`].
     #[must_use]
     pub fn rfc3339_bytes(self) -> [u8; 24] {
@@ -79,6 +112,14 @@ impl Timestamp {
             t2, t3, b'Z',
         ]
     }
+}
+
+/// The day number of a proleptic Gregorian date, the inverse of [`civil_from_days`].
+const fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * month + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
 /// The proleptic Gregorian date of a day number, counted from 1970-01-01. Years count from March, so that the leap day is the last.
@@ -170,6 +211,29 @@ mod tests {
             (-1, "1969-12-31T23:59:59.000Z"),
         ] {
             assert_eq!(Timestamp::from_seconds(seconds).rfc3339(), text);
+            let parsed = Timestamp::parse_rfc3339(text);
+            assert_eq!(parsed, Some(Timestamp::from_seconds(seconds)));
+        }
+        assert_eq!(Timestamp::parse_rfc3339("2000-02-29"), Some(Timestamp::from_seconds(951_782_400)));
+        assert_eq!(Timestamp::parse_rfc3339("1970-01-01T00:00:01Z"), Some(Timestamp::from_seconds(1)));
+        for wrong in [
+            "",
+            "2000",
+            "2000-02-30",
+            "1900-02-29",
+            "2000-00-01",
+            "2000-01-00",
+            "2000-01-01T24:00:00Z",
+            "2000-01-01T00:00:00",
+            "2000-01-01T00:00:00.1Z",
+            "2000-01-01T00:00Z",
+            "-1-01-01",
+            "+1-01-01",
+            "99999-01-01",
+            "2000-01-01T00:00:00.-10Z",
+            "2000-1-1-1",
+        ] {
+            assert_eq!(Timestamp::parse_rfc3339(wrong), None, "{wrong}");
         }
     }
 

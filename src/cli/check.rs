@@ -149,6 +149,8 @@ fn decide(test: &DecisionTest, routes: &Routes, registry: &Registry, config: &Co
         jti: String::new(),
         grant_id: None,
         sid: None,
+        credential: None,
+        every_service: false,
     };
     match route.policy.check(requirement, &claims, person.as_ref()) {
         Ok(()) => Expectation::Allowed,

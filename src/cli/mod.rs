@@ -3,6 +3,8 @@
 //! Invariant: commands use the same verbs as the gateway itself and are safe while it runs; a secret is printed once,
 //! by the command that makes it; results go to standard output, everything else to standard error.
 
+mod app_passwords;
+mod audit;
 mod check;
 mod demo;
 mod groups;
@@ -27,6 +29,7 @@ use crate::{
         time::{Clock, SystemClock},
     },
     config::{self, Config, Environment},
+    model::event::Author,
     store::SharedStore,
 };
 
@@ -65,12 +68,15 @@ enum Command {
     /// Groups of users: add, change, list, members, remove.
     #[command(subcommand)]
     Group(groups::GroupCommand),
-    /// Tokens: look into one, revoke one.
+    /// Tokens: look into one, make a permanent one, list, revoke.
     #[command(subcommand)]
     Token(tokens::TokenCommand),
     /// Signing keys: list, make the next one.
     #[command(subcommand)]
     Key(keys::KeyCommand),
+    /// The audit log: list what has happened, verify that nothing of it was changed.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Print a completion script for a shell.
     Completions {
         /// bash, zsh, fish, elvish or powershell.
@@ -98,6 +104,7 @@ pub fn run() -> ExitCode {
         Command::Group(command) => groups::run(&file, command),
         Command::Token(command) => tokens::run(&file, &command),
         Command::Key(command) => keys::run(&file, &command),
+        Command::Audit(command) => audit::run(&file, command),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { dir } => manual::pages(dir.as_deref()),
     };
@@ -132,10 +139,22 @@ fn with_registry<T>(
     let config = load(file)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let store = app::open_store(&config).await?;
+        let store = app::open_store(&config).await?.acting(Author::command_line(&account()));
         let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
         work(Registry { config, store, clock, random }).await
     })
+}
+
+/// Who types, as the system knows it: variables could say anything.
+fn account() -> String {
+    let id = rustix::process::getuid().as_raw();
+    let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = accounts.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(id)).then(|| name.to_owned())
+    });
+    name.unwrap_or_else(|| format!("uid {id}"))
 }
 
 /// A duration as the configuration file spells it, for options.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::{
     app::{DataError, ReloadError, StartError},
     base::id::InvalidId,
-    registry::{keys::KeyError, services::ServiceError, users::PeopleError},
+    registry::{keys::KeyError, services::ServiceError, tokens::TokenRefusal, users::PeopleError},
     store::StoreError,
 };
 
@@ -29,6 +29,8 @@ pub(super) enum Failure {
     Service(#[from] ServiceError),
     #[error(transparent)]
     People(#[from] PeopleError),
+    #[error(transparent)]
+    Token(#[from] TokenRefusal),
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error(transparent)]

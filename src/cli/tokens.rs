@@ -13,12 +13,14 @@ use super::{
 };
 use crate::{
     access::{
+        credentials::Credentials,
         directory::Directory,
+        judge::Judge,
         revocations::Revocations,
-        verdict::{Judge, Verdict, Verdicts},
+        verdict::{Verdict, Verdicts},
     },
     app,
-    base::time::Timestamp,
+    base::{id::UserId, time::Timestamp},
     crypto::keyring::Keyring,
     model::{
         registry::Registry as Services,
@@ -26,7 +28,10 @@ use crate::{
         user::Person,
     },
     oauth::token::verify::TokenError,
-    registry::held,
+    registry::{
+        held,
+        tokens::{self as credentials, NewToken},
+    },
 };
 
 #[derive(Debug, Subcommand)]
@@ -39,7 +44,22 @@ pub(super) enum TokenCommand {
         #[arg(long)]
         json: bool,
     },
-    /// List what a user's sign-ins and consents have given away: sessions, grants with a refresh token, consents.
+    /// Make a permanent token for a user; it is shown once and good until it is revoked.
+    Create {
+        /// For whom it acts: login, e-mail address or id.
+        #[arg(long)]
+        user: String,
+        /// A service that it is for, by id or name. May be repeated.
+        #[arg(long = "scope", value_name = "SERVICE", required = true)]
+        scope: Vec<String>,
+        /// What it is called.
+        #[arg(long)]
+        name: String,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List what a user has given away: sessions, grants with a refresh token, consents, permanent tokens, application passwords.
     List {
         /// Login, e-mail address or id.
         #[arg(long)]
@@ -48,11 +68,11 @@ pub(super) enum TokenCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Revoke an access token, or with --user what the list names; a running gateway refuses it within a second.
+    /// Revoke an access token or permanent token, or with --user what the list names; a running gateway refuses it within a second.
     Revoke {
-        /// The token, or - to read it from standard input; with --user the id of a session, grant or consent.
+        /// The token, or - to read it from standard input; with --user an id from the list.
         token: String,
-        /// Login, e-mail address or id of the user whose session, grant or consent it is.
+        /// Login, e-mail address or id of the user to whom it belongs.
         #[arg(long)]
         user: Option<String>,
     },
@@ -61,6 +81,7 @@ pub(super) enum TokenCommand {
 pub(super) fn run(file: &Path, command: &TokenCommand) -> Result<(), Failure> {
     match command {
         TokenCommand::Inspect { token, json } => inspect(file, token, *json),
+        TokenCommand::Create { user, scope, name, json } => create(file, user, scope, name, *json),
         TokenCommand::List { user, json } => list(file, user, *json),
         TokenCommand::Revoke { token, user: None } => revoke(file, token),
         TokenCommand::Revoke { token, user: Some(user) } => take_back(file, user, token),
@@ -87,12 +108,15 @@ async fn judge(r: &Registry, token: &str) -> Result<(Result<Arc<Verdict>, TokenE
     let (revocations, people) = (Revocations::default(), Directory::default());
     revocations.enter(&r.store.list_revocations(now).await?);
     people.enter(0, r.store.people(0).await?, &revocations);
+    let credentials = Credentials::default();
+    credentials.enter(0, r.store.credentials(0).await?, &revocations);
     let judge = Judge {
         keyring: &keyring,
         registry: &services,
         issuer: &issuer,
         revocations: &revocations,
         people: &people,
+        credentials: &credentials,
         now,
     };
     Ok((Verdicts::new(1).verify(token.as_bytes(), judge), services))
@@ -122,12 +146,21 @@ fn inspect(file: &Path, token: &str, as_json: bool) -> Result<(), Failure> {
             None => format!("{id} (no longer registered)"),
         });
         let left = claims.expires().since(r.clock.now()).as_secs();
+        let expires = if verdict.credential.is_some() {
+            "never".to_owned()
+        } else {
+            format!("{} (in {left} s)", claims.expires())
+        };
         let (subject, groups) = match verdict.person.as_deref() {
             None => ("the client itself".to_owned(), None),
             Some(p) if p.guest => (format!("{} (the guest)", p.id), Some(p.groups.join(", "))),
             Some(p) => (format!("{} ({}, {})", p.id, p.login, p.name), Some(p.groups.join(", "))),
         };
-        say("good: signed by this gateway, not expired, not revoked")?;
+        say(if verdict.credential.is_some() {
+            "good: a permanent token of this gateway, not revoked"
+        } else {
+            "good: signed by this gateway, not expired, not revoked"
+        })?;
         for (name, value) in [
             ("client", Some(claims.client_id.to_string())),
             ("subject", Some(subject)),
@@ -135,7 +168,7 @@ fn inspect(file: &Path, token: &str, as_json: bool) -> Result<(), Failure> {
             ("scope", Some(claims.scope.clone())),
             ("services", Some(named.collect::<Vec<_>>().join(", "))),
             ("issued", Some(claims.issued().to_string())),
-            ("expires", Some(format!("{} (in {left} s)", claims.expires()))),
+            ("expires", Some(expires)),
             ("id", Some(claims.jti.clone())),
             ("grant", claims.grant_id.as_ref().map(ToString::to_string)),
             ("session", claims.sid.as_ref().map(ToString::to_string)),
@@ -155,10 +188,47 @@ fn revoke(file: &Path, token: &str) -> Result<(), Failure> {
         let verdict = verdict.map_err(|reason| Failure::Plain(format!("nothing to revoke: {reason}")))?;
         let claims = &verdict.claims;
         let id = claims.token_id().ok_or_else(|| Failure::Plain("the token has no id".to_owned()))?;
+        if claims.credential.is_some() {
+            // With it goes what upstreams got in its place.
+            let user = UserId::parse(&claims.sub)?;
+            return if credentials::revoke(r.store.as_ref(), &user, &id).await? {
+                say(&format!("{id} is revoked."))
+            } else {
+                Err(Failure::Plain(format!("nothing to revoke: {id} is gone")))
+            };
+        }
         let expires: Timestamp = claims.expires();
         let target = RevocationTarget::Token(id);
         r.store.revoke(&Revocation { target, revoked: r.clock.now(), expires }).await?;
         say(&format!("{id} is revoked."))
+    })
+}
+
+fn create(file: &Path, user: &str, scope: &[String], name: &str, as_json: bool) -> Result<(), Failure> {
+    with_registry(file, async |r| {
+        let user = named(&r, user).await?;
+        let services = Services::new(r.store.list_services().await?, "");
+        let mut ids = Vec::with_capacity(scope.len());
+        for entry in scope {
+            let service = services.resolve(entry).ok_or_else(|| {
+                Failure::Plain(format!("there is no service {entry:?}; `hubgate service list` shows all"))
+            })?;
+            ids.push(service.id.clone());
+        }
+        // Whoever may run this command administers the gateway, but is not known by name.
+        let new = NewToken { user: &user, author: &user.id, name, scope: ids };
+        let (token, text) =
+            credentials::create_token(r.store.as_ref(), new, r.clock.as_ref(), r.random.as_ref()).await?;
+        if as_json {
+            return output::json(&json!({"id": token.id.to_string(), "name": token.name, "user": token.user,
+                "scope": token.scope, "token": text.expose()}));
+        }
+        say(text.expose())?;
+        output::remark(&format!(
+            "This is the only time that the token is shown. `hubgate token revoke --user {} {}` takes it back.",
+            user.login, token.id
+        ));
+        Ok(())
     })
 }
 
@@ -179,7 +249,19 @@ fn list(file: &Path, user: &str, as_json: bool) -> Result<(), Failure> {
                 json!({"id": c.id, "client": c.client, "services": c.services, "claims": c.claims,
                     "given": c.given.millis(), "expires": c.expires.millis()})
             });
+            let tokens = held.tokens.iter().map(|t| {
+                json!({"id": t.id.to_string(), "name": t.name, "scope": t.scope, "author": t.author,
+                    "created": t.created.millis(), "used": t.used.map(Timestamp::millis)})
+            });
+            let passwords = held.passwords.iter().map(|p| {
+                let last = p.used.as_ref();
+                json!({"id": p.id.to_string(), "name": p.name, "created": p.created.millis(),
+                    "used": last.map(|u| u.at.millis()), "address": last.map(|u| &u.address),
+                    "program": last.map(|u| &u.user_agent)})
+            });
             return output::json(&json!({
+                "permanent_tokens": tokens.collect::<Vec<_>>(),
+                "application_passwords": passwords.collect::<Vec<_>>(),
                 "sessions": sessions.collect::<Vec<_>>(),
                 "grants": grants.collect::<Vec<_>>(),
                 "consents": consents.collect::<Vec<_>>(),
@@ -198,7 +280,17 @@ fn list(file: &Path, user: &str, as_json: bool) -> Result<(), Failure> {
             let what = format!("{}: {}", c.client, services.collect::<Vec<_>>().join(" "));
             vec!["consent".to_owned(), c.id.to_string(), what, c.given.to_string()]
         });
-        let rows: Vec<Vec<String>> = sessions.chain(grants).chain(consents).collect();
+        let tokens = held.tokens.iter().map(|t| {
+            let services = t.scope.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+            let what = format!("{}: {services}", t.name);
+            vec!["permanent token".to_owned(), t.id.to_string(), what, t.created.to_string()]
+        });
+        let passwords = held.passwords.iter().map(|p| {
+            let what = p.name.clone();
+            vec!["application password".to_owned(), p.id.to_string(), what, p.created.to_string()]
+        });
+        let rows: Vec<Vec<String>> =
+            sessions.chain(grants).chain(consents).chain(tokens).chain(passwords).collect();
         output::table(&["what", "id", "for", "since"], &rows, "Nothing: not signed in, nothing granted.")
     })
 }
@@ -213,7 +305,7 @@ fn take_back(file: &Path, user: &str, id: &str) -> Result<(), Failure> {
                 user.login
             )),
             None => Err(Failure::Plain(format!(
-                "{} has no session, grant or consent with the id {id}; `hubgate token list --user {}` shows them",
+                "{} has nothing with the id {id}; `hubgate token list --user {}` shows them",
                 user.login, user.login
             ))),
         }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     Registry,
+    app_passwords::{self, AppPasswordCommand},
     output::{self, Failure, say, table, yes},
     password::PasswordArgs,
     with_registry,
@@ -65,6 +66,9 @@ pub(super) enum UserCommand {
         /// Login, e-mail address or id.
         user: String,
     },
+    /// Application passwords, for programs that speak nothing but Basic: add, list, remove.
+    #[command(subcommand)]
+    AppPassword(AppPasswordCommand),
     /// Remove a user whose groups another one takes over. Rights do not move; sessions and tokens are dead.
     Merge {
         /// Who goes: login, e-mail address or id.
@@ -155,6 +159,7 @@ pub(super) fn run(file: &Path, command: UserCommand) -> Result<(), Failure> {
             users::ban(r.store.as_ref(), &user.id, &reason, r.clock.as_ref()).await?;
             say(&format!("{} is banned; sessions and tokens are dead.", user.login))
         }
+        UserCommand::AppPassword(command) => app_passwords::run(&r, command).await,
         UserCommand::Unban { user } => {
             let user = named(&r, &user).await?;
             users::unban(r.store.as_ref(), &user.id, r.clock.as_ref()).await?;

@@ -7,4 +7,5 @@ pub mod jws;
 pub mod keyring;
 pub mod opaque;
 pub mod password;
+pub mod permanent;
 pub mod seal;

@@ -1,5 +1,5 @@
-//! Opaque credentials: authorization codes, refresh tokens, session cookies. 256 random bits behind a prefix that tells
-//! the kind.
+//! Opaque credentials: authorization codes, refresh tokens, session cookies, application passwords. 256 random bits
+//! behind a prefix that tells the kind.
 //!
 //! Invariant: a credential of one kind has no digest as another, so none is ever looked up in the wrong place.
 
@@ -15,11 +15,13 @@ pub enum Kind {
     Refresh,
     /// The value of a session cookie.
     Session,
+    /// An application password.
+    ApplicationPassword,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Code, Self::Refresh, Self::Session];
+    pub const ALL: [Self; 4] = [Self::Code, Self::Refresh, Self::Session, Self::ApplicationPassword];
 
     /// What every credential of this kind begins with.
     #[must_use]
@@ -28,6 +30,7 @@ impl Kind {
             Self::Code => "hgc_",
             Self::Refresh => "hgr_",
             Self::Session => "hgs_",
+            Self::ApplicationPassword => "hga_",
         }
     }
 }

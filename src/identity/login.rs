@@ -74,8 +74,8 @@ impl LoginResult {
     }
 }
 
-/// Told of every attempt.
-pub type Told = Box<dyn Fn(LoginResult) + Send + Sync>;
+/// Told of every attempt: what became of it, who was meant if that is anybody, and where it came from.
+pub type Told = Box<dyn Fn(LoginResult, Option<&User>, IpAddr) + Send + Sync>;
 
 /// The one way in: the login page, the password grant and whatever else takes a password ask here, so that they share
 /// their counters.
@@ -119,7 +119,7 @@ impl Logins {
         let mut found = None;
         let outcome = self.attempt(name, password, source, &mut found).await;
         let result = LoginResult::of(&outcome);
-        (self.told)(result);
+        (self.told)(result, found.as_ref(), source);
         let user = found.as_ref().map(|user: &User| tracing::field::display(&user.id));
         if let Err(LoginError::Store(error)) = &outcome {
             tracing::error!(user, %source, result = result.name(), %error, "sign-in");

@@ -54,7 +54,7 @@ pub struct Sessions {
     store: Arc<dyn SessionStore>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    life: Mutex<SessionLife>,
+    life: Arc<Mutex<SessionLife>>,
 }
 
 impl Sessions {
@@ -66,7 +66,14 @@ impl Sessions {
         random: Arc<dyn Random>,
         life: SessionLife,
     ) -> Self {
-        Self { store, clock, random, life: Mutex::new(life) }
+        Self { store, clock, random, life: Arc::new(Mutex::new(life)) }
+    }
+
+    /// The same sessions through another handle of their store, whose writes are recorded as another author's.
+    #[must_use]
+    pub fn through(&self, store: Arc<dyn SessionStore>) -> Self {
+        let (clock, random) = (Arc::clone(&self.clock), Arc::clone(&self.random));
+        Self { store, clock, random, life: Arc::clone(&self.life) }
     }
 
     /// How long they live.

@@ -230,7 +230,7 @@ fn door() -> Door {
         Arc::clone(&hasher) as Arc<dyn Hasher>,
         Arc::clone(&clock) as Arc<dyn Clock>,
         limits,
-        Box::new(move |result| tell.lock().unwrap().push(result)),
+        Box::new(move |result, _, _| tell.lock().unwrap().push(result)),
     );
     Door { memory, hasher, clock, logins, told }
 }

@@ -3,6 +3,8 @@
 //! Invariant: nothing in here performs I/O, reads a clock or draws random numbers; a record that exists is consistent.
 
 pub mod address;
+pub mod credential;
+pub mod event;
 pub mod flow;
 pub mod grant;
 pub mod key;

@@ -40,7 +40,7 @@ impl Extent {
         if has("openid") {
             // Hub names the person to whoever asks with `openid` alone, and its clients count on that.
             Ok(Self { email: has("email"), groups: has("groups") })
-        } else if claims.aud.iter().any(|service| service.as_str() == ServiceId::HUB) {
+        } else if claims.covers(ServiceId::HUB) {
             Ok(Self { email: true, groups: true })
         } else {
             Err(NoClaims::InsufficientScope)
@@ -96,6 +96,8 @@ mod tests {
             jti: "j".into(),
             grant_id: (!service).then(|| GrantId::parse("g").unwrap()),
             sid: None,
+            credential: None,
+            every_service: false,
         }
     }
 

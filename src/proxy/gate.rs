@@ -21,10 +21,12 @@ use ipnet::IpNet;
 use super::{refusal::Desk, route::Routes};
 use crate::{
     access::{
+        credentials::Credentials,
         directory::Directory,
+        judge::Judge,
         quota::Quota,
         revocations::Revocations,
-        verdict::{Judge, Verdict, Verdicts},
+        verdict::{Verdict, Verdicts},
     },
     base::{
         random::Random,
@@ -139,6 +141,8 @@ pub struct Gate {
     pub revocations: Revocations,
     /// The people.
     pub people: Directory,
+    /// Permanent tokens and application passwords.
+    pub credentials: Credentials,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -156,6 +160,7 @@ impl Gate {
             verdicts: Verdicts::new(capacity),
             revocations: Revocations::default(),
             people: Directory::default(),
+            credentials: Credentials::default(),
             clock,
             random,
         }
@@ -206,6 +211,7 @@ impl Gate {
             issuer: snapshot.issuer.name(),
             revocations: &self.revocations,
             people: &self.people,
+            credentials: &self.credentials,
             now,
         }
     }

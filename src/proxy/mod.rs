@@ -5,6 +5,7 @@
 //!
 //! RFC 9110 section 7.6, RFC 9112, RFC 9113, RFC 6750.
 
+mod credential;
 mod exchange;
 mod forward;
 pub mod gate;
@@ -38,12 +39,13 @@ use std::{
 use bytes::Bytes;
 use http::{
     HeaderValue, Request, Response,
-    header::{AUTHORIZATION, COOKIE},
+    header::{AUTHORIZATION, COOKIE, USER_AGENT},
 };
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Body as _, Incoming};
 
 use self::{
+    credential::{known, known_password, repeated},
     gate::{Caller, Outcome},
     inherited::Inherited,
     peer::{Peer, Remembered},
@@ -60,7 +62,6 @@ use crate::{
         policy::{Permit, Requirement},
         quota::Wait,
         scheme::bearer::{self, Bearer},
-        verdict::Standing,
     },
     base::body::Whole,
     oauth::error::ErrorCode,
@@ -200,6 +201,10 @@ fn judge(
             Bearer::Token(token) => {
                 Some(known(record, peer, token, matches!(requirement, Requirement::Public)))
             }
+            Bearer::Password(basic) => {
+                let agent = sanitized.parts.headers.get(USER_AGENT);
+                Some(known_password(record, &basic, agent, matches!(requirement, Requirement::Public)))
+            }
         }
     };
     let (permit, decision) = match (requirement, &remembered) {
@@ -227,48 +232,6 @@ fn judge(
     record.worker().journal().decision(record.now, record.route, line);
     let remembered = remembered.and_then(Result::ok).filter(|_| permit.identity().is_some());
     Ok((permit, remembered))
-}
-
-/// What is known of the token that this connection has sent before, if the header is the same byte for byte and the
-/// token is still good.
-fn repeated(record: &Record, peer: &Peer, value: &HeaderValue) -> Option<Rc<Remembered>> {
-    let remembered = peer.remembered(value)?;
-    let gate = record.worker().gate();
-    let judge = gate.judge(&record.view.snapshot, record.now);
-    let standing = remembered.verdict.still_good(&gate.verdicts, judge).ok()?;
-    matches!(standing, Standing::Unchanged).then_some(remembered)
-}
-
-/// What is known of a token: by the process, or by verifying it.
-///
-/// At a `public` address a refused token does not count against its source: it may be meant for the upstream alone.
-fn known(record: &Record, peer: &Peer, token: &[u8], public: bool) -> Result<Rc<Remembered>, Refusal> {
-    let gate = record.worker().gate();
-    let judge = gate.judge(&record.view.snapshot, record.now);
-    peer.forget();
-    let quota = &record.view.snapshot.quota;
-    let judged = if let Some(judged) = gate.verdicts.recall(token, judge) {
-        judged
-    } else {
-        // Only what has to be verified is held against the source: its neighbours' good tokens pass.
-        if let Err(Wait(wait)) = quota.credentials(record.source()) {
-            return Err(Refusal::too_many("this source sends too many refused credentials", wait));
-        }
-        gate.verdicts.verify(token, judge)
-    };
-    match judged {
-        Ok(verdict) => {
-            let remembered = Remembered::new(verdict);
-            peer.remember(token, &remembered);
-            Ok(remembered)
-        }
-        Err(reason) => {
-            if !public {
-                quota.refused(record.source());
-            }
-            Err(Refusal::invalid_token(reason))
-        }
-    }
 }
 
 /// Refuses: the decision line, then the answer.

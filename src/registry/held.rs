@@ -1,20 +1,22 @@
-//! What came of a person's sign-ins and consents: sessions, grants with a refresh token, remembered consents. Listed, and
-//! taken back one by one.
+//! What a person has given away: sessions, grants with a refresh token, remembered consents, permanent tokens and
+//! application passwords. Listed, and taken back one by one.
 //!
 //! Invariant: only what is this person's is taken back; with it goes, in one transaction, every token that came of it.
 
 use crate::{
     base::{
-        id::UserId,
+        id::{TokenId, UserId},
         time::{Clock, Timestamp},
     },
     model::{
+        credential::{ApplicationPassword, PermanentToken},
         grant::{Consent, Grant},
         revocation::{Revocation, RevocationTarget},
         session::Session,
     },
     store::{
         Result, RevocationStore,
+        credentials::CredentialStore,
         grants::{ConsentStore, GrantStore},
         people::SessionStore,
     },
@@ -29,6 +31,10 @@ pub struct Held {
     pub grants: Vec<(Grant, Timestamp)>,
     /// What clients may have without asking, the newest first.
     pub consents: Vec<Consent>,
+    /// Permanent tokens, the newest first.
+    pub tokens: Vec<PermanentToken>,
+    /// Application passwords, the newest first.
+    pub passwords: Vec<ApplicationPassword>,
 }
 
 /// What was taken back.
@@ -40,6 +46,10 @@ pub enum Taken {
     Grant,
     /// A consent was forgotten, and what the client obtained under it revoked.
     Consent,
+    /// A permanent token is gone.
+    Token,
+    /// An application password is gone.
+    Password,
 }
 
 impl Taken {
@@ -50,6 +60,8 @@ impl Taken {
             Self::Session => "session",
             Self::Grant => "grant",
             Self::Consent => "consent",
+            Self::Token => "permanent token",
+            Self::Password => "application password",
         }
     }
 }
@@ -59,22 +71,24 @@ impl Taken {
 /// # Errors
 /// The store's.
 pub async fn list(
-    store: &(impl SessionStore + GrantStore + ConsentStore + ?Sized),
+    store: &(impl SessionStore + GrantStore + ConsentStore + CredentialStore + ?Sized),
     user: &UserId,
 ) -> Result<Held> {
     Ok(Held {
         sessions: store.list_sessions(user).await?,
         grants: store.list_grants(user).await?,
         consents: store.list_consents(user).await?,
+        tokens: store.list_permanent_tokens(user).await?,
+        passwords: store.list_application_passwords(user).await?,
     })
 }
 
-/// Takes back the session, grant or consent of `user` that has this id. `None` when the person has none of that id.
+/// Takes back the session, grant, consent, permanent token or application password of `user` that has this id. `None` when the person has none of that id.
 ///
 /// # Errors
 /// The store's.
 pub async fn take_back(
-    store: &(impl SessionStore + GrantStore + ConsentStore + RevocationStore + ?Sized),
+    store: &(impl SessionStore + GrantStore + ConsentStore + CredentialStore + RevocationStore + ?Sized),
     user: &UserId,
     id: &str,
     clock: &dyn Clock,
@@ -93,6 +107,14 @@ pub async fn take_back(
     if let Some(consent) = held.consents.iter().find(|consent| consent.id.as_str() == id) {
         store.remove_consent(user, &consent.id, now).await?;
         return Ok(Some(Taken::Consent));
+    }
+    if let Some(id) = TokenId::parse(id) {
+        if store.remove_permanent_token(user, &id).await? {
+            return Ok(Some(Taken::Token));
+        }
+        if store.remove_application_password(user, &id).await? {
+            return Ok(Some(Taken::Password));
+        }
     }
     Ok(None)
 }

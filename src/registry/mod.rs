@@ -2,7 +2,9 @@
 //!
 //! Invariant: a secret is returned once, by the verb that makes it; what is kept is its digest.
 
+pub mod audit;
 mod difference;
+pub mod fields;
 pub mod first;
 pub mod groups;
 pub mod held;
@@ -10,8 +12,10 @@ pub mod keys;
 pub mod lives;
 pub mod people;
 pub mod profile;
+pub mod query;
 pub mod secrets;
 pub mod services;
+pub mod tokens;
 pub mod users;
 
 pub use difference::{Difference, Step};

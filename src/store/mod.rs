@@ -3,6 +3,9 @@
 //! Invariants: a write that was acknowledged survives `kill -9`; a method either does all that it says or nothing;
 //! nothing that is read from here is a usable secret.
 
+pub mod credentials;
+pub mod described;
+pub mod events;
 pub mod grants;
 pub mod name;
 pub mod people;
@@ -14,6 +17,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use self::{
+    credentials::CredentialStore,
+    events::EventStore,
     grants::{ConsentStore, GrantStore, RejectedRedirectStore},
     people::{GroupStore, MergeStore, SessionStore, UserStore},
     search::PeopleSearch,
@@ -147,6 +152,11 @@ pub trait RevocationStore: Send + Sync {
     /// records one for each of the user's sessions: what they are good for at this moment may get a later time.
     async fn revoke(&self, revocation: &Revocation) -> Result<()>;
 
+    /// The same, because something that is good once was used a second time: so the audit log names it.
+    async fn revoke_replayed(&self, revocation: &Revocation) -> Result<()> {
+        self.revoke(revocation).await
+    }
+
     /// All revocations that have not expired at `now`.
     async fn list_revocations(&self, now: Timestamp) -> Result<Vec<Revocation>>;
 
@@ -172,6 +182,8 @@ pub struct Versions {
     pub revocations: i64,
     /// Changes of users and groups.
     pub users: i64,
+    /// Changes of permanent tokens and application passwords, uses apart.
+    pub credentials: i64,
 }
 
 /// All that people and what they grant need.
@@ -184,6 +196,7 @@ pub trait PeopleStore:
     + GrantStore
     + ConsentStore
     + RejectedRedirectStore
+    + CredentialStore
 {
 }
 
@@ -196,13 +209,14 @@ impl<T> PeopleStore for T where
         + GrantStore
         + ConsentStore
         + RejectedRedirectStore
+        + CredentialStore
 {
 }
 
 /// All of it; what a concrete store implements.
-pub trait Store: ServiceStore + KeyStore + RevocationStore + ChangeFeed + PeopleStore {}
+pub trait Store: ServiceStore + KeyStore + RevocationStore + ChangeFeed + PeopleStore + EventStore {}
 
-impl<T: ServiceStore + KeyStore + RevocationStore + ChangeFeed + PeopleStore> Store for T {}
+impl<T: ServiceStore + KeyStore + RevocationStore + ChangeFeed + PeopleStore + EventStore> Store for T {}
 
 /// A store that is shared by the control plane's tasks.
 pub type SharedStore = Arc<dyn Store>;

@@ -1,8 +1,12 @@
-//! Whose token a request of our own endpoints carries: judged as at the gate, answered as at the gate (RFC 6750).
+//! Whose token or application password a request of our own endpoints carries: judged as at the gate, answered as at the
+//! gate (RFC 6750).
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use http::{
+    HeaderMap, HeaderValue,
+    header::{AUTHORIZATION, USER_AGENT},
+};
 
 use super::Control;
 use crate::{
@@ -15,7 +19,7 @@ use crate::{
     proxy::{gate::Caller, refusal::Refusal},
 };
 
-/// The verdict on the token in the `Authorization` header, the only place where one is looked for.
+/// The verdict on the credential in the `Authorization` header, the only place where one is looked for.
 ///
 /// # Errors
 /// The refusal: 401 with a challenge, 400, or 429 for a source that keeps sending bad ones.
@@ -24,27 +28,44 @@ pub(super) fn verdict(
     control: &Control,
     caller: &Caller,
 ) -> Result<Arc<Verdict>, Refusal> {
+    let judge = control.gate.judge(&caller.snapshot, control.clock.now());
+    let verdicts = &control.gate.verdicts;
     match bearer::read(headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes)) {
         Bearer::Malformed(why) => Err(Refusal::malformed_credential(why)),
         Bearer::Absent => Err(Refusal::token_needed()),
         Bearer::Token(token) => {
-            let quota = &caller.snapshot.quota;
-            let gate = &control.gate;
-            let judge = gate.judge(&caller.snapshot, control.clock.now());
-            let judged = if let Some(judged) = gate.verdicts.recall(token, judge) {
-                judged
-            } else {
-                if let Err(Wait(wait)) = quota.credentials(caller.source) {
-                    return Err(Refusal::too_many("this source sends too many refused credentials", wait));
-                }
-                gate.verdicts.verify(token, judge)
-            };
-            judged.map_err(|reason| {
-                quota.refused(caller.source);
-                Refusal::invalid_token(reason)
-            })
+            let recalled = verdicts.recall(token, judge);
+            judged(caller, recalled, || verdicts.verify(token, judge))
+        }
+        Bearer::Password(basic) => {
+            let recalled = verdicts.recall_password(&basic, judge);
+            let verdict = judged(caller, recalled, || verdicts.verify_password(&basic, judge))?;
+            let agent = headers.get(USER_AGENT);
+            verdict.used_from(caller.source, agent.map_or(b"", HeaderValue::as_bytes));
+            Ok(verdict)
         }
     }
+}
+
+/// The verdict that is remembered, or else the one that `verify` reaches; a refused one is held against its source.
+fn judged(
+    caller: &Caller,
+    recalled: Option<Result<Arc<Verdict>, TokenError>>,
+    verify: impl FnOnce() -> Result<Arc<Verdict>, TokenError>,
+) -> Result<Arc<Verdict>, Refusal> {
+    let quota = &caller.snapshot.quota;
+    let judged = if let Some(judged) = recalled {
+        judged
+    } else {
+        if let Err(Wait(wait)) = quota.credentials(caller.source) {
+            return Err(Refusal::too_many("this source sends too many refused credentials", wait));
+        }
+        verify()
+    };
+    judged.map_err(|reason| {
+        quota.refused(caller.source);
+        Refusal::invalid_token(reason)
+    })
 }
 
 /// What the gate says of a token now.

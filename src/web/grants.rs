@@ -1,6 +1,6 @@
 //! What token and authorization requests are judged by, put together from the snapshot and the control plane.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use async_trait::async_trait;
 
@@ -26,8 +26,8 @@ pub(super) fn context<'a>(control: &'a Control, caller: &'a Caller, owners: &'a 
         issuer: &snapshot.issuer,
         flows: snapshot.flows,
         lives: snapshot.lives,
-        store: control.store.as_ref(),
-        revoke: control.store.as_ref(),
+        store: owners.0.store.as_ref(),
+        revoke: owners.0.store.as_ref(),
         owners,
         source: caller.source,
         now: control.clock.now(),
@@ -35,8 +35,8 @@ pub(super) fn context<'a>(control: &'a Control, caller: &'a Caller, owners: &'a 
     }
 }
 
-/// People, as the protocol sees them.
-pub(super) struct Owners(pub(super) Control);
+/// People, as the protocol sees them, and the request.
+pub(super) struct Owners(pub(super) Control, pub(super) Arc<str>);
 
 #[async_trait]
 impl ResourceOwners for Owners {
@@ -59,6 +59,7 @@ impl ResourceOwners for Owners {
         if user.password.as_ref().is_some_and(|password| password.must_change) {
             return Err(OwnerError::PasswordChange);
         }
+        self.0.sign_ins.by_password(&user, &self.1, source);
         self.0.person(&user.id).await?.ok_or(OwnerError::Credentials)
     }
 }

@@ -50,13 +50,17 @@ use crate::{
         login::{Hasher, Logins},
         session::Sessions,
     },
-    model::user::{Person, User},
+    model::{
+        event::Author,
+        user::{Person, User},
+    },
     oauth::error::{ErrorCode, OAuthError},
     observe::metrics::Totals,
     proxy::{
         gate::{Caller, Gate, OwnEndpoints},
         refusal::{Form, Refusal},
     },
+    registry::audit::SignIns,
     store::{SharedStore, StoreError},
 };
 
@@ -79,11 +83,21 @@ pub struct Control {
     pub logins: Arc<Logins>,
     /// Who is signed in.
     pub sessions: Arc<Sessions>,
+    /// Sign-ins without a session, for the audit log.
+    pub sign_ins: Arc<SignIns>,
     /// Where passwords are hashed.
     pub hasher: Arc<dyn Hasher>,
 }
 
 impl Control {
+    /// The same, for what is written on behalf of `by` while `caller`'s request is answered: the audit log names both.
+    #[must_use]
+    pub fn acting(&self, caller: &Caller, by: Author) -> Self {
+        let store = self.store.acting(by.during(&caller.request_id, caller.source));
+        let sessions = Arc::new(self.sessions.through(Arc::clone(&store) as _));
+        Self { store, sessions, ..self.clone() }
+    }
+
     /// Waits until the gate of this node acts on what was written.
     async fn in_force(&self) -> Result<(), OAuthError> {
         self.news.taken_up().await.map_err(|error| {
@@ -119,9 +133,9 @@ impl Control {
         }))
     }
 
-    /// People, as the protocol asks for them.
-    fn owners(&self) -> Owners {
-        Owners(self.clone())
+    /// What the protocol asks for: people, and the store, whose writes for it are the gateway's own doing.
+    fn owners(&self, caller: &Caller) -> Owners {
+        Owners(self.acting(caller, Author::gateway()), Arc::clone(&caller.request_id))
     }
 }
 

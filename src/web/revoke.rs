@@ -13,7 +13,8 @@ use http::{
 use super::{Control, now, reply, token};
 use crate::{
     access::quota::Wait,
-    model::revocation::Revocation,
+    base::id::ServiceId,
+    model::{event::Author, revocation::Revocation},
     oauth::{
         error::OAuthError,
         token::revoke::{Context, Decided, decide, store_failed},
@@ -54,7 +55,12 @@ pub(super) async fn answer(
     let client = client.map_or_else(String::new, |id| id.as_str().to_owned());
     let done = match result {
         Ok(None) => Ok("nothing to revoke"),
-        Ok(Some(revocation)) => carry_out(&state, &revocation).await.map(|()| "revoked"),
+        Ok(Some(revocation)) => {
+            let name = snapshot.registry.by_id(&client).map_or("", |service| service.name.as_str());
+            let by =
+                ServiceId::parse(&client).map_or_else(|_| Author::gateway(), |id| Author::service(&id, name));
+            carry_out(&state.acting(&caller, by), &revocation).await.map(|()| "revoked")
+        }
         Err(error) => Err(error),
     };
     match done {

@@ -57,7 +57,7 @@ pub(super) async fn answer(
         Ok(form) => {
             let authorization: Vec<&[u8]> =
                 headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect();
-            let owners = state.owners();
+            let owners = state.owners(&caller);
             let context = grants::context(&state, &caller, &owners);
             grant::redeem(&authorization, &form, &context).await
         }

@@ -2,6 +2,7 @@
 //! (hub-contract sections 0-6, threats A5 and A6).
 
 mod attacks;
+mod audit;
 mod authorize;
 mod code;
 mod consent;

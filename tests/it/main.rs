@@ -19,6 +19,7 @@ mod operation;
 mod own_endpoints;
 mod paths;
 mod people;
+mod permanent;
 mod refusals;
 mod rest;
 mod review;

@@ -1,6 +1,7 @@
 //! The registry over REST, from outside (hub-contract sections 9 to 11; threats A7).
 
 mod basics;
+mod events;
 mod groups;
 mod matrix;
 mod services;

@@ -1,6 +1,9 @@
-//! The bearer token of a request (RFC 6750 sections 2 and 3.1; hub-contract section 0, "Bearer header").
+//! The bearer token of a request (RFC 6750 sections 2 and 3.1; hub-contract section 0, "Bearer header"), or the
+//! application password that stands in its place.
 //!
-//! Invariant: a request presents one token, in the header and nowhere else, or it is refused.
+//! Invariant: a request presents one credential, in the header and nowhere else, or it is refused.
+
+use super::basic::{self, Basic};
 
 /// What the `Authorization` headers of a request hold.
 #[derive(Debug, PartialEq, Eq)]
@@ -9,6 +12,8 @@ pub enum Bearer<'a> {
     Absent,
     /// One token in the form that the grammar allows. Not verified.
     Token(&'a [u8]),
+    /// A login and what has the form of an application password. Not verified.
+    Password(Box<Basic>),
     /// Something that is no single token; the text says what.
     Malformed(&'static str),
 }
@@ -24,11 +29,11 @@ pub fn read<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Bearer<'a> {
         value.iter().position(|b| !b.is_ascii_alphanumeric() && *b != b'-').unwrap_or(value.len());
     let (scheme, rest) = value.split_at(scheme_end);
     if !scheme.eq_ignore_ascii_case(b"bearer") {
-        return if value.contains(&b',') {
-            Bearer::Malformed("the Authorization header holds a list")
-        } else {
-            Bearer::Absent
-        };
+        if value.contains(&b',') {
+            return Bearer::Malformed("the Authorization header holds a list");
+        }
+        let basic = scheme.eq_ignore_ascii_case(b"basic").then(|| basic::read(rest)).flatten();
+        return basic.map_or(Bearer::Absent, |basic| Bearer::Password(Box::new(basic)));
     }
     // RFC 6750 section 2.1: "Bearer" 1*SP b64token
     let token = rest.trim_ascii_start();

@@ -1,3 +1,4 @@
 //! The ways in which a request presents a credential.
 
+pub mod basic;
 pub mod bearer;

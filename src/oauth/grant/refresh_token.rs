@@ -118,7 +118,7 @@ async fn again(
         tracing::warn!(client = %service.id, user = %fresh.grant.user, grant = %fresh.grant.id,
             "a spent refresh token was used again; its family is revoked");
         let revocation = Revocation::at(context.now, RevocationTarget::Grant(fresh.grant.id));
-        context.revoke.revoke(&revocation).await.map_err(store_failed)?;
+        context.revoke.revoke_replayed(&revocation).await.map_err(store_failed)?;
         return Err(invalid_grant("the refresh token was used before; what was granted with it is revoked"));
     };
     let kept = open(token, &kept)?;

@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{
-    id::{GrantId, ServiceId, SessionId, TokenId},
-    time::Timestamp,
+use crate::{
+    base::{
+        id::{GrantId, ServiceId, SessionId, TokenId},
+        time::Timestamp,
+    },
+    model::credential::CredentialKind,
 };
 
 /// The payload of an access token. Times are whole seconds, because libraries choke on fractions.
@@ -35,6 +38,13 @@ pub struct AccessClaims {
     /// The session in which that grant was given (OpenID Connect Front-Channel Logout section 3 names the claim).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<SessionId>,
+    /// The kind of the credential that stands behind it, whose id is the `jti`: a person has made it for a program, and no
+    /// grant stands behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<CredentialKind>,
+    /// Whether it is for every service, as an application password is. No token says so of itself.
+    #[serde(skip)]
+    pub every_service: bool,
 }
 
 impl AccessClaims {
@@ -50,16 +60,22 @@ impl AccessClaims {
         Timestamp::from_seconds(self.iat)
     }
 
+    /// Whether it is for this service.
+    #[must_use]
+    pub fn covers(&self, service: &str) -> bool {
+        self.every_service || self.aud.iter().any(|entry| entry.as_str() == service)
+    }
+
     /// Its `jti`, if that has our form.
     #[must_use]
     pub fn token_id(&self) -> Option<TokenId> {
         TokenId::parse(&self.jti)
     }
 
-    /// Whether the client obtained it for itself. A person's token names the grant it came of, so that a user whose id
-    /// is that of a service is not taken for it.
+    /// Whether the client obtained it for itself. A person's token names the grant or credential that it came of, so that a
+    /// user whose id is that of a service is not taken for it.
     #[must_use]
     pub fn is_service(&self) -> bool {
-        self.grant_id.is_none() && self.sub == self.client_id.as_str()
+        self.grant_id.is_none() && self.credential.is_none() && self.sub == self.client_id.as_str()
     }
 }

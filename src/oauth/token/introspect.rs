@@ -117,14 +117,15 @@ pub async fn introspect(authorization: &[&[u8]], form: &Form, context: &Context<
 /// What the gate accepts, told to those whom it concerns.
 fn access(token: &str, asking: &Service, gate: Gate<'_>) -> Option<Introspection> {
     let Accepted { claims, login } = gate(token.as_bytes())?;
-    let concerns = asking.trust.trusted || claims.client_id == asking.id || claims.aud.contains(&asking.id);
+    let concerns = asking.trust.trusted || claims.client_id == asking.id || claims.covers(asking.id.as_str());
     concerns.then_some(Introspection {
         active: true,
         scope: Some(claims.scope),
         client_id: Some(claims.client_id),
         username: login,
         token_type: Some("Bearer"),
-        exp: Some(claims.exp),
+        // Section 2.2: what does not expire names no end.
+        exp: claims.credential.is_none().then_some(claims.exp),
         iat: Some(claims.iat),
         sub: Some(claims.sub),
         aud: Some(claims.aud),

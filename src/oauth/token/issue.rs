@@ -94,6 +94,8 @@ impl Issuer {
             jti: token_id.to_string(),
             grant_id,
             sid,
+            credential: None,
+            every_service: false,
         };
         let access_token = sign(&claims, key)?;
         Ok(Issued {
@@ -124,6 +126,7 @@ impl Issuer {
             scope: scope.to_owned(),
             iat: now.seconds().max(claims.iat),
             exp: end.seconds(),
+            every_service: false,
             ..claims.clone()
         };
         Ok((sign(&narrowed, key)?, end))

@@ -49,6 +49,9 @@ pub enum TokenError {
     /// Its user is banned.
     #[error("the user for whom the token acts is banned")]
     UserBanned,
+    /// A permanent token or application password that is not, or no longer, there; or not of whom it is said to be.
+    #[error("there is no such token")]
+    Unknown,
     /// It was revoked, or its client was.
     #[error("the token has been revoked")]
     Revoked,

@@ -16,6 +16,7 @@ pub(super) enum Topic {
     Keys,
     Revocations,
     Users,
+    Credentials,
 }
 
 impl Topic {
@@ -25,6 +26,7 @@ impl Topic {
             Self::Keys => "keys",
             Self::Revocations => "revocations",
             Self::Users => "users",
+            Self::Credentials => "credentials",
         }
     }
 }
@@ -76,6 +78,7 @@ impl ChangeFeed for SqliteStore {
             keys: version(Topic::Keys)?,
             revocations: version(Topic::Revocations)?,
             users: version(Topic::Users)?,
+            credentials: version(Topic::Credentials)?,
         })
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     },
     crypto::digest::TokenDigest,
     model::{
+        event::{Author, EventKind},
         grant::{AuthorizationCode, Challenge, ChallengeMethod, RefreshToken},
         revocation::{Revocation, RevocationTarget},
     },
@@ -92,6 +93,7 @@ pub(super) async fn find(
 
 pub(super) async fn exchange(
     connection: &mut SqliteConnection,
+    by: &Author,
     digest: &TokenDigest,
     refresh: Option<&RefreshToken>,
     now: Timestamp,
@@ -121,7 +123,7 @@ pub(super) async fn exchange(
     let grant =
         GrantId::parse(&grant).map_err(|e| StoreError::Damaged(format!("{WHAT} {grant:?}: id: {e}")))?;
     let revocation = Revocation::at(now, RevocationTarget::Grant(grant));
-    revocations::record(connection, &revocation).await?;
+    revocations::record_told(connection, by, &revocation, EventKind::Replayed).await?;
     Ok(Exchange::Replayed)
 }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    SqliteStore,
+    SqliteStore, audit,
     errors::{conflict, store_error},
     record::Record,
     revocations::{self, Claim},
@@ -17,6 +17,7 @@ use crate::{
         time::Timestamp,
     },
     model::{
+        event::{Author, EventKind, FieldChange, NewEvent, Target, TargetKind},
         grant::Consent,
         revocation::{Revocation, RevocationTarget},
     },
@@ -47,7 +48,18 @@ fn read(row: &SqliteRow) -> Result<Consent> {
     })
 }
 
-async fn put(connection: &mut SqliteConnection, consent: &Consent) -> Result<()> {
+/// What the audit log says of a consent.
+fn event(
+    kind: EventKind,
+    (id, user, client): (&ConsentId, &UserId, &ServiceId),
+    changes: Vec<FieldChange>,
+) -> NewEvent {
+    let (owner, presentation) = (Some(user.clone()), format!("for {client}"));
+    let target = Target { kind: TargetKind::Consent, id: id.to_string(), presentation, owner };
+    NewEvent { kind, target, changes }
+}
+
+async fn put(connection: &mut SqliteConnection, by: &Author, consent: &Consent) -> Result<()> {
     let (user, client) = (&consent.user, Some(&consent.client));
     let claim = Claim { user, client, session: None, grant: None, made: consent.given };
     revocations::refuse_ended(connection, claim).await?;
@@ -66,14 +78,21 @@ async fn put(connection: &mut SqliteConnection, consent: &Consent) -> Result<()>
     .bind(serde_json::to_string(&consent.claims).map_err(json)?)
     .bind(consent.given.millis())
     .bind(consent.expires.millis())
-    .execute(connection)
+    .execute(&mut *connection)
     .await
     .map_err(|e| conflict(e, WHAT, "id"))?;
-    Ok(())
+    let changes = vec![
+        FieldChange::new("client", consent.client.as_str()),
+        FieldChange::new("services", consent.services.iter().map(ServiceId::as_str).collect::<Vec<_>>()),
+        FieldChange::new("claims", consent.claims.clone()),
+    ];
+    let about = (&consent.id, &consent.user, &consent.client);
+    audit::record_one(connection, by, event(EventKind::ConsentGiven, about, changes)).await
 }
 
 async fn remove(
     connection: &mut SqliteConnection,
+    by: &Author,
     user: &UserId,
     id: &ConsentId,
     now: Timestamp,
@@ -88,6 +107,9 @@ async fn remove(
     let Some(client) = client else { return Ok(false) };
     let client = ServiceId::parse(&client)
         .map_err(|e| StoreError::Damaged(format!("{WHAT} {:?}: client: {e}", id.as_str())))?;
+    let changes = vec![FieldChange::gone("client", client.as_str())];
+    audit::record_one(connection, by, event(EventKind::ConsentTakenBack, (id, user, &client), changes))
+        .await?;
     // The consent itself goes with what came of it.
     let revocation = Revocation::at(now, RevocationTarget::Consent(user.clone(), client));
     revocations::record(connection, &revocation).await?;
@@ -108,7 +130,7 @@ impl ConsentStore for SqliteStore {
 
     async fn put_consent(&self, consent: &Consent) -> Result<()> {
         let mut tx = self.writer.begin().await?;
-        let outcome = put(tx.connection(), consent).await;
+        let outcome = put(tx.connection(), &self.author, consent).await;
         tx.settle(outcome).await
     }
 
@@ -123,7 +145,7 @@ impl ConsentStore for SqliteStore {
 
     async fn remove_consent(&self, user: &UserId, id: &ConsentId, now: Timestamp) -> Result<bool> {
         let mut tx = self.writer.begin().await?;
-        let outcome = remove(tx.connection(), user, id, now).await;
+        let outcome = remove(tx.connection(), &self.author, user, id, now).await;
         tx.settle(outcome).await
     }
 

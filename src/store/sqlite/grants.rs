@@ -135,7 +135,7 @@ impl GrantStore for SqliteStore {
         now: Timestamp,
     ) -> Result<Exchange> {
         let mut tx = self.writer.begin().await?;
-        let outcome = codes::exchange(tx.connection(), digest, refresh, now).await;
+        let outcome = codes::exchange(tx.connection(), &self.author, digest, refresh, now).await;
         tx.settle(outcome).await
     }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    SqliteStore,
+    SqliteStore, audit,
     changes::{Topic, count},
     errors::store_error,
     nesting,
@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     base::id::GroupId,
-    model::user::{Group, User},
+    model::{
+        event::Author,
+        user::{Group, User},
+    },
     store::{
         Result, Rule, StoreError,
         name::{folded, words},
@@ -143,37 +146,40 @@ pub(super) fn joined_words(name: &str) -> String {
     words(name).fold(String::new(), |joined, word| joined + " " + &word)
 }
 
-async fn add(connection: &mut SqliteConnection, group: &Group) -> Result<()> {
+async fn add(connection: &mut SqliteConnection, by: &Author, group: &Group) -> Result<()> {
     if find(connection, &group.id).await?.is_some() {
         return Err(StoreError::Conflict { what: WHAT, field: "id" });
     }
     put(connection, group).await?;
+    audit::changed(connection, by, None, Some(group)).await?;
     count(connection, Topic::Users).await?;
     Ok(())
 }
 
-async fn update(connection: &mut SqliteConnection, group: &Group) -> Result<()> {
+async fn update(connection: &mut SqliteConnection, by: &Author, group: &Group) -> Result<()> {
     let before = find(connection, &group.id).await?.ok_or(StoreError::NotFound { what: WHAT })?;
     let group = Group { all_users: before.all_users, ..group.clone() };
     let version = count(connection, Topic::Users).await?;
     put(connection, &group).await?;
+    audit::changed(connection, by, Some(&before), Some(&group)).await?;
     if before.name == group.name && before.parent == group.parent {
         return Ok(());
     }
     mark_members(connection, &group.id, version).await
 }
 
-pub(super) async fn remove(connection: &mut SqliteConnection, id: &GroupId) -> Result<()> {
+pub(super) async fn remove(connection: &mut SqliteConnection, by: &Author, id: &GroupId) -> Result<()> {
     refuse_all_users(connection, id).await?;
+    let before = find(connection, id).await?.ok_or(StoreError::NotFound { what: WHAT })?;
     let version = count(connection, Topic::Users).await?;
     mark_members(connection, id, version).await?;
     nesting::take_out(connection, id).await?;
-    let removed = sqlx::query("DELETE FROM user_groups WHERE id = ?1")
+    sqlx::query("DELETE FROM user_groups WHERE id = ?1")
         .bind(id.as_str())
-        .execute(connection)
+        .execute(&mut *connection)
         .await
         .map_err(store_error)?;
-    if removed.rows_affected() == 0 { Err(StoreError::NotFound { what: WHAT }) } else { Ok(()) }
+    audit::changed(connection, by, Some(&before), None).await
 }
 
 /// Makes `version` the one at which those have changed who are in a group or in one below it.
@@ -221,19 +227,19 @@ impl GroupStore for SqliteStore {
 
     async fn add_group(&self, group: &Group) -> Result<()> {
         let mut tx = self.writer.begin().await?;
-        let outcome = add(tx.connection(), group).await;
+        let outcome = add(tx.connection(), &self.author, group).await;
         tx.settle(outcome).await
     }
 
     async fn update_group(&self, group: &Group) -> Result<()> {
         let mut tx = self.writer.begin().await?;
-        let outcome = update(tx.connection(), group).await;
+        let outcome = update(tx.connection(), &self.author, group).await;
         tx.settle(outcome).await
     }
 
     async fn remove_group(&self, id: &GroupId) -> Result<()> {
         let mut tx = self.writer.begin().await?;
-        let outcome = remove(tx.connection(), id).await;
+        let outcome = remove(tx.connection(), &self.author, id).await;
         tx.settle(outcome).await
     }
 }

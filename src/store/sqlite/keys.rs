@@ -6,14 +6,17 @@ use async_trait::async_trait;
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    SqliteStore,
+    SqliteStore, audit,
     changes::{Topic, count},
     errors::store_error,
     record::Record,
 };
 use crate::{
     base::{id::KeyId, time::Timestamp},
-    model::key::{Algorithm, KeyState, SigningKeyRecord},
+    model::{
+        event::{EventKind, FieldChange, NewEvent, Target, TargetKind},
+        key::{Algorithm, KeyState, SigningKeyRecord},
+    },
     store::{KeyStore, Result, StoreError},
 };
 
@@ -33,6 +36,17 @@ fn read(row: &SqliteRow) -> Result<SigningKeyRecord> {
             Some(until) => KeyState::Retired { until },
         },
     })
+}
+
+/// What the audit log says of a key.
+fn event(kind: EventKind, id: &KeyId, algorithm: Option<Algorithm>) -> NewEvent {
+    let presentation = algorithm.map(|algorithm| algorithm.name().to_owned()).unwrap_or_default();
+    let changes = match algorithm {
+        Some(algorithm) => vec![FieldChange::new("algorithm", algorithm.name())],
+        None => vec![FieldChange::new("sealed", "anew")],
+    };
+    let target = Target { kind: TargetKind::SigningKey, id: id.to_string(), presentation, owner: None };
+    NewEvent { kind, target, changes }
 }
 
 /// Adds `key` as an active one.
@@ -83,6 +97,8 @@ impl KeyStore for SqliteStore {
             return Ok(false);
         }
         insert(tx.connection(), key).await?;
+        let event = event(EventKind::Created, &key.id, Some(key.algorithm));
+        audit::record_one(tx.connection(), &self.author, event).await?;
         count(tx.connection(), Topic::Keys).await?;
         tx.commit().await?;
         Ok(true)
@@ -99,6 +115,8 @@ impl KeyStore for SqliteStore {
         .await
         .map_err(store_error)?;
         insert(tx.connection(), key).await?;
+        let event = event(EventKind::KeyRotated, &key.id, Some(key.algorithm));
+        audit::record_one(tx.connection(), &self.author, event).await?;
         count(tx.connection(), Topic::Keys).await?;
         tx.commit().await
     }
@@ -115,6 +133,7 @@ impl KeyStore for SqliteStore {
             tx.abandon().await?;
             return Err(StoreError::NotFound { what: WHAT });
         }
+        audit::record_one(tx.connection(), &self.author, event(EventKind::Updated, id, None)).await?;
         count(tx.connection(), Topic::Keys).await?;
         tx.commit().await
     }

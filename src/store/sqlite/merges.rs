@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use sqlx::SqliteConnection;
 
 use super::{
-    SqliteStore,
+    SqliteStore, audit,
     changes::{Topic, count},
     errors::store_error,
     groups, nesting, users,
@@ -17,6 +17,7 @@ use crate::{
         time::Timestamp,
     },
     model::{
+        event::Author,
         revocation::Revocation,
         user::{Ban, User, UserProfile},
     },
@@ -33,6 +34,7 @@ async fn user(connection: &mut SqliteConnection, id: &UserId) -> Result<User> {
 
 async fn merge_users(
     connection: &mut SqliteConnection,
+    by: &Author,
     (from, into): (&UserId, &UserId),
     updated: Timestamp,
     revocation: &Revocation,
@@ -48,13 +50,14 @@ async fn merge_users(
         }
         user.updated = updated;
     };
-    let stays = users::change(connection, into, &join, None).await?;
-    users::remove(connection, from, revocation).await?;
+    let stays = users::change(connection, by, into, &join, None).await?;
+    users::remove(connection, by, from, revocation).await?;
     Ok(stays)
 }
 
 async fn erase(
     connection: &mut SqliteConnection,
+    by: &Author,
     id: &UserId,
     login: &str,
     revocation: &Revocation,
@@ -79,19 +82,27 @@ async fn erase(
             updated: now,
         };
     };
-    let erased = users::change(connection, id, &take_out, Some(revocation)).await?;
+    let erased = users::change(connection, by, id, &take_out, Some(revocation)).await?;
     sqlx::query(
         "DELETE FROM consents WHERE user_id = ?1;
+         DELETE FROM credentials WHERE user_id = ?1;
          DELETE FROM user_accesses WHERE user_id = ?1",
     )
     .bind(id.as_str())
-    .execute(connection)
+    .execute(&mut *connection)
     .await
     .map_err(store_error)?;
+    // What the log says of the person goes too; that something happened stays.
+    audit::erase(connection, by, id).await?;
     Ok(erased)
 }
 
-async fn merge_groups(connection: &mut SqliteConnection, from: &GroupId, into: &GroupId) -> Result<()> {
+async fn merge_groups(
+    connection: &mut SqliteConnection,
+    by: &Author,
+    from: &GroupId,
+    into: &GroupId,
+) -> Result<()> {
     let missing = || StoreError::NotFound { what: "group" };
     groups::find(connection, from).await?.ok_or_else(missing)?;
     let successor = groups::find(connection, into).await?.ok_or_else(missing)?;
@@ -123,7 +134,7 @@ async fn merge_groups(connection: &mut SqliteConnection, from: &GroupId, into: &
             nesting::put_below(connection, &id, Some(into)).await?;
         }
     }
-    groups::remove(connection, from).await
+    groups::remove(connection, by, from).await
 }
 
 #[async_trait]
@@ -136,19 +147,19 @@ impl MergeStore for SqliteStore {
         revocation: &Revocation,
     ) -> Result<User> {
         let mut tx = self.writer.begin().await?;
-        let outcome = merge_users(tx.connection(), (from, into), updated, revocation).await;
+        let outcome = merge_users(tx.connection(), &self.author, (from, into), updated, revocation).await;
         tx.settle(outcome).await
     }
 
     async fn erase_user(&self, id: &UserId, login: &str, revocation: &Revocation) -> Result<User> {
         let mut tx = self.writer.begin().await?;
-        let outcome = erase(tx.connection(), id, login, revocation).await;
+        let outcome = erase(tx.connection(), &self.author, id, login, revocation).await;
         tx.settle(outcome).await
     }
 
     async fn merge_group(&self, from: &GroupId, into: &GroupId) -> Result<()> {
         let mut tx = self.writer.begin().await?;
-        let outcome = merge_groups(tx.connection(), from, into).await;
+        let outcome = merge_groups(tx.connection(), &self.author, from, into).await;
         tx.settle(outcome).await
     }
 }

@@ -5,10 +5,14 @@
 //!
 //! Invariant: several processes (the gateway, a command) may have the file open at once, but only one changes its schema.
 
+mod audit;
 mod changes;
 mod codes;
 mod consents;
+mod credential_cascades;
+mod credentials;
 mod errors;
+mod events;
 mod grants;
 mod groups;
 mod keys;
@@ -23,10 +27,11 @@ mod search;
 mod services;
 mod sessions;
 mod setup;
+mod user_names;
 mod users;
 mod writer;
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use sqlx::{
     ConnectOptions as _, SqliteConnection, SqlitePool,
@@ -35,7 +40,7 @@ use sqlx::{
 
 use self::{errors::store_error, writer::Writer};
 use super::Result;
-use crate::base::time::Timestamp;
+use crate::{base::time::Timestamp, model::event::Author};
 
 /// How long a statement waits for another process to release its lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -63,6 +68,8 @@ const SLICE: u64 = 100;
 pub struct SqliteStore {
     readers: SqlitePool,
     writer: Writer,
+    /// Whose writes the audit log says that these are.
+    author: Arc<Author>,
 }
 
 impl SqliteStore {
@@ -95,7 +102,7 @@ impl SqliteStore {
             .max_lifetime(None)
             .test_before_acquire(false)
             .connect_lazy_with(reading(path));
-        Self { readers, writer: Writer::new(connection, writing) }
+        Self { readers, writer: Writer::new(connection, writing), author: Arc::new(Author::gateway()) }
     }
 
     /// Lets what runs end, then closes the file. Every later use is refused.
@@ -147,6 +154,8 @@ fn writing(path: &Path) -> SqliteConnectOptions {
     options(path).pragma("cache_size", WRITER_CACHE)
 }
 
+#[cfg(test)]
+mod audit_tests;
 #[cfg(test)]
 mod plan_tests;
 #[cfg(test)]

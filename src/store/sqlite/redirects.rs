@@ -5,10 +5,13 @@
 use async_trait::async_trait;
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
-use super::{SqliteStore, errors::store_error, record::Record};
+use super::{SqliteStore, audit, errors::store_error, record::Record};
 use crate::{
     base::id::ServiceId,
-    model::grant::RejectedRedirect,
+    model::{
+        event::{EventKind, FieldChange, NewEvent, Target, TargetKind},
+        grant::RejectedRedirect,
+    },
     store::{
         Result,
         grants::{MAX_REJECTED_REDIRECTS, RejectedRedirectStore},
@@ -82,6 +85,13 @@ impl RejectedRedirectStore for SqliteStore {
             .await
             .map_err(store_error)?
             .rows_affected();
+        if forgotten > 0 {
+            let (id, presentation) = (service.to_string(), service.to_string());
+            let target = Target { kind: TargetKind::Service, id, presentation, owner: None };
+            let changes = vec![FieldChange::gone("untrustedRedirectUri", uri)];
+            let event = NewEvent { kind: EventKind::Updated, target, changes };
+            audit::record_one(tx.connection(), &self.author, event).await?;
+        }
         tx.commit().await?;
         Ok(forgotten > 0)
     }

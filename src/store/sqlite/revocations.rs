@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    SqliteStore,
+    SqliteStore, audit,
     changes::{Topic, count},
+    credential_cascades,
     errors::store_error,
     record::Record,
 };
@@ -16,7 +17,10 @@ use crate::{
         id::{GrantId, ServiceId, SessionId, TokenId, UserId},
         time::Timestamp,
     },
-    model::revocation::{Revocation, RevocationTarget},
+    model::{
+        event::{Author, EventKind, FieldChange, NewEvent, Target, TargetKind},
+        revocation::{Revocation, RevocationTarget},
+    },
     store::{Result, RevocationStore, StoreError},
 };
 
@@ -79,9 +83,58 @@ pub(super) async fn record(connection: &mut SqliteConnection, revocation: &Revoc
     .await
     .map_err(store_error)?;
     bury_sessions(connection, revocation).await?;
+    if let RevocationTarget::User(user) = &revocation.target {
+        credential_cascades::end_passwords(connection, user).await?;
+    }
     end(connection, &revocation.target).await?;
     count(connection, Topic::Revocations).await?;
     Ok(())
+}
+
+/// The same, with an event of its own: where nothing else is recorded that explains it.
+pub(super) async fn record_told(
+    connection: &mut SqliteConnection,
+    by: &Author,
+    revocation: &Revocation,
+    kind: EventKind,
+) -> Result<()> {
+    let target = told(connection, &revocation.target).await?;
+    let event =
+        NewEvent { kind, target, changes: vec![FieldChange::new("revoked", revocation.revoked.millis())] };
+    audit::record_one(connection, by, event).await?;
+    record(connection, revocation).await
+}
+
+/// How the audit log names what a revocation ends, as long as it is still there.
+async fn told(connection: &mut SqliteConnection, target: &RevocationTarget) -> Result<Target> {
+    let of = |kind, id: &str| Target { kind, id: id.to_owned(), presentation: String::new(), owner: None };
+    let (target, owner) = match target {
+        RevocationTarget::Token(id) => (of(TargetKind::Token, &id.to_string()), None),
+        RevocationTarget::Client(id) => (of(TargetKind::Service, id.as_str()), None),
+        RevocationTarget::User(id) => (of(TargetKind::User, id.as_str()), Some(id.to_string())),
+        RevocationTarget::Consent(user, client) => {
+            (of(TargetKind::Consent, &format!("{user}{BETWEEN}{client}")), Some(user.to_string()))
+        }
+        RevocationTarget::Session(id) => {
+            let query = sqlx::query_scalar("SELECT user_id FROM sessions WHERE id = ?1").bind(id.as_str());
+            let user = query.fetch_optional(connection).await.map_err(store_error)?;
+            (of(TargetKind::Session, id.as_str()), user)
+        }
+        RevocationTarget::Grant(id) => {
+            let query = sqlx::query_as(
+                "SELECT user_id, client FROM grants WHERE id = ?1
+                 UNION ALL SELECT user_id, client FROM codes WHERE grant_id = ?1 LIMIT 1",
+            );
+            let found: Option<(String, String)> =
+                query.bind(id.as_str()).fetch_optional(connection).await.map_err(store_error)?;
+            let (user, client) = found.unzip();
+            let presentation = client.map(|client| format!("of {client}")).unwrap_or_default();
+            (Target { presentation, ..of(TargetKind::Grant, id.as_str()) }, user)
+        }
+    };
+    let owner = owner.as_deref().map(UserId::parse).transpose();
+    let owner = owner.map_err(|e| StoreError::Damaged(format!("{}: user: {e}", target.id)))?;
+    Ok(Target { owner, ..target })
 }
 
 /// With a user end the sessions, each by its id: an answer that one of them was good for may be made at this moment, and
@@ -193,7 +246,13 @@ pub(super) async fn refuse_ended(connection: &mut SqliteConnection, claim: Claim
 impl RevocationStore for SqliteStore {
     async fn revoke(&self, revocation: &Revocation) -> Result<()> {
         let mut tx = self.writer.begin().await?;
-        record(tx.connection(), revocation).await?;
+        record_told(tx.connection(), &self.author, revocation, EventKind::TokenRevoked).await?;
+        tx.commit().await
+    }
+
+    async fn revoke_replayed(&self, revocation: &Revocation) -> Result<()> {
+        let mut tx = self.writer.begin().await?;
+        record_told(tx.connection(), &self.author, revocation, EventKind::Replayed).await?;
         tx.commit().await
     }
 

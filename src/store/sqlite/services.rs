@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    SqliteStore,
+    SqliteStore, audit,
     changes::{Topic, count},
+    credential_cascades,
     errors::store_error,
     record::Record,
     revocations,
@@ -81,13 +82,14 @@ fn read_secret(record: &Record<'_>) -> Result<Option<StoredSecret>> {
     }))
 }
 
-async fn id_exists(connection: &mut SqliteConnection, id: &ServiceId) -> Result<bool> {
-    let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM services WHERE id = ?1")
+/// The service with this id, as `connection` sees it.
+async fn find(connection: &mut SqliteConnection, id: &ServiceId) -> Result<Option<Service>> {
+    let rows = sqlx::query(select!("WHERE s.id = ?1 ORDER BY x.position"))
         .bind(id.as_str())
-        .fetch_optional(connection)
+        .fetch_all(connection)
         .await
         .map_err(store_error)?;
-    Ok(found.is_some())
+    Ok(read_all(&rows)?.pop())
 }
 
 async fn name_is_taken(connection: &mut SqliteConnection, service: &Service) -> Result<bool> {
@@ -166,17 +168,12 @@ impl ServiceStore for SqliteStore {
     }
 
     async fn find_service(&self, id: &ServiceId) -> Result<Option<Service>> {
-        let rows = sqlx::query(select!("WHERE s.id = ?1 ORDER BY x.position"))
-            .bind(id.as_str())
-            .fetch_all(&self.readers)
-            .await
-            .map_err(store_error)?;
-        Ok(read_all(&rows)?.pop())
+        find(&mut *self.readers.acquire().await.map_err(store_error)?, id).await
     }
 
     async fn register_service(&self, service: &Service) -> Result<()> {
         let mut tx = self.writer.begin().await?;
-        let taken = if id_exists(tx.connection(), &service.id).await? {
+        let taken = if find(tx.connection(), &service.id).await?.is_some() {
             Some("id")
         } else if name_is_taken(tx.connection(), service).await? {
             Some("name")
@@ -188,12 +185,14 @@ impl ServiceStore for SqliteStore {
             return Err(StoreError::Conflict { what: WHAT, field });
         }
         put(tx.connection(), service).await?;
+        audit::changed(tx.connection(), &self.author, None, Some(service)).await?;
         tx.commit().await
     }
 
     async fn update_service(&self, service: &Service) -> Result<()> {
         let mut tx = self.writer.begin().await?;
-        let refusal = if !id_exists(tx.connection(), &service.id).await? {
+        let before = find(tx.connection(), &service.id).await?;
+        let refusal = if before.is_none() {
             Some(StoreError::NotFound { what: WHAT })
         } else if name_is_taken(tx.connection(), service).await? {
             Some(StoreError::Conflict { what: WHAT, field: "name" })
@@ -205,20 +204,23 @@ impl ServiceStore for SqliteStore {
             return Err(refusal);
         }
         put(tx.connection(), service).await?;
+        audit::changed(tx.connection(), &self.author, before.as_ref(), Some(service)).await?;
         tx.commit().await
     }
 
     async fn remove_service(&self, id: &ServiceId, revocation: &Revocation) -> Result<()> {
         let mut tx = self.writer.begin().await?;
-        let removed = sqlx::query("DELETE FROM services WHERE id = ?1")
+        let Some(before) = find(tx.connection(), id).await? else {
+            tx.abandon().await?;
+            return Err(StoreError::NotFound { what: WHAT });
+        };
+        sqlx::query("DELETE FROM services WHERE id = ?1")
             .bind(id.as_str())
             .execute(tx.connection())
             .await
             .map_err(store_error)?;
-        if removed.rows_affected() == 0 {
-            tx.abandon().await?;
-            return Err(StoreError::NotFound { what: WHAT });
-        }
+        credential_cascades::forget_service(tx.connection(), id).await?;
+        audit::changed(tx.connection(), &self.author, Some(&before), None).await?;
         revocations::record(tx.connection(), revocation).await?;
         count(tx.connection(), Topic::Services).await?;
         tx.commit().await

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    SqliteStore,
+    SqliteStore, audit,
     errors::{conflict, store_error},
     record::Record,
     revocations::{self, Claim},
@@ -19,11 +19,12 @@ use crate::{
     },
     crypto::digest::TokenDigest,
     model::{
+        event::{Author, EventKind, FieldChange, NewEvent, Target},
         revocation::Revocation,
         session::{Session, SessionLife},
         user::User,
     },
-    store::{Result, people::SessionStore},
+    store::{Result, StoreError, people::SessionStore},
 };
 
 const WHAT: &str = "session";
@@ -51,25 +52,48 @@ fn read(row: &SqliteRow) -> Result<Session> {
     })
 }
 
-async fn delete(connection: &mut SqliteConnection, id: &SessionId) -> Result<bool> {
-    let deleted = sqlx::query("DELETE FROM sessions WHERE id = ?1")
+/// Takes a session away; returns whose it was.
+async fn delete(connection: &mut SqliteConnection, id: &SessionId) -> Result<Option<UserId>> {
+    let deleted: Vec<String> = sqlx::query_scalar("DELETE FROM sessions WHERE id = ?1 RETURNING user_id")
         .bind(id.as_str())
-        .execute(connection)
+        .fetch_all(connection)
         .await
         .map_err(store_error)?;
-    Ok(deleted.rows_affected() > 0)
+    let user = deleted.first().map(|user| UserId::parse(user)).transpose();
+    user.map_err(|e| StoreError::Damaged(format!("{WHAT} {:?}: user_id: {e}", id.as_str())))
+}
+
+/// Records that a session of `user` began or ended.
+async fn tell(
+    connection: &mut SqliteConnection,
+    by: &Author,
+    (kind, user): (EventKind, &UserId),
+    changes: Vec<FieldChange>,
+) -> Result<()> {
+    let login: Option<String> = sqlx::query_scalar("SELECT login FROM users WHERE id = ?1")
+        .bind(user.as_str())
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(store_error)?;
+    let target = Target::user(user, &login.unwrap_or_default());
+    audit::record_one(connection, by, NewEvent { kind, target, changes }).await
 }
 
 async fn begin(
     connection: &mut SqliteConnection,
+    by: &Author,
     session: &Session,
     digest: &TokenDigest,
     replaced: Option<(&SessionId, Option<&Revocation>)>,
 ) -> Result<()> {
     // The new one is written last: what is revoked here is what came before it.
     if let Some((replaced, revocation)) = replaced {
-        delete(connection, replaced).await?;
+        let user = delete(connection, replaced).await?;
         if let Some(revocation) = revocation {
+            if let Some(user) = user {
+                let changes = vec![FieldChange::gone("session", replaced.as_str())];
+                tell(connection, by, (EventKind::SignedOut, &user), changes).await?;
+            }
             revocations::record(connection, revocation).await?;
         }
     }
@@ -97,7 +121,14 @@ async fn begin(
     .execute(&mut *connection)
     .await
     .map_err(|e| conflict(e, WHAT, "id"))?;
-    note_access(connection, &session.id).await
+    note_access(connection, &session.id).await?;
+    let changes = vec![
+        FieldChange::new("session", session.id.as_str()),
+        FieldChange::new("address", session.address.as_str()),
+        FieldChange::new("browser", session.user_agent.as_str()),
+        FieldChange::new("remembered", session.remember),
+    ];
+    tell(connection, by, (EventKind::SignedIn, &session.user), changes).await
 }
 
 /// Makes a session's last use its user's last access, unless a later one is known.
@@ -125,7 +156,7 @@ impl SessionStore for SqliteStore {
         replaced: Option<(&SessionId, Option<&Revocation>)>,
     ) -> Result<()> {
         let mut tx = self.writer.begin().await?;
-        let outcome = begin(tx.connection(), session, digest, replaced).await;
+        let outcome = begin(tx.connection(), &self.author, session, digest, replaced).await;
         tx.settle(outcome).await
     }
 
@@ -157,10 +188,12 @@ impl SessionStore for SqliteStore {
 
     async fn end_session(&self, id: &SessionId, revocation: &Revocation) -> Result<bool> {
         let mut tx = self.writer.begin().await?;
-        if !delete(tx.connection(), id).await? {
+        let Some(user) = delete(tx.connection(), id).await? else {
             tx.abandon().await?;
             return Ok(false);
-        }
+        };
+        let changes = vec![FieldChange::gone("session", id.as_str())];
+        tell(tx.connection(), &self.author, (EventKind::SignedOut, &user), changes).await?;
         revocations::record(tx.connection(), revocation).await?;
         tx.commit().await?;
         Ok(true)

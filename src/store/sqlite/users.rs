@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    SqliteStore,
+    SqliteStore, audit,
     changes::{Topic, count, version},
     errors::store_error,
     groups,
     record::Record,
-    revocations, search,
+    revocations, search, user_names,
 };
 use crate::{
     base::{
@@ -20,11 +20,12 @@ use crate::{
         time::Timestamp,
     },
     model::{
+        event::{Author, EventKind},
         revocation::Revocation,
         user::{Ban, Email, Password, Person, User, UserProfile},
     },
     store::{
-        Result, Rule, StoreError,
+        Result, Rule, StoreError, described,
         name::folded,
         people::{ChangeUser, People, UserStore},
     },
@@ -115,40 +116,9 @@ pub(super) async fn find(connection: &mut SqliteConnection, id: &UserId) -> Resu
     row.as_ref().map(read).transpose()
 }
 
-/// What `user` may type to sign in, with the field that it comes from.
-fn names(user: &User) -> impl Iterator<Item = (&'static str, String)> {
-    let email = user.email.as_ref().map(|email| ("email", folded(&email.address)));
-    [("id", folded(user.id.as_str())), ("login", folded(&user.login))].into_iter().chain(email)
-}
-
-/// Refuses what another user has already.
-async fn refuse_conflict(connection: &mut SqliteConnection, user: &User) -> Result<()> {
-    for (field, name) in names(user) {
-        let taken: Option<i64> =
-            sqlx::query_scalar("SELECT 1 FROM user_names WHERE name = ?1 AND user_id <> ?2")
-                .bind(name)
-                .bind(user.id.as_str())
-                .fetch_optional(&mut *connection)
-                .await
-                .map_err(store_error)?;
-        if taken.is_some() {
-            return Err(StoreError::Conflict { what: WHAT, field });
-        }
-    }
-    if !user.guest {
-        return Ok(());
-    }
-    let taken: Option<i64> = sqlx::query_scalar("SELECT 1 FROM users WHERE guest = 1 AND id <> ?1")
-        .bind(user.id.as_str())
-        .fetch_optional(connection)
-        .await
-        .map_err(store_error)?;
-    if taken.is_some() { Err(StoreError::Conflict { what: WHAT, field: "guest" }) } else { Ok(()) }
-}
-
 /// Writes the user, who is new or replaces the one of the same id, with names and memberships.
 async fn put(connection: &mut SqliteConnection, user: &User) -> Result<()> {
-    refuse_conflict(connection, user).await?;
+    user_names::refuse_conflict(connection, user).await?;
     let version = count(connection, Topic::Users).await?;
     sqlx::query(
         "INSERT INTO users (id, login, folded_login, name, email, email_verified, password_hash, password_set,
@@ -205,7 +175,7 @@ async fn put(connection: &mut SqliteConnection, user: &User) -> Result<()> {
     .execute(&mut *connection)
     .await
     .map_err(store_error)?;
-    for (_, name) in names(user) {
+    for (_, name) in user_names::names(user) {
         // The login may be the address.
         sqlx::query("INSERT OR IGNORE INTO user_names (name, user_id) VALUES (?1, ?2)")
             .bind(name)
@@ -252,7 +222,7 @@ pub(super) async fn keep_an_administrator(
     if another.is_some() { Ok(()) } else { Err(StoreError::Against(Rule::LastAdministrator)) }
 }
 
-async fn add(connection: &mut SqliteConnection, user: &User) -> Result<()> {
+async fn add(connection: &mut SqliteConnection, by: &Author, user: &User) -> Result<()> {
     if find(connection, &user.id).await?.is_some() {
         return Err(StoreError::Conflict { what: WHAT, field: "id" });
     }
@@ -260,7 +230,9 @@ async fn add(connection: &mut SqliteConnection, user: &User) -> Result<()> {
     if !user.guest && !user.declared {
         user.groups.extend(groups::to_be_joined(connection).await?);
     }
-    put(connection, &with_sorted_groups(user)).await
+    let user = with_sorted_groups(user);
+    put(connection, &user).await?;
+    audit::changed(connection, by, None, Some(&user)).await
 }
 
 fn with_sorted_groups(mut user: User) -> User {
@@ -271,6 +243,7 @@ fn with_sorted_groups(mut user: User) -> User {
 
 pub(super) async fn change(
     connection: &mut SqliteConnection,
+    by: &Author,
     id: &UserId,
     change: ChangeUser<'_>,
     revocation: Option<&Revocation>,
@@ -282,26 +255,34 @@ pub(super) async fn change(
     keep_an_administrator(connection, &before, Some(&user)).await?;
     if user != before {
         put(connection, &user).await?;
+        audit::changed(connection, by, Some(&before), Some(&user)).await?;
     }
-    if let Some(revocation) = revocation {
-        revocations::record(connection, revocation).await?;
+    match revocation {
+        // A revocation that no other event explains is one itself.
+        Some(revocation) if described::events(Some(&before), Some(&user)).is_empty() => {
+            revocations::record_told(connection, by, revocation, EventKind::TokenRevoked).await?;
+        }
+        Some(revocation) => revocations::record(connection, revocation).await?,
+        None => {}
     }
     Ok(user)
 }
 
 pub(super) async fn remove(
     connection: &mut SqliteConnection,
+    by: &Author,
     id: &UserId,
     revocation: &Revocation,
 ) -> Result<()> {
-    let user = find(connection, id).await?.ok_or(StoreError::NotFound { what: WHAT })?;
-    keep_an_administrator(connection, &user, None).await?;
+    let before = find(connection, id).await?.ok_or(StoreError::NotFound { what: WHAT })?;
+    keep_an_administrator(connection, &before, None).await?;
     // Names, memberships, sessions, codes, grants and consents go with it.
     sqlx::query("DELETE FROM users WHERE id = ?1")
         .bind(id.as_str())
         .execute(&mut *connection)
         .await
         .map_err(store_error)?;
+    audit::changed(connection, by, Some(&before), None).await?;
     let version = count(connection, Topic::Users).await?;
     sqlx::query("INSERT OR REPLACE INTO removed_users (id, version) VALUES (?1, ?2)")
         .bind(id.as_str())
@@ -345,7 +326,7 @@ impl UserStore for SqliteStore {
 
     async fn add_user(&self, user: &User) -> Result<()> {
         let mut tx = self.writer.begin().await?;
-        let outcome = add(tx.connection(), user).await;
+        let outcome = add(tx.connection(), &self.author, user).await;
         tx.settle(outcome).await
     }
 
@@ -356,13 +337,13 @@ impl UserStore for SqliteStore {
         revocation: Option<&Revocation>,
     ) -> Result<User> {
         let mut tx = self.writer.begin().await?;
-        let outcome = change(tx.connection(), id, alter, revocation).await;
+        let outcome = change(tx.connection(), &self.author, id, alter, revocation).await;
         tx.settle(outcome).await
     }
 
     async fn remove_user(&self, id: &UserId, revocation: &Revocation) -> Result<()> {
         let mut tx = self.writer.begin().await?;
-        let outcome = remove(tx.connection(), id, revocation).await;
+        let outcome = remove(tx.connection(), &self.author, id, revocation).await;
         tx.settle(outcome).await
     }
 

@@ -34,7 +34,8 @@ const QUEUE: usize = 1024;
 const SHARED: usize = 128;
 const SHARED_TIME: Duration = Duration::from_millis(5);
 
-/// The queue in front of the connection that writes.
+/// The queue in front of the connection that writes; its copies share it.
+#[derive(Clone)]
 pub(super) struct Writer {
     queue: mpsc::Sender<Request>,
 }
@@ -60,7 +61,7 @@ pub(super) struct Transaction {
 }
 
 impl Writer {
-    /// A writer that goes on with `connection` and makes new ones with `options`. Its task ends with it.
+    /// A writer that goes on with `connection` and makes new ones with `options`. Its task ends with its last copy.
     pub(super) fn new(connection: SqliteConnection, options: SqliteConnectOptions) -> Self {
         Self::sharing(connection, options, SHARED_TIME)
     }

@@ -6,6 +6,7 @@ use http::{HeaderValue, StatusCode, header::SET_COOKIE};
 use super::{Desk, query::Query, store_failed};
 use crate::{
     identity::session::SignedIn,
+    model::event::Author,
     oauth::{
         authorize::{
             answer::Answer,
@@ -66,7 +67,8 @@ impl Desk<'_> {
     /// Ends the browser's session, if it has one, with everything that came of it, and waits until the gate knows.
     pub(super) async fn sign_out(&self, browser: &Browser) -> Result<(), OAuthError> {
         let Some(who) = browser.signed_in() else { return Ok(()) };
-        self.control.sessions.end(who).await.map_err(store_failed)?;
+        let control = self.control.acting(self.caller, Author::from(&who.user));
+        control.sessions.end(who).await.map_err(store_failed)?;
         tracing::info!(user = %who.user.id, session = %who.session.id, request = %self.caller.request_id, "signed out");
         self.control.in_force().await
     }
@@ -91,7 +93,7 @@ impl Desk<'_> {
     }
 
     async fn issue(&self, request: &AuthorizationRequest, owner: &Owner<'_>) -> Result<Answer, OAuthError> {
-        let owners = self.control.owners();
+        let owners = self.control.owners(self.caller);
         let context = grants::context(self.control, self.caller, &owners);
         issue(request, owner, &context).await
     }

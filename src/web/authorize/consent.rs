@@ -16,8 +16,10 @@ use super::{Desk, query::Query, shown, store_failed};
 use crate::{
     base::{id::ConsentId, secret::Secret},
     model::{
+        event::Author,
         grant::Consent,
         scope::{GrantedScope, OFFLINE_ACCESS},
+        user::User,
     },
     oauth::{
         authorize::{decide::Decision, request::AuthorizationRequest},
@@ -129,7 +131,7 @@ impl Desk<'_> {
         }
         match form.get("decision") {
             Some("allow") => {
-                self.remember(request, &who.user.id).await?;
+                self.remember(request, &who.user).await?;
                 let hub = &self.caller.snapshot.desk.hub_url;
                 let next = format!("{hub}{}?{}", Endpoint::Authorize.path(), query.after_consent());
                 tracing::info!(user = %who.user.id, client = %request.client.id, scope = shown(&request.wanted.scope),
@@ -150,18 +152,14 @@ impl Desk<'_> {
     }
 
     /// What was allowed before and is still good stays allowed.
-    async fn remember(
-        &self,
-        request: &AuthorizationRequest,
-        user: &crate::base::id::UserId,
-    ) -> Result<(), OAuthError> {
+    async fn remember(&self, request: &AuthorizationRequest, user: &User) -> Result<(), OAuthError> {
         let now = self.control.clock.now();
         let client = &request.client.id;
-        let before = self.control.store.find_consent(user, client).await.map_err(store_failed)?;
+        let before = self.control.store.find_consent(&user.id, client).await.map_err(store_failed)?;
         let GrantedScope { services, .. } = &request.wanted.scope;
         let mut consent = before.filter(|consent| now < consent.expires).unwrap_or_else(|| Consent {
             id: ConsentId::random(self.control.random.as_ref()),
-            user: user.clone(),
+            user: user.id.clone(),
             client: client.clone(),
             services: Vec::new(),
             claims: Vec::new(),
@@ -182,7 +180,8 @@ impl Desk<'_> {
         }
         consent.given = now;
         consent.expires = now.plus(self.caller.snapshot.consent_life);
-        self.control.store.put_consent(&consent).await.map_err(store_failed)
+        let control = self.control.acting(self.caller, Author::from(user));
+        control.store.put_consent(&consent).await.map_err(store_failed)
     }
 }
 

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     base::secret::Secret,
     identity::login::LoginError,
-    model::service::Service,
+    model::{event::Author, service::Service},
     oauth::{
         error::{ErrorCode, OAuthError, invalid_request},
         form::Form,
@@ -110,7 +110,7 @@ impl Desk<'_> {
             Ok(user) => {
                 let browser =
                     Browser::find(self.control, self.caller, self.headers).await.map_err(store_failed)?;
-                let sessions = &self.control.sessions;
+                let sessions = self.control.acting(self.caller, Author::from(&user)).sessions;
                 let (value, session) = sessions
                     .begin(&user, noted(self.caller, self.headers), remember, browser.signed_in())
                     .await

@@ -14,6 +14,7 @@ use super::{Desk, carry_out::giving, query::Query, store_failed};
 use crate::{
     base::secret::Secret,
     identity::session::SignedIn,
+    model::event::Author,
     oauth::{
         error::{OAuthError, invalid_request},
         form::Form,
@@ -102,7 +103,8 @@ impl Desk<'_> {
             Err(PeopleError::Store(error)) => return Err(store_failed(error)),
             Err(other) => return Ok(self.new_password(&query, who, Some(&other.to_string()))),
         };
-        let store = self.control.store.as_ref();
+        let control = self.control.acting(self.caller, Author::from(&who.user));
+        let store = control.store.as_ref();
         let clock = self.control.clock.as_ref();
         let changed = users::set_password(store, &who.user.id, Some(hashed), clock).await;
         let user = match changed {
@@ -110,8 +112,7 @@ impl Desk<'_> {
             Err(PeopleError::Store(error)) => return Err(store_failed(error)),
             Err(other) => return Ok(self.new_password(&query, who, Some(&other.to_string()))),
         };
-        let (value, session) = self
-            .control
+        let (value, session) = control
             .sessions
             .begin(&user, noted(self.caller, self.headers), who.session.remember, None)
             .await

@@ -7,14 +7,12 @@
 
 mod caller;
 mod error;
-mod fields;
 mod input;
 mod kind;
 mod openapi;
 mod operation;
 mod page;
 mod permission;
-mod query;
 mod resource;
 mod search;
 mod table;
@@ -32,12 +30,16 @@ use http::{
 use self::{
     caller::{Asker, Who},
     error::RestError,
-    fields::Fields,
     operation::{Answer, Ask, Need, Operation, Takes},
     permission::Permissions,
     table::Found,
 };
 use super::{Control, reply};
+// What clients ask in, as the rest of this module names it.
+pub(in crate::web::rest) use crate::registry::{
+    fields::{self, Fields},
+    query,
+};
 use crate::{
     oauth::form::Form as Parameters,
     proxy::{

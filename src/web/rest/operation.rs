@@ -19,7 +19,11 @@ use super::{
     query::{self, Expr},
 };
 use crate::{
-    base::id::UserId, model::user::Person, oauth::form::Form, proxy::gate::Caller, store::SharedStore,
+    base::id::UserId,
+    model::{event::Author, user::Person},
+    oauth::form::Form,
+    proxy::gate::Caller,
+    store::SharedStore,
     web::Control,
 };
 
@@ -121,7 +125,12 @@ pub(super) struct Ask<'a> {
 impl Ask<'_> {
     /// The store, whose writes are this caller's.
     pub(super) fn store(&self) -> SharedStore {
-        SharedStore::clone(&self.control.store)
+        let by = match &self.asker.who {
+            Who::Person(person) => Author::user(&person.id, &person.login),
+            Who::Service(service) => Author::service(&service.id, &service.name),
+            Who::Nobody => Author::anonymous(),
+        };
+        self.control.store.acting(by.during(&self.caller.request_id, self.caller.source))
     }
 
     /// What varies in the path, by place.

@@ -10,7 +10,7 @@ use super::{error::RestError, openapi, operation::Operation, resource};
 
 /// Every operation.
 pub(super) fn all() -> impl Iterator<Item = &'static Operation> {
-    let lists: [&'static [Operation]; 10] = [
+    let lists: [&'static [Operation]; 11] = [
         resource::services::OPERATIONS,
         resource::redirects::OPERATIONS,
         resource::settings::OPERATIONS,
@@ -20,6 +20,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Operation> {
         resource::authmodules::OPERATIONS,
         resource::avatar::OPERATIONS,
         resource::permissions::OPERATIONS,
+        resource::events::OPERATIONS,
         openapi::OPERATIONS,
     ];
     lists.into_iter().flatten()

@@ -9,9 +9,13 @@ use std::{
 
 use hubgate::{
     base::random::{Random, SystemRandom},
-    model::revocation::RevocationTarget,
+    model::{
+        event::{EventKind, TargetKind},
+        revocation::RevocationTarget,
+    },
     store::{
         ChangeFeed as _, KeyStore as _, RevocationStore as _, ServiceStore as _, StoreError,
+        events::{EventFilter, EventStore as _},
         grants::{Exchange, GrantStore as _, RefreshState, Rotation},
         people::UserStore as _,
         sqlite::SqliteStore,
@@ -125,6 +129,13 @@ async fn acknowledged_writes_survive_kill() {
             };
             assert!(kept, "round {round}: {line} was acknowledged and is lost");
         }
+        // No change without its event, no event without its change, whatever was cut off.
+        let log = store.verify_events(None).await.unwrap();
+        assert_eq!(log.broken, None, "round {round}");
+        let registered = EventFilter { kind: Some(EventKind::Created), ..EventFilter::default() };
+        let registered = EventFilter { target_kind: Some(TargetKind::Service), ..registered };
+        let registered = store.count_events(&registered, u64::MAX).await.unwrap();
+        assert_eq!(registered, (services.len() + clients.len()) as u64, "round {round}");
         let counted = store.versions().await.unwrap();
         assert!(counted.services >= versions.services && counted.revocations >= versions.revocations);
         versions = counted;

@@ -2,6 +2,7 @@
 
 pub(super) mod authmodules;
 pub(super) mod avatar;
+pub(super) mod events;
 pub(super) mod permissions;
 pub(super) mod redirects;
 pub(super) mod services;

@@ -2,14 +2,14 @@
 
 use hubgate::{
     model::user::{Ban, User},
-    store::Versions,
+    store::{Versions, credentials::CredentialUse, events::EventFilter},
 };
 
 use super::{
     Backend,
     samples::{
-        at, digest, group, group_id, key, key_id, member, of_client, of_session, of_token, of_user,
-        other_service, service, service_id, session, session_id, user, user_id,
+        application, at, digest, group, group_id, key, key_id, member, of_client, of_session, of_token,
+        of_user, other_service, permanent, service, service_id, session, session_id, token_id, user, user_id,
     },
 };
 
@@ -18,12 +18,13 @@ fn rename(user: &mut User) {
 }
 
 /// Which counters have grown; a counter that shrinks fails the test.
-fn grown(before: Versions, after: Versions) -> [bool; 4] {
+fn grown(before: Versions, after: Versions) -> [bool; 5] {
     [
         (before.services, after.services),
         (before.keys, after.keys),
         (before.revocations, after.revocations),
         (before.users, after.users),
+        (before.credentials, after.credentials),
     ]
     .map(|(before, after)| {
         assert!(before <= after, "a counter went from {before} to {after}");
@@ -31,16 +32,18 @@ fn grown(before: Versions, after: Versions) -> [bool; 4] {
     })
 }
 
-const SERVICES: [bool; 4] = [true, false, false, false];
-const KEYS: [bool; 4] = [false, true, false, false];
-const REVOCATIONS: [bool; 4] = [false, false, true, false];
-const USERS: [bool; 4] = [false, false, false, true];
-const USERS_AND_REVOCATIONS: [bool; 4] = [false, false, true, true];
-const NONE: [bool; 4] = [false; 4];
+const SERVICES: [bool; 5] = [true, false, false, false, false];
+const KEYS: [bool; 5] = [false, true, false, false, false];
+const REVOCATIONS: [bool; 5] = [false, false, true, false, false];
+const USERS: [bool; 5] = [false, false, false, true, false];
+const USERS_AND_REVOCATIONS: [bool; 5] = [false, false, true, true, false];
+const CREDENTIALS: [bool; 5] = [false, false, false, false, true];
+const NONE: [bool; 5] = [false; 5];
 
 pub(crate) async fn grow_with_each_write(backend: &dyn Backend) {
     let (store, observer) = (backend.open().await, backend.open().await);
     let mut before = observer.versions().await.unwrap();
+    let mut events = 0;
     macro_rules! expect {
         ($write:expr, $grown:expr) => {
             $write.await.unwrap();
@@ -48,11 +51,15 @@ pub(crate) async fn grow_with_each_write(backend: &dyn Backend) {
             assert_eq!(grown(before, after), $grown, stringify!($write));
             assert_eq!(store.versions().await.unwrap(), after);
             before = after;
+            // What is counted is recorded, unless it only forgets what is over.
+            let recorded = observer.count_events(&EventFilter::default(), u64::MAX).await.unwrap();
+            assert_eq!(recorded > events, !stringify!($write).contains("purge"), stringify!($write));
+            events = recorded;
         };
     }
     expect!(store.register_service(&service("a", "A")), SERVICES);
     expect!(store.update_service(&other_service("a", "B")), SERVICES);
-    expect!(store.remove_service(&service_id("a"), &of_client("a", 1, 9)), [true, false, true, false]);
+    expect!(store.remove_service(&service_id("a"), &of_client("a", 1, 9)), [true, false, true, false, false]);
     expect!(store.add_first_key(&key("one", 1)), KEYS);
     expect!(store.rotate_key(&key("two", 2), at(10)), KEYS);
     expect!(store.reseal_key(&key_id("two"), b"sealed"), KEYS);
@@ -70,7 +77,19 @@ pub(crate) async fn grow_with_each_write(backend: &dyn Backend) {
     expect!(store.remove_group(&group_id("g")), USERS);
     expect!(store.begin_session(&session("s", "u", 10), &digest("s"), None), NONE);
     expect!(store.end_session(&session_id("s"), &of_session("s", 1)), REVOCATIONS);
-    expect!(store.remove_user(&user_id("u"), &of_user("u", 3)), USERS_AND_REVOCATIONS);
+    expect!(store.register_service(&service("a", "A")), SERVICES);
+    expect!(store.register_service(&service("b", "B")), SERVICES);
+    expect!(store.add_permanent_token(&permanent(1, "u", &["a", "b"])), CREDENTIALS);
+    expect!(store.add_permanent_token(&permanent(2, "u", &["b"])), CREDENTIALS);
+    expect!(store.add_application_password(&application(3, "u")), CREDENTIALS);
+    expect!(store.add_application_password(&application(4, "u")), CREDENTIALS);
+    expect!(store.remove_permanent_token(&user_id("u"), &token_id(2)), CREDENTIALS);
+    expect!(store.remove_application_password(&user_id("u"), &token_id(4)), CREDENTIALS);
+    expect!(store.remove_service(&service_id("b"), &of_client("b", 1, 9)), [true, false, true, false, true]);
+    expect!(store.revoke(&of_user("u", 2)), [false, false, true, false, true]);
+    expect!(store.revoke(&of_user("u", 2)), REVOCATIONS);
+    expect!(store.remove_user(&user_id("u"), &of_user("u", 3)), [false, false, true, true, true]);
+    assert_eq!(observer.count_events(&EventFilter::default(), u64::MAX).await.unwrap(), events);
     drop((store, observer));
     assert_eq!(backend.open().await.versions().await.unwrap(), before);
 }
@@ -84,6 +103,7 @@ pub(crate) async fn stay_without_a_change(backend: &dyn Backend) {
     store.add_group(&group("g", "G")).await.unwrap();
     store.add_user(&member("u", "u", &["g"])).await.unwrap();
     store.add_user(&user("v", "v")).await.unwrap();
+    store.add_permanent_token(&permanent(1, "u", &["a"])).await.unwrap();
     let before = store.versions().await.unwrap();
 
     store.list_services().await.unwrap();
@@ -115,6 +135,16 @@ pub(crate) async fn stay_without_a_change(backend: &dyn Backend) {
     assert!(store.add_group(&group("h", "g")).await.is_err());
     assert!(store.update_group(&group("h", "H")).await.is_err());
     assert!(store.remove_group(&group_id("h")).await.is_err());
+    let used = CredentialUse { id: token_id(1), at: at(5), source: None };
+    store.note_uses(&[used]).await.unwrap();
+    store.credentials(0).await.unwrap();
+    store.list_permanent_tokens(&user_id("u")).await.unwrap();
+    store.list_application_passwords(&user_id("u")).await.unwrap();
+    assert!(store.add_permanent_token(&permanent(1, "u", &["a"])).await.is_err());
+    assert!(store.add_permanent_token(&permanent(2, "u", &["c"])).await.is_err());
+    assert!(store.add_application_password(&application(2, "w")).await.is_err());
+    assert!(!store.remove_permanent_token(&user_id("u"), &token_id(2)).await.unwrap());
+    assert!(!store.remove_application_password(&user_id("u"), &token_id(1)).await.unwrap());
     assert!(!store.end_session(&session_id("s"), &of_session("s", 1)).await.unwrap());
     assert!(store.begin_session(&session("s", "w", 1), &digest("s"), None).await.is_err());
 

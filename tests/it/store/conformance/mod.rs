@@ -4,6 +4,8 @@ pub(crate) mod cascades;
 pub(crate) mod changes;
 pub(crate) mod codes;
 pub(crate) mod consents;
+pub(crate) mod credentials;
+pub(crate) mod events;
 pub(crate) mod groups;
 pub(crate) mod keys;
 pub(crate) mod merges;
@@ -66,6 +68,11 @@ macro_rules! conformance {
                 bury_what_was_spent, race_with_what_is_added;
             consents: come_back_as_they_were, are_one_for_a_user_and_a_client, are_taken_back, are_refused_without_a_trace,
                 purge_takes_what_is_over;
+            credentials: come_back_as_they_were, are_refused_without_a_trace, are_taken_back_by_their_owner,
+                die_with_their_user, end_with_the_password_or_stay, leave_services_that_are_gone, remember_their_last_use,
+                are_told_to_the_gate, start_anew_with_an_unknown_number, race_with_the_end_of_a_service;
+            events: go_with_each_change, say_what_has_changed, are_not_for_what_is_no_change, come_in_pages,
+                are_one_chain_for_all_writers, can_be_erased, keep_no_secret;
             redirects: come_back_latest_first, are_few, go_when_forgotten;
         }
     };

@@ -7,6 +7,7 @@ use hubgate::{
     },
     crypto::digest::{SecretDigest, TokenDigest},
     model::{
+        credential::{ApplicationPassword, CredentialKind, KnownCredential, PermanentToken, Use},
         flow::Flow,
         grant::{AuthorizationCode, Challenge, ChallengeMethod, Consent, Grant, RefreshToken},
         key::{Algorithm, KeyState, SigningKeyRecord},
@@ -314,5 +315,81 @@ pub(crate) fn consent(id: &str, user: &str, client: &str) -> Consent {
         claims: vec![],
         given: at(1000),
         expires: at(9000),
+    }
+}
+
+pub(crate) fn token_id(number: u8) -> TokenId {
+    TokenId::from_bytes([number; 16])
+}
+
+/// A permanent token made at 1000.
+pub(crate) fn permanent(number: u8, user: &str, scope: &[&str]) -> PermanentToken {
+    PermanentToken {
+        id: token_id(number),
+        user: user_id(user),
+        author: user_id(user),
+        name: "CI".into(),
+        scope: scope.iter().map(|id| service_id(id)).collect(),
+        digest: digest(&format!("credential {number}")),
+        created: at(1000),
+        used: None,
+    }
+}
+
+/// A permanent token no field of which is as in [`permanent`], id and digest apart.
+pub(crate) fn other_permanent(number: u8, user: &str, scope: &[&str]) -> PermanentToken {
+    PermanentToken {
+        author: user_id("nobody"),
+        name: "Ⅷ \0 \u{202e} 'x'; DROP TABLE users; --".into(),
+        created: at(i64::MIN),
+        used: Some(at(i64::MAX)),
+        ..permanent(number, user, scope)
+    }
+}
+
+/// An application password made at 1000.
+pub(crate) fn application(number: u8, user: &str) -> ApplicationPassword {
+    ApplicationPassword {
+        id: token_id(number),
+        user: user_id(user),
+        name: "Mail".into(),
+        digest: digest(&format!("credential {number}")),
+        created: at(1000),
+        used: None,
+    }
+}
+
+/// An application password no field of which is as in [`application`], id and digest apart.
+pub(crate) fn other_application(number: u8, user: &str) -> ApplicationPassword {
+    let last = Use { at: at(i64::MIN), address: "2001:db8::1".into(), user_agent: String::new() };
+    ApplicationPassword {
+        name: "\0 \"quoted\"".into(),
+        created: at(i64::MAX),
+        used: Some(last),
+        ..application(number, user)
+    }
+}
+
+/// What the gate hears of a permanent token.
+pub(crate) fn known_token(token: &PermanentToken) -> KnownCredential {
+    KnownCredential {
+        kind: CredentialKind::PermanentToken,
+        id: token.id,
+        digest: token.digest,
+        user: token.user.clone(),
+        scope: token.scope.clone(),
+        created: token.created,
+    }
+}
+
+/// What the gate hears of an application password.
+pub(crate) fn known_password(password: &ApplicationPassword) -> KnownCredential {
+    KnownCredential {
+        kind: CredentialKind::ApplicationPassword,
+        id: password.id,
+        digest: password.digest,
+        user: password.user.clone(),
+        scope: vec![],
+        created: password.created,
     }
 }

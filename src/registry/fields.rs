@@ -12,7 +12,7 @@ const DEEPEST: usize = 12;
 
 /// A wish: the parts by name, each with what is wanted of it, or whatever is usual.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) enum Fields {
+pub enum Fields {
     /// What an object says of itself unasked.
     #[default]
     Usual,
@@ -22,7 +22,7 @@ pub(super) enum Fields {
 
 /// Why the text is no list of fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BadFields {
+pub enum BadFields {
     /// Longer than [`LONGEST`].
     #[error("is longer than 8192 bytes")]
     Length,
@@ -39,7 +39,10 @@ pub(super) enum BadFields {
 
 impl Fields {
     /// Reads `a,b(c,d/e)`. Empty parts are passed over.
-    pub(super) fn parse(text: &str) -> Result<Self, BadFields> {
+    ///
+    /// # Errors
+    /// [`BadFields`]
+    pub fn parse(text: &str) -> Result<Self, BadFields> {
         if text.len() > LONGEST {
             return Err(BadFields::Length);
         }
@@ -49,7 +52,8 @@ impl Fields {
     }
 
     /// What is wanted of a part; `None` when it is not wanted. Of what is usual nothing is known here.
-    pub(super) fn of(&self, name: &str) -> Option<&Self> {
+    #[must_use]
+    pub fn of(&self, name: &str) -> Option<&Self> {
         match self {
             Self::Usual => None,
             Self::Named(named) => named.get(name),
@@ -57,12 +61,14 @@ impl Fields {
     }
 
     /// Whether a part was asked for by name.
-    pub(super) fn names(&self, name: &str) -> bool {
+    #[must_use]
+    pub fn names(&self, name: &str) -> bool {
         self.of(name).is_some()
     }
 
     /// Whether anything was asked for.
-    pub(super) const fn is_usual(&self) -> bool {
+    #[must_use]
+    pub const fn is_usual(&self) -> bool {
         matches!(self, Self::Usual)
     }
 

@@ -20,7 +20,7 @@ const MOST: usize = 200;
 
 /// What an object has to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Expr {
+pub enum Expr {
     /// All of these.
     And(Vec<Expr>),
     /// One of these.
@@ -33,7 +33,7 @@ pub(super) enum Expr {
 
 /// One thing that an object has to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Item {
+pub enum Item {
     /// `name: value`
     Field(String, Word),
     /// `access(project: x, with: y)`
@@ -48,16 +48,16 @@ pub(super) enum Item {
 
 /// A value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Word {
+pub struct Word {
     /// Without quotes, braces and the star.
-    pub(super) text: String,
+    pub text: String,
     /// Whether it ends in a star: the beginning of what is meant.
-    pub(super) prefix: bool,
+    pub prefix: bool,
 }
 
 /// Why the text is no query.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BadQuery {
+pub enum BadQuery {
     /// Longer than [`LONGEST`].
     #[error("is longer than 4096 bytes")]
     Length,
@@ -76,7 +76,10 @@ pub(super) enum BadQuery {
 }
 
 /// Reads a query; `None` when it asks for nothing.
-pub(super) fn parse(text: &str) -> Result<Option<Expr>, BadQuery> {
+///
+/// # Errors
+/// [`BadQuery`]
+pub fn parse(text: &str) -> Result<Option<Expr>, BadQuery> {
     if text.len() > LONGEST {
         return Err(BadQuery::Length);
     }

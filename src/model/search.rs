@@ -10,7 +10,7 @@ use crate::base::id::{GroupId, UserId};
 pub const DEEPEST_FILTER: usize = 24;
 
 /// The most parts that one filter may have.
-pub const MOST_PARTS: usize = 200;
+pub const MOST_PARTS: usize = 300;
 
 /// The most bytes of a text that is looked for. Logins and addresses are shorter.
 pub const LONGEST_TEXT: usize = 1024;
@@ -128,8 +128,12 @@ pub enum UserIs {
     Email(Match),
     /// By the words of login, name and address: each word of the text is one of them, the last one as the match says.
     AnyText(Match),
+    /// As [`UserIs::AnyText`] without the address, for those who may not see it.
+    Words(Match),
     /// Has an address.
     HasEmail,
+    /// Can sign in by password.
+    HasPassword,
     /// Is shut out.
     Banned,
     /// Is the guest. All but the guest are in the group of all users.
@@ -145,7 +149,9 @@ pub enum UserIs {
 impl Condition for UserIs {
     fn text(&self) -> Option<&str> {
         match self {
-            Self::Login(m) | Self::Name(m) | Self::Email(m) | Self::AnyText(m) => Some(m.text()),
+            Self::Login(m) | Self::Name(m) | Self::Email(m) | Self::AnyText(m) | Self::Words(m) => {
+                Some(m.text())
+            }
             _ => None,
         }
     }

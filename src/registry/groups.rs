@@ -211,3 +211,24 @@ pub async fn set_member(
     };
     Ok(store.change_user(user, &carry_out, None).await?)
 }
+
+/// Puts a user into these groups and no others.
+///
+/// # Errors
+/// [`PeopleError`]
+pub async fn set_all(
+    store: &(impl UserStore + ?Sized),
+    user: &UserId,
+    groups: Vec<GroupId>,
+    clock: &dyn Clock,
+) -> Result<User, PeopleError> {
+    undeclared(users::find(store, user).await?)?;
+    let (groups, now) = (sorted(groups), clock.now());
+    let carry_out = move |user: &mut User| {
+        if user.groups != groups {
+            user.groups.clone_from(&groups);
+            user.updated = now;
+        }
+    };
+    Ok(store.change_user(user, &carry_out, None).await?)
+}

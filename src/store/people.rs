@@ -141,7 +141,7 @@ pub trait MergeStore: Send + Sync {
     ) -> Result<User>;
 
     /// Takes everything out of a user that tells who it was: login and name become `login`, address, password, profile, last
-    /// access, groups and consents are gone, it is banned and marked as erased at the time of the revocation, which is recorded.
+    /// access, groups, consents, what was made for programs, and what its events say are gone; it is banned and marked as erased at the time of the revocation, which is recorded.
     ///
     /// # Errors
     /// As [`UserStore::change_user`]; [`Rule::Guest`](super::Rule::Guest).

@@ -3,8 +3,10 @@
 mod basics;
 mod credentials;
 mod events;
+mod groups;
 mod matrix;
 mod services;
+mod users;
 
 use serde_json::Value;
 

@@ -85,6 +85,7 @@ async fn erase(
     let erased = users::change(connection, by, id, &take_out, Some(revocation)).await?;
     sqlx::query(
         "DELETE FROM consents WHERE user_id = ?1;
+         DELETE FROM credentials WHERE user_id = ?1;
          DELETE FROM user_accesses WHERE user_id = ?1",
     )
     .bind(id.as_str())

@@ -112,7 +112,6 @@ impl<'b> Input<'b> {
     }
 
     /// An object.
-    #[expect(dead_code, reason = "for bodies with objects in them")]
     pub(super) fn object(self, name: &'static str) -> Result<Option<Self>, RestError> {
         let object = |value: &'b Value| {
             value.as_object().map(Self::of).ok_or_else(|| RestError::bad_field(name, "is no object"))

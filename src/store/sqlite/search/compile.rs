@@ -9,6 +9,7 @@ use sqlx::{
     sqlite::SqliteArguments,
 };
 
+use super::MARK;
 use crate::{
     model::search::{By, Condition, Filter, GroupIs, GroupKey, Match, Page, UserIs, UserKey},
     store::name::{end_of_prefix, folded, words},
@@ -162,8 +163,10 @@ pub(super) fn user(sql: &mut Sql, condition: &UserIs) {
         UserIs::Login(text) => sql.compare("u.folded_login", text),
         UserIs::Name(text) => sql.compare("u.folded_name", text),
         UserIs::Email(text) => sql.compare("u.folded_email", text),
-        UserIs::AnyText(text) => user_text(sql, text),
+        UserIs::AnyText(text) => user_text(sql, text, true),
+        UserIs::Words(text) => user_text(sql, text, false),
         UserIs::HasEmail => sql.text("u.email IS NOT NULL"),
+        UserIs::HasPassword => sql.text("u.password_hash IS NOT NULL"),
         UserIs::Banned => sql.text("u.banned_since IS NOT NULL"),
         UserIs::Guest => sql.text("u.guest = 1"),
         UserIs::Administrator => sql.text("u.administrator = 1"),
@@ -183,27 +186,32 @@ pub(super) fn user(sql: &mut Sql, condition: &UserIs) {
     }
 }
 
-fn user_text(sql: &mut Sql, text: &Match) {
+/// Words of login and name, with `address` those of the address too.
+fn user_text(sql: &mut Sql, text: &Match, address: bool) {
     let (words, begins) = words_of(text);
     if words.is_empty() {
-        for (between, column) in
-            [("(", "u.folded_login"), (") OR (", "u.folded_name"), (") OR (", "u.folded_email")]
-        {
-            sql.text(between);
-            sql.compare(column, text);
+        sql.text("(");
+        sql.compare("u.folded_login", text);
+        sql.text(") OR (");
+        sql.compare("u.folded_name", text);
+        if address {
+            sql.text(") OR (");
+            sql.compare("u.folded_email", text);
         }
-        sql.text(")");
-        return;
+        return sql.text(")");
     }
+    let marks = if address { vec![String::new(), MARK.to_string()] } else { vec![String::new()] };
     for (at, word) in words.iter().enumerate() {
-        if at > 0 {
-            sql.text(" AND ");
-        }
-        sql.text("u.id IN (SELECT w.user_id FROM user_words w WHERE ");
-        if begins && at + 1 == words.len() {
-            sql.folded_begins("w.word", word);
-        } else {
-            sql.folded_is("w.word", word);
+        sql.text(if at == 0 { "(" } else { " AND (" });
+        for (nth, mark) in marks.iter().enumerate() {
+            sql.text(if nth == 0 { "" } else { " OR " });
+            sql.text("u.id IN (SELECT w.user_id FROM user_words w WHERE ");
+            if begins && at + 1 == words.len() {
+                sql.folded_begins("w.word", &format!("{mark}{word}"));
+            } else {
+                sql.folded_is("w.word", &format!("{mark}{word}"));
+            }
+            sql.text(")");
         }
         sql.text(")");
     }

@@ -27,6 +27,9 @@ use crate::{
     },
 };
 
+/// What stands before a word of an address. No word has it.
+const MARK: char = '@';
+
 /// How many rows of an older version are filled in with one transaction.
 const SLICE: usize = 1000;
 
@@ -72,9 +75,15 @@ async fn fill_in_slice(connection: &mut SqliteConnection) -> Result<usize> {
     Ok(rows.len())
 }
 
-/// Writes the words under which a user, who has none, is found.
-pub(super) async fn put_words(connection: &mut SqliteConnection, id: &str, texts: [&str; 3]) -> Result<()> {
-    let words: Vec<String> = texts.into_iter().flat_map(words).collect();
+/// Writes the words under which a user, who has none, is found. Those of the address have a mark, as not everybody may look
+/// there.
+pub(super) async fn put_words(
+    connection: &mut SqliteConnection,
+    id: &str,
+    [login, name, email]: [&str; 3],
+) -> Result<()> {
+    let open = words(login).chain(words(name));
+    let words: Vec<String> = open.chain(words(email).map(|word| format!("{MARK}{word}"))).collect();
     sqlx::query("INSERT OR IGNORE INTO user_words (word, user_id) SELECT value, ?2 FROM json_each(?1)")
         .bind(serde_json::to_string(&words).unwrap_or_default())
         .bind(id)

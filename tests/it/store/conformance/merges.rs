@@ -8,7 +8,8 @@ use hubgate::{
 use super::{
     Backend,
     samples::{
-        at, consent, digest, group, group_id, member, of_user, other_user, reachable, session, user, user_id,
+        at, consent, digest, group, group_id, member, of_user, other_user, permanent, reachable, session,
+        user, user_id,
     },
 };
 
@@ -142,6 +143,7 @@ pub(crate) async fn erasure_leaves_no_trace(backend: &dyn Backend) {
     store.add_user(&secret).await.unwrap();
     store.begin_session(&session("s", "u", 10), &digest("s"), None).await.unwrap();
     store.put_consent(&consent("c", "u", "client")).await.unwrap();
+    store.add_permanent_token(&permanent(1, "u", &["0-0-0-0-0"])).await.unwrap();
     let erased = store.erase_user(&user_id("u"), "erased-u", &of_user("u", 20)).await.unwrap();
     let expected = User {
         name: "erased-u".into(),
@@ -159,6 +161,7 @@ pub(crate) async fn erasure_leaves_no_trace(backend: &dyn Backend) {
     }
     assert_eq!(store.find_session(&digest("s")).await.unwrap(), None);
     assert_eq!(store.list_consents(&user_id("u")).await.unwrap(), []);
+    assert_eq!(store.list_permanent_tokens(&user_id("u")).await.unwrap(), []);
     assert_eq!(store.last_accesses(&[user_id("u")]).await.unwrap(), [None]);
     assert!(store.list_revocations(at(0)).await.unwrap().contains(&of_user("u", 20)));
     let refusal = store.erase_user(&user_id("root"), "x", &of_user("root", 20)).await;

@@ -3,8 +3,8 @@
 use hubgate::{
     model::{
         search::{
-            By, DEEPEST_FILTER, Filter, FilterError, GroupFilter, GroupIs, GroupKey, Match, Page, UserFilter,
-            UserIs, UserKey,
+            By, DEEPEST_FILTER, Filter, FilterError, GroupFilter, GroupIs, GroupKey, MOST_PARTS, Match, Page,
+            UserFilter, UserIs, UserKey,
         },
         user::{Access, Group, User},
     },
@@ -171,6 +171,12 @@ pub(crate) async fn takes_words(backend: &dyn Backend) {
     ] {
         assert_eq!(users(&*store, UserIs::AnyText(text.clone())).await, expected, "{text:?}");
     }
+    // Not everybody may look into addresses.
+    let words = async |text: Match| users(&*store, UserIs::Words(text)).await;
+    assert_eq!(words(exact("jane public")).await, ["jane"]);
+    for hidden in [exact("mail"), prefix("exampl"), exact("@mail"), prefix("@")] {
+        assert_eq!(words(hidden.clone()).await, Vec::<String>::new(), "{hidden:?}");
+    }
     // Words go with what they stood in.
     store.change_user(&user_id("jane"), &|u| u.name = "John".into(), None).await.unwrap();
     store.change_user(&user_id("jane"), &|u| u.email = None, None).await.unwrap();
@@ -259,11 +265,11 @@ pub(crate) async fn refuses_what_is_too_large(backend: &dyn Backend) {
     assert_eq!(format!("{refusal:?}"), format!("{:?}", against as Result<(), StoreError>));
     // The largest that is taken is understood.
     let words = "word ".repeat(204);
-    let wide = Filter::Or(vec![UserIs::AnyText(prefix(&words)).into(); 198]);
+    let wide = Filter::Or(vec![UserIs::AnyText(prefix(&words)).into(); MOST_PARTS - 2]);
     let found = store.find_users(&Filter::And(vec![wide]), &[], Page::ALL).await;
     assert_eq!(found.unwrap().total, 0);
     assert_eq!(store.find_users(&deep(DEEPEST_FILTER), &[], Page::ALL).await.unwrap().total, 1);
-    let many = GroupFilter::Or(vec![GroupIs::TopLevel.into(); 200]);
+    let many = GroupFilter::Or(vec![GroupIs::TopLevel.into(); MOST_PARTS]);
     assert!(matches!(
         store.find_groups(&many, &[], Page::ALL).await,
         Err(StoreError::Against(Rule::Filter(FilterError::TooMany)))

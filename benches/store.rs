@@ -172,6 +172,8 @@ fn plain_user(id: &UserId) -> User {
         guest: false,
         administrator: false,
         groups: vec![],
+        profile: hubgate::model::user::UserProfile::default(),
+        erased: None,
         declared: false,
         created: at(0),
         updated: at(0),
@@ -187,7 +189,9 @@ async fn fill(path: &Path) {
         "PRAGMA synchronous = OFF",
         "PRAGMA cache_size = -400000",
         "BEGIN",
-        "INSERT INTO user_groups VALUES ('g1', 'Group 1', 'group 1', NULL, 0, 0), ('g2', 'Group 2', 'group 2', NULL, 0, 0)",
+        "INSERT INTO user_groups (id, name, folded_name, created, updated)
+         VALUES ('g1', 'Group 1', 'group 1', 0, 0), ('g2', 'Group 2', 'group 2', 0, 0)",
+        "INSERT INTO group_nesting SELECT id, id FROM user_groups",
         "INSERT INTO users (id, login, folded_login, name, email, email_verified, guest, administrator, declared,
                             created, updated, version)
          WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
@@ -255,7 +259,7 @@ async fn neighbour(path: &Path) {
     while Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(50)).await;
         let began = Instant::now();
-        match other.change_user(&user, &|user| user.administrator = !user.administrator, None).await {
+        match other.change_user(&user, &|user| user.name.push('x'), None).await {
             Ok(_) => times.push(began.elapsed()),
             Err(_) => refused += 1,
         }

@@ -6,6 +6,7 @@
 mod background;
 mod changes;
 mod data;
+mod difference;
 mod gauges;
 mod hashing;
 mod people;
@@ -27,6 +28,7 @@ use self::{
 };
 pub use self::{
     data::{DataError, certificate_files, sealing_key},
+    difference::differences,
     running::Running,
     shared::ReloadError,
 };

@@ -106,6 +106,7 @@ pub(super) async fn ensure(
     random: &Arc<dyn Random>,
 ) -> Result<Option<Secret>, StartError> {
     first::ensure_guest(store.as_ref(), clock, random.as_ref()).await?;
+    first::ensure_all_users(store.as_ref(), clock, random.as_ref()).await?;
     let aside = Aside::new(Arc::clone(random));
     let password = config.admin_password.as_ref();
     match first::ensure_administrator(store.as_ref(), password, &aside, clock, random.as_ref()).await? {

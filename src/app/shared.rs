@@ -134,18 +134,7 @@ impl Inputs {
 
     /// What of the services in the store the configuration changes.
     fn plan(&self, known: Vec<Service>, clock: &dyn Clock) -> Result<Plan, ServiceError> {
-        services::plan(known, &self.declarations(), self.config.oauth.secret_grace, clock.now())
-    }
-
-    fn declarations(&self) -> Vec<Declaration> {
-        let declaration = |service: &crate::config::DeclaredService| Declaration {
-            id: service.id.clone(),
-            name: service.name.clone(),
-            trust: service.trust.clone(),
-            profile: service.profile.clone(),
-            secret: service.secret.clone(),
-        };
-        self.config.services.iter().map(declaration).collect()
+        plan(&self.config, known, clock)
     }
 
     pub(super) fn snapshot(&self, registry: Registry, keyring: &Arc<Keyring>) -> Snapshot {
@@ -173,7 +162,20 @@ impl Inputs {
     }
 }
 
-fn store_error(config: &Config, error: StoreError) -> StartError {
+/// What of the services in the store a configuration changes.
+pub(super) fn plan(config: &Config, known: Vec<Service>, clock: &dyn Clock) -> Result<Plan, ServiceError> {
+    let declaration = |service: &crate::config::DeclaredService| Declaration {
+        id: service.id.clone(),
+        name: service.name.clone(),
+        trust: service.trust.clone(),
+        profile: service.profile.clone(),
+        secret: service.secret.clone(),
+    };
+    let declarations: Vec<Declaration> = config.services.iter().map(declaration).collect();
+    services::plan(known, &declarations, config.oauth.secret_grace, clock.now())
+}
+
+pub(super) fn store_error(config: &Config, error: StoreError) -> StartError {
     let crate::config::StoreUrl::Sqlite(path) = &config.store;
     StartError::Store { path: path.display().to_string(), error }
 }

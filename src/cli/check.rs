@@ -1,6 +1,6 @@
-//! `hubgate check`: the configuration, then its `[[test]]` entries.
+//! `hubgate check`: the configuration, then its `[[test]]` entries, then what it changes in the store, which is only read.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use clap::Args;
 use http::{HeaderValue, Request, Uri, header::HOST};
@@ -11,9 +11,11 @@ use super::{
 };
 use crate::{
     access::policy::{Denial, Requirement},
+    app::{self, StartError},
     base::{
         id::{ServiceId, UserId},
-        time::Timestamp,
+        random::{Random, SystemRandom},
+        time::{SystemClock, Timestamp},
     },
     config::{Config, DecisionTest, Expectation},
     model::{
@@ -23,6 +25,7 @@ use crate::{
     },
     oauth::token::claims::AccessClaims,
     proxy::{route::Routes, sanitize},
+    store::StoreError,
 };
 
 #[derive(Debug, Args)]
@@ -45,6 +48,7 @@ pub(super) fn check(file: &Path, args: &CheckArgs) -> Result<(), Failure> {
     if args.quiet {
         return Ok(());
     }
+    let differences = differences(&config)?;
     let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     say(&format!(
         "{} is good: {}, {}, {} passed",
@@ -52,7 +56,28 @@ pub(super) fn check(file: &Path, args: &CheckArgs) -> Result<(), Failure> {
         count(config.services.len(), "declared service"),
         count(config.upstreams.len(), "upstream"),
         count(config.tests.len(), "test")
-    ))
+    ))?;
+    differences.iter().try_for_each(|line| say(line))
+}
+
+/// What a start would write, in lines. That the store cannot be read here is no fault of the configuration.
+fn differences(config: &Config) -> Result<Vec<String>, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let random: Arc<dyn Random> = Arc::new(SystemRandom);
+    let line = |text: &str| Ok(vec![text.to_owned()]);
+    match runtime.block_on(app::differences(config, &SystemClock, &random)) {
+        Ok(None) => line("There is no store yet; the first start makes it with all that is declared."),
+        Ok(Some(found)) if found.is_empty() => line("The store is in step with what is declared."),
+        Ok(Some(found)) => {
+            let heading = "The next start or reload changes in the store:".to_owned();
+            Ok(std::iter::once(heading).chain(found.iter().map(|one| format!("  {one}"))).collect())
+        }
+        Err(StartError::Store { path, error: StoreError::Unavailable(why) }) => {
+            output::remark(&format!("The store was not looked at: {path}: {why}"));
+            Ok(Vec::new())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Runs the tests. A service that an upstream names and the file does not declare counts as registered: whether it is,

@@ -57,15 +57,16 @@ enum Command {
     Serve,
     /// See the main job at work: a gateway, a sample backend and a service in a throw-away folder.
     Demo(demo::DemoArgs),
-    /// Check the configuration: every problem at once, then the [[test]] entries.
+    /// Check the configuration: every problem at once, then the [[test]] entries, then what a start would change of the declared
+    /// services and users.
     Check(check::CheckArgs),
     /// Services: add, list, show, new secret, remove.
     #[command(subcommand)]
     Service(services::ServiceCommand),
-    /// Users: add, list, show, change, password, ban, remove.
+    /// Users: add, list, show, change, password, ban, merge, erase, remove.
     #[command(subcommand)]
     User(users::UserCommand),
-    /// Groups of users: add, list, members, remove.
+    /// Groups of users: add, change, list, members, remove.
     #[command(subcommand)]
     Group(groups::GroupCommand),
     /// Tokens: look into one, make a permanent one, list, revoke.

@@ -14,8 +14,14 @@ use super::{
 };
 use crate::{
     base::id::{GroupId, UserId},
-    model::user::{Email, User},
-    registry::users::{self, Change, NewUser},
+    model::{
+        search::{Filter, Match, Page, UserFilter, UserIs},
+        user::{Email, User},
+    },
+    registry::{
+        lives,
+        users::{self, Change, NewUser},
+    },
     store::StoreError,
 };
 
@@ -23,12 +29,8 @@ use crate::{
 pub(super) enum UserCommand {
     /// Add a user.
     Add(AddArgs),
-    /// List all users.
-    List {
-        /// As JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    /// List users, all unless some are asked for.
+    List(ListArgs),
     /// Show one user.
     Show {
         /// Login, e-mail address or id.
@@ -67,6 +69,35 @@ pub(super) enum UserCommand {
     /// Application passwords, for programs that speak nothing but Basic: add, list, remove.
     #[command(subcommand)]
     AppPassword(AppPasswordCommand),
+    /// Remove a user whose groups another one takes over. Rights do not move; sessions and tokens are dead.
+    Merge {
+        /// Who goes: login, e-mail address or id.
+        user: String,
+        /// Who stays: login, e-mail address or id.
+        #[arg(long, value_name = "USER")]
+        into: String,
+    },
+    /// Take out of an account everything that tells whose it was. There is no way back.
+    Erase {
+        /// Login, e-mail address or id.
+        user: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    /// Those whose login, name or address has these words; with * at the end, a word that begins so.
+    #[arg(long, value_name = "WORDS")]
+    query: Option<String>,
+    /// Those in this group, by name or id, or in one below it.
+    #[arg(long, value_name = "GROUP")]
+    group: Option<String>,
+    /// Those who are shut out.
+    #[arg(long)]
+    banned: bool,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -119,7 +150,7 @@ pub(super) struct UpdateArgs {
 pub(super) fn run(file: &Path, command: UserCommand) -> Result<(), Failure> {
     with_registry(file, async |r| match command {
         UserCommand::Add(args) => add(&r, args).await,
-        UserCommand::List { json } => list(&r, json).await,
+        UserCommand::List(args) => list(&r, args).await,
         UserCommand::Show { user, json } => show(&r, &user, json).await,
         UserCommand::Update(args) => update(&r, args).await,
         UserCommand::Password { user, password } => set_password(&r, &user, &password).await,
@@ -138,6 +169,16 @@ pub(super) fn run(file: &Path, command: UserCommand) -> Result<(), Failure> {
             let user = named(&r, &user).await?;
             users::remove(r.store.as_ref(), &user.id, r.clock.as_ref()).await?;
             say(&format!("{} is removed; sessions and tokens are dead.", user.login))
+        }
+        UserCommand::Merge { user, into } => {
+            let (user, into) = (named(&r, &user).await?, named(&r, &into).await?);
+            lives::merge(r.store.as_ref(), &user.id, &into.id, r.clock.as_ref()).await?;
+            say(&format!("{} is merged into {}; sessions and tokens are dead.", user.login, into.login))
+        }
+        UserCommand::Erase { user } => {
+            let user = named(&r, &user).await?;
+            let erased = lives::erase(r.store.as_ref(), &user.id, r.clock.as_ref()).await?;
+            say(&format!("{} is now {}; sessions and tokens are dead.", user.login, erased.login))
         }
     })
 }
@@ -181,6 +222,7 @@ async fn update(r: &Registry, args: UpdateArgs) -> Result<(), Failure> {
         name: args.name,
         email: if args.no_email { Some(None) } else { email },
         administrator: args.administrator,
+        ..Change::default()
     };
     let user = users::change(r.store.as_ref(), &user.id, change, r.clock.as_ref()).await?;
     say(&format!("{} is changed.", user.login))
@@ -222,9 +264,28 @@ const fn state(user: &User) -> &'static str {
     }
 }
 
-async fn list(r: &Registry, json: bool) -> Result<(), Failure> {
-    let none = "There are no users yet; the first start makes an administrator.";
-    show_all(r, &r.store.list_users().await?, json, none).await
+async fn list(r: &Registry, args: ListArgs) -> Result<(), Failure> {
+    let mut all: Vec<UserFilter> = Vec::new();
+    if let Some(text) = args.query {
+        let text = match text.strip_suffix('*') {
+            Some(beginning) => Match::Prefix(beginning.to_owned()),
+            None => Match::Exact(text),
+        };
+        all.push(UserIs::AnyText(text).into());
+    }
+    if let Some(group) = &args.group {
+        all.push(super::groups::named(r, group).await?.filter());
+    }
+    if args.banned {
+        all.push(UserIs::Banned.into());
+    }
+    let none = if all.is_empty() {
+        "There are no users yet; the first start makes an administrator."
+    } else {
+        "There are no such users."
+    };
+    let found = r.store.find_users(&Filter::And(all), &[], Page::ALL).await?;
+    show_all(r, &found.items, args.json, none).await
 }
 
 const HEADING: [&str; 8] = ["LOGIN", "NAME", "EMAIL", "STATE", "ADMIN", "GROUPS", "DECLARED", "ID"];
@@ -277,6 +338,9 @@ async fn show(r: &Registry, name: &str, json: bool) -> Result<(), Failure> {
             format!("set {}{once}", password.set)
         },
     );
+    let access = r.store.last_accesses(std::slice::from_ref(&user.id)).await?;
+    let access = access.into_iter().flatten().next();
+    let access = access.map(|access| format!("{} from {}", access.time, access.address));
     let fields = [
         ("id", user.id.to_string()),
         ("login", user.login.clone()),
@@ -287,7 +351,9 @@ async fn show(r: &Registry, name: &str, json: bool) -> Result<(), Failure> {
         ("guest", if user.guest { yes(true) } else { String::new() }),
         ("administrator", yes(user.administrator)),
         ("groups", groups_of(&user, &names).join(", ")),
+        ("erased", user.erased.map(|time| time.to_string()).unwrap_or_default()),
         ("sessions", live.to_string()),
+        ("last access", access.unwrap_or_default()),
         ("declared in file", yes(user.declared)),
         ("created", user.created.to_string()),
         ("changed", user.updated.to_string()),

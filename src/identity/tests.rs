@@ -198,6 +198,8 @@ fn user(id: &str, hash: Option<&str>) -> User {
         guest: false,
         administrator: false,
         groups: vec![],
+        profile: crate::model::user::UserProfile::default(),
+        erased: None,
         declared: false,
         created: set,
         updated: set,
@@ -205,7 +207,7 @@ fn user(id: &str, hash: Option<&str>) -> User {
 }
 
 fn banned(id: &str) -> User {
-    let ban = Ban { reason: String::new(), since: Timestamp::default() };
+    let ban = Ban { reason: String::new(), since: Timestamp::default(), badge: String::new() };
     User { ban: Some(ban), ..user(id, Some(CURRENT)) }
 }
 

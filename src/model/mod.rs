@@ -12,6 +12,7 @@ pub mod naming;
 pub mod registry;
 pub mod revocation;
 pub mod scope;
+pub mod search;
 pub mod service;
 pub mod session;
 pub mod upstream;

@@ -5,6 +5,7 @@
 //! separated by commas, as `X-Forwarded-Groups` is: nobody joins a group by the name of another.
 
 use super::user::GUEST_LOGIN;
+use crate::base::url::web_origin;
 
 /// Characters of a login or a name.
 const LONGEST: usize = 100;
@@ -18,6 +19,11 @@ const SHORTEST_PASSWORD: usize = 8;
 
 /// Bytes of a password; `crypto::password` refuses more.
 const LONGEST_PASSWORD: usize = 1024;
+
+/// Characters of a description or a reason, of a badge, and bytes of an address of a picture.
+const LONGEST_DESCRIPTION: usize = 1000;
+const LONGEST_BADGE: usize = 100;
+const LONGEST_URL: usize = 2000;
 
 /// Why a text cannot be used: a predicate, such as "is empty".
 pub type Refusal = &'static str;
@@ -78,6 +84,55 @@ pub fn email(text: &str) -> Result<(), Refusal> {
         return no_address;
     }
     Ok(())
+}
+
+/// Checks a text for other administrators: of several lines, possibly empty.
+///
+/// # Errors
+/// [`Refusal`]
+pub fn description(text: &str) -> Result<(), Refusal> {
+    if text.chars().count() > LONGEST_DESCRIPTION {
+        return Err("has more than 1000 characters");
+    }
+    if text.chars().any(|c| c.is_control() && c != '\n') { Err("has a control character") } else { Ok(()) }
+}
+
+/// Checks the word that stands beside the name of somebody who is shut out; it may be empty.
+///
+/// # Errors
+/// [`Refusal`]
+pub fn badge(text: &str) -> Result<(), Refusal> {
+    if text.chars().count() > LONGEST_BADGE {
+        return Err("has more than 100 characters");
+    }
+    if text.chars().any(char::is_control) { Err("has a control character") } else { Ok(()) }
+}
+
+/// Checks the address of a picture: of the web, so that no page runs it.
+///
+/// # Errors
+/// [`Refusal`]
+pub fn picture(text: &str) -> Result<(), Refusal> {
+    if text.len() > LONGEST_URL {
+        return Err("has more than 2000 bytes");
+    }
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "\"'<>\\`".contains(c);
+    if text.contains(odd) || web_origin(text).is_none() { Err("is no http or https address") } else { Ok(()) }
+}
+
+/// Checks the name of a language, as `en`, `en_US` or `zh-Hans-CN`.
+///
+/// # Errors
+/// [`Refusal`]
+pub fn locale(text: &str) -> Result<(), Refusal> {
+    let mut parts = text.split(['_', '-']);
+    let letters = |part: &str| (2..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphabetic());
+    let part = |part: &str| (2..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
+    if parts.next().is_some_and(letters) && parts.all(part) && text.len() <= 20 {
+        Ok(())
+    } else {
+        Err("is no language, as en_US is")
+    }
 }
 
 /// Checks a password that somebody chooses. Any characters but control characters; none are asked for (NIST SP 800-63B).
@@ -152,5 +207,34 @@ mod tests {
         for bad in ["", "1234567", "äääää", "1234567\n8", &"x".repeat(1025)] {
             assert!(password(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn what_pages_show() {
+        for good in ["https://a.example/x.png", "http://127.0.0.1:8080/a?b=c"] {
+            assert_eq!(picture(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "",
+            "javascript:alert(1)",
+            "data:image/svg+xml,<svg/>",
+            "//a.example/x",
+            "/x.png",
+            "https://a.example/\"x",
+            "https://a.example/ x",
+            "https://a.example/\n",
+            &format!("https://a.example/{}", "x".repeat(2000)),
+        ] {
+            assert!(picture(bad).is_err(), "{bad:?}");
+        }
+        for good in ["en", "en_US", "zh-Hans-CN"] {
+            assert_eq!(locale(good), Ok(()), "{good}");
+        }
+        for bad in ["", "e", "english", "en_", "en US", "en_U$", "en_US_abcdefgh_abcdefgh"] {
+            assert!(locale(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!((description("a\nb"), badge("away")), (Ok(()), Ok(())));
+        assert!(description("a\tb").is_err() && description(&"x".repeat(1001)).is_err());
+        assert!(badge("a\nb").is_err() && badge(&"x".repeat(101)).is_err());
     }
 }

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use super::search::{Filter, UserFilter, UserIs};
 use crate::base::{
     id::{GroupId, UserId},
     time::Timestamp,
@@ -31,8 +32,12 @@ pub struct User {
     pub guest: bool,
     /// May administer the gateway.
     pub administrator: bool,
-    /// Groups, sorted by id.
+    /// Groups that it was put into, sorted by id; those above them are not named.
     pub groups: Vec<GroupId>,
+    /// What it says of itself.
+    pub profile: UserProfile,
+    /// When the personal data was taken out, if it was.
+    pub erased: Option<Timestamp>,
     /// Whether `gateway.toml` declares it, so that its settings are changed there.
     pub declared: bool,
     /// When it was made.
@@ -48,11 +53,37 @@ impl User {
         self.ban.is_none()
     }
 
+    /// Whether this user may administer the gateway, as things are.
+    #[must_use]
+    pub const fn may_administer(&self) -> bool {
+        self.administrator && self.may_sign_in()
+    }
+
     /// Whether this user may sign in with a password, should one match.
     #[must_use]
     pub const fn may_sign_in(&self) -> bool {
         self.is_active() && !self.guest
     }
+}
+
+/// What a user says of itself. Nothing in here grants anything.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UserProfile {
+    /// Its picture. Never fetched by the gateway.
+    pub avatar_url: Option<String>,
+    /// The language of pages, as `en_US`.
+    pub locale: Option<String>,
+}
+
+/// The last access of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    /// When.
+    pub time: Timestamp,
+    /// From where.
+    pub address: String,
+    /// With which browser.
+    pub user_agent: String,
 }
 
 /// An e-mail address.
@@ -91,6 +122,8 @@ pub struct Ban {
     pub reason: String,
     /// Since when.
     pub since: Timestamp,
+    /// What others see beside the name; may be empty.
+    pub badge: String,
 }
 
 /// A group of users.
@@ -102,10 +135,30 @@ pub struct Group {
     pub name: String,
     /// Free text.
     pub description: Option<String>,
+    /// Its picture. Never fetched by the gateway.
+    pub icon_url: Option<String>,
+    /// The group above: who is in this one is in that one too.
+    pub parent: Option<GroupId>,
+    /// Whether new users are put into it. Users that the configuration file declares are in the groups that it names.
+    pub auto_join: bool,
+    /// The one group that everybody but the guest is in, without having been put into it. Neither the gate's rules nor
+    /// `X-Forwarded-Groups` know it.
+    pub all_users: bool,
     /// When it was made.
     pub created: Timestamp,
     /// When it was last changed.
     pub updated: Timestamp,
+}
+
+impl Group {
+    /// Who is in it.
+    #[must_use]
+    pub fn filter(&self) -> UserFilter {
+        if self.all_users {
+            return Filter::Not(Box::new(UserIs::Guest.into()));
+        }
+        UserIs::InGroup(self.id.clone()).into()
+    }
 }
 
 /// What the gate knows of a user: enough to decide and to tell an upstream, nothing that opens anything.
@@ -119,7 +172,7 @@ pub struct Person {
     pub name: String,
     /// `X-Forwarded-Email`
     pub email: Option<Email>,
-    /// Names of groups, sorted; `X-Forwarded-Groups`.
+    /// Names of groups, with those above them, sorted; `X-Forwarded-Groups`.
     pub groups: Vec<String>,
     /// Whether tokens of this user are refused.
     pub banned: bool,

@@ -1,14 +1,27 @@
-//! What every store has from the first start on: the guest, and somebody who may administer.
+//! What every store has from the first start on: the guest, the group of all users, and somebody who may administer.
 //!
 //! Invariant: of gateways that start at once on one store one makes the administrator, and one knows its password.
 
-use super::users::{self, NewPassword, NewUser, PeopleError, generate_password};
+use super::{
+    groups::{self, NewGroup},
+    users::{self, NewPassword, NewUser, PeopleError, generate_password},
+};
 use crate::{
     base::{id::UserId, random::Random, secret::Secret, time::Clock},
     crypto::password::Hasher,
-    model::user::{Ban, GUEST_LOGIN, User},
-    store::{StoreError, people::UserStore},
+    model::{
+        search::{GroupIs, Page, UserIs},
+        user::{Ban, GUEST_LOGIN, Group, User, UserProfile},
+    },
+    store::{
+        StoreError,
+        people::{GroupStore, UserStore},
+        search::PeopleSearch,
+    },
 };
+
+/// The name of the group that everybody but the guest is in.
+pub const ALL_USERS: &str = "All Users";
 
 /// The login of the administrator that the first start makes.
 pub const FIRST_LOGIN: &str = "admin";
@@ -32,7 +45,7 @@ pub enum First {
 /// # Errors
 /// [`PeopleError`]
 pub async fn ensure_administrator(
-    store: &(impl UserStore + ?Sized),
+    store: &(impl UserStore + PeopleSearch + ?Sized),
     password: Option<&Secret>,
     hasher: &dyn Hasher,
     clock: &dyn Clock,
@@ -66,8 +79,34 @@ pub async fn ensure_administrator(
     }
 }
 
-async fn has_administrator(store: &(impl UserStore + ?Sized)) -> Result<bool, StoreError> {
-    Ok(store.list_users().await?.iter().any(|user| user.administrator))
+async fn has_administrator(store: &(impl PeopleSearch + ?Sized)) -> Result<bool, StoreError> {
+    let found = store.find_users(&UserIs::Administrator.into(), &[], Page::first(0)).await?;
+    Ok(found.total > 0)
+}
+
+/// Makes the group of all users if there is none.
+///
+/// # Errors
+/// [`PeopleError`]
+pub async fn ensure_all_users(
+    store: &(impl GroupStore + PeopleSearch + ?Sized),
+    clock: &dyn Clock,
+    random: &dyn Random,
+) -> Result<(), PeopleError> {
+    // A group that has the name already keeps it.
+    for number in 0..100_u8 {
+        if store.find_groups(&GroupIs::AllUsers.into(), &[], Page::first(0)).await?.total > 0 {
+            return Ok(());
+        }
+        let suffix = if number == 0 { String::new() } else { format!(" {number}") };
+        let new = NewGroup { name: format!("{ALL_USERS}{suffix}"), ..NewGroup::default() };
+        let group = Group { all_users: true, ..groups::made(new, clock.now(), random)? };
+        match store.add_group(&group).await {
+            Err(StoreError::Conflict { .. }) => {}
+            other => return Ok(other?),
+        }
+    }
+    Err(StoreError::Conflict { what: "group", field: "name" }.into())
 }
 
 /// Makes the guest if there is none: banned, until an administrator decides otherwise.
@@ -89,10 +128,12 @@ pub async fn ensure_guest(
         name: "Guest".to_owned(),
         email: None,
         password: None,
-        ban: Some(Ban { reason: String::new(), since: now }),
+        ban: Some(Ban { reason: String::new(), since: now, badge: String::new() }),
         guest: true,
         administrator: false,
         groups: Vec::new(),
+        profile: UserProfile::default(),
+        erased: None,
         declared: false,
         created: now,
         updated: now,

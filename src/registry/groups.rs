@@ -1,13 +1,13 @@
-//! Groups: add, find, remove, and who is in them.
+//! Groups: add, find, change, remove, and who is in them.
 //!
 //! Invariant: the groups of a declared user are those that the configuration file names.
 
-use super::users::{PeopleError, find, sorted, undeclared};
+use super::users::{self, PeopleError, sorted, undeclared};
 use crate::{
     base::{
         id::{GroupId, UserId},
         random::Random,
-        time::Clock,
+        time::{Clock, Timestamp},
     },
     model::{
         naming,
@@ -16,9 +16,47 @@ use crate::{
     store::{
         StoreError,
         name::folded,
-        people::{GroupStore, UserStore},
+        people::{GroupStore, MergeStore, UserStore},
     },
 };
+
+/// A group to be added.
+#[derive(Debug, Clone, Default)]
+pub struct NewGroup {
+    /// Its id; `None`: a random UUID, as Hub does.
+    pub id: Option<GroupId>,
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// The address of its picture.
+    pub icon_url: Option<String>,
+    /// The group above. That of all users stands for none.
+    pub parent: Option<GroupId>,
+    /// Whether new users are put into it.
+    pub auto_join: bool,
+}
+
+pub(super) fn made(new: NewGroup, now: Timestamp, random: &dyn Random) -> Result<Group, PeopleError> {
+    check(&new.name, new.description.as_deref(), new.icon_url.as_deref())?;
+    Ok(Group {
+        id: new.id.unwrap_or_else(|| GroupId::random(random)),
+        name: new.name,
+        description: new.description,
+        icon_url: new.icon_url,
+        parent: new.parent,
+        auto_join: new.auto_join,
+        all_users: false,
+        created: now,
+        updated: now,
+    })
+}
+
+fn check(name: &str, description: Option<&str>, icon_url: Option<&str>) -> Result<(), PeopleError> {
+    naming::group(name).map_err(PeopleError::refused("name"))?;
+    description.map_or(Ok(()), naming::description).map_err(PeopleError::refused("description"))?;
+    icon_url.map_or(Ok(()), naming::picture).map_err(PeopleError::refused("picture"))
+}
 
 /// Adds a group.
 ///
@@ -26,21 +64,71 @@ use crate::{
 /// [`PeopleError`]
 pub async fn add(
     store: &(impl GroupStore + ?Sized),
-    name: &str,
-    description: Option<&str>,
+    new: NewGroup,
     clock: &dyn Clock,
     random: &dyn Random,
 ) -> Result<Group, PeopleError> {
-    naming::group(name).map_err(PeopleError::refused("name"))?;
-    let now = clock.now();
-    let group = Group {
-        id: GroupId::random(random),
-        name: name.to_owned(),
-        description: description.map(ToOwned::to_owned),
-        created: now,
-        updated: now,
-    };
+    let mut group = made(new, clock.now(), random)?;
+    group.parent = place(store, group.parent).await?;
     store.add_group(&group).await?;
+    Ok(group)
+}
+
+/// The group above: being below the group of all users is being below none.
+async fn place(
+    store: &(impl GroupStore + ?Sized),
+    parent: Option<GroupId>,
+) -> Result<Option<GroupId>, PeopleError> {
+    let Some(parent) = parent else { return Ok(None) };
+    let above = find(store, &parent).await?;
+    Ok((!above.all_users).then_some(parent))
+}
+
+async fn find(store: &(impl GroupStore + ?Sized), id: &GroupId) -> Result<Group, PeopleError> {
+    Ok(store.find_group(id).await?.ok_or(StoreError::NotFound { what: "group" })?)
+}
+
+/// What is to be changed of a group; `None` stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct Change {
+    /// The name.
+    pub name: Option<String>,
+    /// What it is for; `Some(None)` takes it away.
+    pub description: Option<Option<String>>,
+    /// The address of its picture; `Some(None)` takes it away.
+    pub icon_url: Option<Option<String>>,
+    /// The group above; `Some(None)`, or that of all users: none.
+    pub parent: Option<Option<GroupId>>,
+    /// Whether new users are put into it.
+    pub auto_join: Option<bool>,
+}
+
+/// Changes a group.
+///
+/// # Errors
+/// [`PeopleError`]
+pub async fn change(
+    store: &(impl GroupStore + ?Sized),
+    id: &GroupId,
+    change: Change,
+    clock: &dyn Clock,
+) -> Result<Group, PeopleError> {
+    let before = find(store, id).await?;
+    let parent = match change.parent {
+        Some(parent) => place(store, parent).await?,
+        None => before.parent.clone(),
+    };
+    let group = Group {
+        name: change.name.unwrap_or_else(|| before.name.clone()),
+        description: change.description.unwrap_or_else(|| before.description.clone()),
+        icon_url: change.icon_url.unwrap_or_else(|| before.icon_url.clone()),
+        parent,
+        auto_join: change.auto_join.unwrap_or(before.auto_join),
+        updated: clock.now(),
+        ..before
+    };
+    check(&group.name, group.description.as_deref(), group.icon_url.as_deref())?;
+    store.update_group(&group).await?;
     Ok(group)
 }
 
@@ -69,7 +157,8 @@ pub async fn ensure(
     for name in names {
         let group = match named(store, name).await {
             Err(PeopleError::Store(StoreError::NotFound { .. })) => {
-                match add(store, name, None, clock, random).await {
+                let new = NewGroup { name: name.clone(), ..NewGroup::default() };
+                match add(store, new, clock, random).await {
                     // Another gateway was quicker.
                     Err(PeopleError::Store(StoreError::Conflict { .. })) => named(store, name).await?,
                     made => made?,
@@ -82,12 +171,20 @@ pub async fn ensure(
     Ok(sorted(ids))
 }
 
-/// Removes a group. Its members stay, without it.
+/// Removes a group. Its members stay, without it; with a successor they and the groups below it go there.
 ///
 /// # Errors
 /// [`PeopleError`]
-pub async fn remove(store: &(impl GroupStore + ?Sized), id: &GroupId) -> Result<(), PeopleError> {
-    Ok(store.remove_group(id).await?)
+pub async fn remove(
+    store: &(impl GroupStore + MergeStore + ?Sized),
+    id: &GroupId,
+    successor: Option<&GroupId>,
+) -> Result<(), PeopleError> {
+    let removed = match successor {
+        None => store.remove_group(id).await,
+        Some(successor) => store.merge_group(id, successor).await,
+    };
+    Ok(removed?)
 }
 
 /// Puts a user into a group, or takes it out.
@@ -101,7 +198,7 @@ pub async fn set_member(
     member: bool,
     clock: &dyn Clock,
 ) -> Result<User, PeopleError> {
-    let before = undeclared(find(store, user).await?)?;
+    let before = undeclared(users::find(store, user).await?)?;
     if before.groups.contains(group) == member {
         return Ok(before);
     }

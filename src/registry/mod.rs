@@ -3,12 +3,14 @@
 //! Invariant: a secret is returned once, by the verb that makes it; what is kept is its digest.
 
 pub mod audit;
+mod difference;
 pub mod fields;
 pub mod first;
 pub mod groups;
 pub mod held;
 pub mod import;
 pub mod keys;
+pub mod lives;
 pub mod people;
 pub mod profile;
 pub mod query;
@@ -16,3 +18,5 @@ pub mod secrets;
 pub mod services;
 pub mod tokens;
 pub mod users;
+
+pub use difference::{Difference, Step};

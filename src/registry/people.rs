@@ -2,9 +2,10 @@
 //! kept, then its writes.
 //!
 //! Invariants: nobody is deleted, and no ban is lifted; a declared password is hashed only when it is not the one that is
-//! stored.
+//! stored; where somebody may administer, somebody may afterwards.
 
 use super::{
+    difference::{Difference, Step},
     groups,
     users::{self, NewPassword, NewUser, PeopleError},
 };
@@ -23,6 +24,8 @@ use crate::{
         people::{GroupStore, UserStore},
     },
 };
+
+const KIND: &str = "user";
 
 /// A user as the configuration file declares it.
 #[derive(Debug, Clone)]
@@ -43,7 +46,10 @@ pub struct Declaration {
 
 /// What has to be written so that the store is in step with the file.
 #[derive(Debug, Default)]
-pub struct Plan(Vec<Write>);
+pub struct Plan {
+    writes: Vec<Write>,
+    differences: Vec<Difference>,
+}
 
 #[derive(Debug)]
 enum Write {
@@ -68,16 +74,31 @@ pub async fn plan(
 ) -> Result<Plan, PeopleError> {
     let mut known = store.list_users().await?;
     let groups = store.list_groups().await?;
-    let mut writes = Vec::new();
+    let administrator = known.iter().find(|user| user.may_administer()).cloned();
+    let (mut plan, mut demotions) = (Plan::default(), Vec::new());
     for declaration in declarations {
         let write = plan_one(&mut known, &groups, declaration, hasher, (clock.now(), random)).await;
         let login = declaration.login.clone();
-        writes.extend(write.map_err(|error| PeopleError::Declaration { login, error: Box::new(error) })?);
+        let write = write.map_err(|error| PeopleError::Declaration { login, error: Box::new(error) })?;
+        let Some((write, difference)) = write else { continue };
+        plan.differences.push(difference);
+        // Whoever is to administer may do so before others may not any more.
+        let demotion = matches!(&write, Write::Change(user, ..) if !user.administrator);
+        if demotion { &mut demotions } else { &mut plan.writes }.push(write);
+    }
+    plan.writes.extend(demotions);
+    if let Some(User { login, .. }) = administrator
+        && !known.iter().any(User::may_administer)
+    {
+        let error = Box::new(PeopleError::LastAdministrator(login.clone()));
+        return Err(PeopleError::Declaration { login, error });
     }
     let declared = |user: &User| declarations.iter().any(|d| folded(&d.login) == folded(&user.login));
-    let released = known.into_iter().filter(|user| user.declared && !declared(user));
-    writes.extend(released.map(Write::Release));
-    Ok(Plan(writes))
+    for released in known.into_iter().filter(|user| user.declared && !declared(user)) {
+        plan.differences.push(Difference::new(Step::Release, KIND, &released.login, &[]));
+        plan.writes.push(Write::Release(released));
+    }
+    Ok(plan)
 }
 
 async fn plan_one(
@@ -86,7 +107,12 @@ async fn plan_one(
     declaration: &Declaration,
     hasher: &dyn Hasher,
     (now, random): (Timestamp, &dyn Random),
-) -> Result<Option<Write>, PeopleError> {
+) -> Result<Option<(Write, Difference)>, PeopleError> {
+    let group = |name: &String| groups.iter().find(|g| folded(&g.name) == folded(name));
+    if declaration.groups.iter().filter_map(group).any(|group| group.all_users) {
+        let why = "of all users has everybody in it; it is not declared";
+        return Err(PeopleError::Refused { what: "group", why });
+    }
     let at = known.iter().position(|user| folded(&user.login) == folded(&declaration.login));
     let kept = at.and_then(|at| known.get(at));
     refuse_taken(known, kept.map(|user| &user.id), declaration)?;
@@ -103,12 +129,16 @@ async fn plan_one(
         };
         let user = User { declared: true, ..users::made(new, now, random)? };
         known.push(user.clone());
-        return Ok(Some(Write::Add(user, declaration.groups.clone())));
+        let difference = Difference::new(Step::Add, KIND, &user.login, &[]);
+        return Ok(Some((Write::Add(user, declaration.groups.clone()), difference)));
     };
     if kept.guest {
         return Err(PeopleError::Guest);
     }
-    let id = |name: &String| groups.iter().find(|g| folded(&g.name) == folded(name)).map(|g| g.id.clone());
+    if kept.erased.is_some() {
+        return Err(PeopleError::Erased(kept.login));
+    }
+    let id = |name: &String| group(name).map(|group| group.id.clone());
     let memberships: Option<Vec<_>> = declaration.groups.iter().map(id).collect();
     let user = User {
         login: declaration.login.clone(),
@@ -124,7 +154,17 @@ async fn plan_one(
     if let Some(place) = at.and_then(|at| known.get_mut(at)) {
         place.clone_from(&user);
     }
-    Ok((!same).then(|| Write::Change(user, declaration.groups.clone(), password)))
+    let fields = [
+        ("login", user.login != kept.login),
+        ("name", user.name != kept.name),
+        ("email", user.email != kept.email),
+        ("password", password.is_some()),
+        ("groups", user.groups != kept.groups || memberships.is_none()),
+        ("administrator", user.administrator != kept.administrator),
+        ("declared", !kept.declared),
+    ];
+    let difference = Difference::new(Step::Change, KIND, &user.login, &fields);
+    Ok((!same).then(|| (Write::Change(user, declaration.groups.clone(), password), difference)))
 }
 
 /// What opens one account may not open another, whichever it is called there: as the store has it.
@@ -160,6 +200,12 @@ async fn new_password(
 }
 
 impl Plan {
+    /// What it changes.
+    #[must_use]
+    pub fn differences(&self) -> &[Difference] {
+        &self.differences
+    }
+
     /// Writes it.
     ///
     /// # Errors
@@ -170,7 +216,7 @@ impl Plan {
         clock: &dyn Clock,
         random: &dyn Random,
     ) -> Result<(), PeopleError> {
-        for write in self.0 {
+        for write in self.writes {
             match write {
                 Write::Add(user, groups) => {
                     let groups = groups::ensure(store, &groups, clock, random).await?;

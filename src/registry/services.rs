@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    difference::{Difference, Step},
     profile::{self, ProfileChange},
     secrets,
 };
@@ -249,9 +250,12 @@ pub struct Declaration {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     writes: Vec<Write>,
+    differences: Vec<Difference>,
     /// All services, as they are afterwards.
     after: Vec<Service>,
 }
+
+const KIND: &str = "service";
 
 /// One of its writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -275,7 +279,7 @@ pub fn plan(
     grace: Duration,
     now: Timestamp,
 ) -> Result<Plan, ServiceError> {
-    let mut plan = Plan { writes: Vec::new(), after: known };
+    let mut plan = Plan { after: known, ..Plan::default() };
     for declaration in declarations {
         let name = folded(&declaration.name);
         if plan.after.iter().any(|other| other.id != declaration.id && folded(&other.name) == name) {
@@ -284,12 +288,14 @@ pub fn plan(
         match plan.after.iter_mut().find(|service| service.id == declaration.id) {
             None => {
                 let service = declared(declaration, now);
+                plan.differences.push(Difference::new(Step::Add, KIND, &service.name, &[]));
                 plan.after.push(service.clone());
                 plan.writes.push(Write::Add(service));
             }
             Some(kept) => {
                 let changed = updated(kept, declaration, now, grace);
                 if changed != *kept {
+                    plan.differences.push(Difference::of_service(kept, &changed));
                     *kept = Service { updated: now, ..changed };
                     plan.writes.push(Write::Change(kept.clone()));
                 }
@@ -298,6 +304,7 @@ pub fn plan(
     }
     for service in plan.after.iter_mut().filter(|service| service.declared) {
         if !declarations.iter().any(|declaration| declaration.id == service.id) {
+            plan.differences.push(Difference::new(Step::Release, KIND, &service.name, &[]));
             *service = Service { declared: false, updated: now, ..service.clone() };
             plan.writes.push(Write::Release(service.clone()));
         }
@@ -306,6 +313,12 @@ pub fn plan(
 }
 
 impl Plan {
+    /// What it changes.
+    #[must_use]
+    pub fn differences(&self) -> &[Difference] {
+        &self.differences
+    }
+
     /// Writes it. Returns all services, as they are now.
     ///
     /// # Errors

@@ -14,13 +14,10 @@ use crate::{
     model::{
         naming::{self, Refusal},
         revocation::{Revocation, RevocationTarget},
-        user::{Ban, Email, Password, User},
+        user::{Ban, Email, Password, User, UserProfile},
     },
-    store::{StoreError, people::UserStore},
+    store::{Rule, StoreError, people::UserStore},
 };
-
-/// Characters of a ban's reason.
-const LONGEST_REASON: usize = 1000;
 
 /// Ids that mean something else where users are named by id.
 const RESERVED_IDS: [&str; 3] = [ServiceId::HUB, "me", "guest"];
@@ -59,12 +56,24 @@ pub enum PeopleError {
     /// What cannot be done with the guest.
     #[error("that cannot be done with the guest")]
     Guest,
+    /// There is nobody any more whom it stood for.
+    #[error("{0} is erased")]
+    Erased(String),
     /// Nobody would be left who may administer.
     #[error("{0} is the last administrator")]
     LastAdministrator(String),
 }
 
 impl PeopleError {
+    /// The store's reason, with the user's login where it tells more.
+    pub(super) fn of(login: &str) -> impl Fn(StoreError) -> Self + '_ {
+        |error| match error {
+            StoreError::Against(Rule::LastAdministrator) => Self::LastAdministrator(login.to_owned()),
+            StoreError::Against(Rule::Guest) => Self::Guest,
+            other => Self::Store(other),
+        }
+    }
+
     pub(super) fn refused(what: &'static str) -> impl Fn(Refusal) -> Self {
         move |why| Self::Refused { what, why }
     }
@@ -150,7 +159,8 @@ pub async fn add(
 ) -> Result<User, PeopleError> {
     let user = made(new, clock.now(), random)?;
     store.add_user(&user).await?;
-    Ok(user)
+    // With the groups that new users are put into.
+    find(store, &user.id).await
 }
 
 pub(super) fn made(new: NewUser, now: Timestamp, random: &dyn Random) -> Result<User, PeopleError> {
@@ -169,6 +179,8 @@ pub(super) fn made(new: NewUser, now: Timestamp, random: &dyn Random) -> Result<
         guest: false,
         administrator: new.administrator,
         groups: sorted(new.groups),
+        profile: UserProfile::default(),
+        erased: None,
         declared: false,
         created: now,
         updated: now,
@@ -198,6 +210,10 @@ pub struct Change {
     pub email: Option<Option<Email>>,
     /// Whether it may administer.
     pub administrator: Option<bool>,
+    /// The address of its picture; `Some(None)` takes it away.
+    pub avatar_url: Option<Option<String>>,
+    /// Its language; `Some(None)` takes it away.
+    pub locale: Option<Option<String>>,
 }
 
 /// Changes a user that the file does not declare.
@@ -214,11 +230,17 @@ pub async fn change(
     if user.guest {
         return Err(PeopleError::Guest);
     }
+    if user.erased.is_some() {
+        return Err(PeopleError::Erased(user.login));
+    }
     let email = change.email.clone().unwrap_or_else(|| user.email.clone());
     let (login, name) = (change.login.as_ref(), change.name.as_ref());
     check(login.unwrap_or(&user.login), name.unwrap_or(&user.name), email.as_ref())?;
-    if change.administrator == Some(false) {
-        another_administrator(store, &user).await?;
+    if let Some(Some(url)) = &change.avatar_url {
+        naming::picture(url).map_err(PeopleError::refused("picture"))?;
+    }
+    if let Some(Some(locale)) = &change.locale {
+        naming::locale(locale).map_err(PeopleError::refused("language"))?;
     }
     let now = clock.now();
     let carry_out = move |user: &mut User| {
@@ -226,9 +248,12 @@ pub async fn change(
         user.name = change.name.clone().unwrap_or_else(|| user.name.clone());
         user.email = change.email.clone().unwrap_or_else(|| user.email.clone());
         user.administrator = change.administrator.unwrap_or(user.administrator);
+        let profile = &mut user.profile;
+        profile.avatar_url = change.avatar_url.clone().unwrap_or_else(|| profile.avatar_url.take());
+        profile.locale = change.locale.clone().unwrap_or_else(|| profile.locale.take());
         user.updated = now;
     };
-    Ok(store.change_user(id, &carry_out, None).await?)
+    store.change_user(id, &carry_out, None).await.map_err(PeopleError::of(&user.login))
 }
 
 pub(super) async fn find(store: &(impl UserStore + ?Sized), id: &UserId) -> Result<User, PeopleError> {
@@ -239,16 +264,7 @@ pub(super) fn undeclared(user: User) -> Result<User, PeopleError> {
     if user.declared { Err(PeopleError::Declared(user.login)) } else { Ok(user) }
 }
 
-/// Refuses what would leave nobody who may administer.
-async fn another_administrator(store: &(impl UserStore + ?Sized), user: &User) -> Result<(), PeopleError> {
-    let may = |other: &User| other.administrator && other.may_sign_in();
-    if !may(user) || store.list_users().await?.iter().any(|other| other.id != user.id && may(other)) {
-        return Ok(());
-    }
-    Err(PeopleError::LastAdministrator(user.login.clone()))
-}
-
-fn revocation(id: &UserId, now: Timestamp) -> Revocation {
+pub(super) fn revocation(id: &UserId, now: Timestamp) -> Revocation {
     Revocation::at(now, RevocationTarget::User(id.clone()))
 }
 
@@ -263,8 +279,12 @@ pub async fn set_password(
     password: Option<NewPassword>,
     clock: &dyn Clock,
 ) -> Result<User, PeopleError> {
-    if find(store, id).await?.guest {
+    let user = find(store, id).await?;
+    if user.guest {
         return Err(PeopleError::Guest);
+    }
+    if user.erased.is_some() {
+        return Err(PeopleError::Erased(user.login));
     }
     let now = clock.now();
     let password = password.map(|password| password.stored(now));
@@ -285,22 +305,30 @@ pub async fn ban(
     reason: &str,
     clock: &dyn Clock,
 ) -> Result<User, PeopleError> {
+    ban_with_badge(store, id, (reason, ""), clock).await
+}
+
+/// The same with what others see beside the name.
+///
+/// # Errors
+/// [`PeopleError`]
+pub async fn ban_with_badge(
+    store: &(impl UserStore + ?Sized),
+    id: &UserId,
+    (reason, badge): (&str, &str),
+    clock: &dyn Clock,
+) -> Result<User, PeopleError> {
     let user = find(store, id).await?;
-    another_administrator(store, &user).await?;
-    let refused = |why| Err(PeopleError::Refused { what: "reason", why });
-    if reason.chars().count() > LONGEST_REASON {
-        return refused("has more than 1000 characters");
-    }
-    if reason.chars().any(|c| c.is_control() && c != '\n') {
-        return refused("has a control character");
-    }
+    naming::description(reason).map_err(PeopleError::refused("reason"))?;
+    naming::badge(badge).map_err(PeopleError::refused("badge"))?;
     let now = clock.now();
-    let reason = reason.to_owned();
+    let ban = Ban { reason: reason.to_owned(), since: now, badge: badge.to_owned() };
     let carry_out = move |user: &mut User| {
-        user.ban = Some(Ban { reason: reason.clone(), since: now });
+        user.ban = Some(ban.clone());
         user.updated = now;
     };
-    Ok(store.change_user(id, &carry_out, Some(&revocation(id, now))).await?)
+    let banned = store.change_user(id, &carry_out, Some(&revocation(id, now))).await;
+    banned.map_err(PeopleError::of(&user.login))
 }
 
 /// Lets a user in again. What was revoked stays revoked.
@@ -312,6 +340,10 @@ pub async fn unban(
     id: &UserId,
     clock: &dyn Clock,
 ) -> Result<User, PeopleError> {
+    let user = find(store, id).await?;
+    if user.erased.is_some() {
+        return Err(PeopleError::Erased(user.login));
+    }
     let now = clock.now();
     let carry_out = move |user: &mut User| {
         user.ban = None;
@@ -333,6 +365,6 @@ pub async fn remove(
     if user.guest {
         return Err(PeopleError::Guest);
     }
-    another_administrator(store, &user).await?;
-    Ok(store.remove_user(id, &revocation(id, clock.now())).await?)
+    let removed = store.remove_user(id, &revocation(id, clock.now())).await;
+    removed.map_err(PeopleError::of(&user.login))
 }

@@ -113,10 +113,13 @@ impl Described for User {
             "email": self.email.as_ref().map(|email| &email.address),
             "emailVerified": self.email.as_ref().map(|email| email.verified),
             "password": self.password.as_ref().map(|p| json!({"set": time(p.set), "mustChange": p.must_change})),
-            "ban": self.ban.as_ref().map(|ban| json!({"reason": ban.reason, "since": time(ban.since)})),
+            "ban": self.ban.as_ref().map(|ban| json!({"reason": ban.reason, "badge": ban.badge, "since": time(ban.since)})),
             "guest": self.guest.then_some(true),
             "administrator": self.administrator,
             "groups": self.groups,
+            "avatarUrl": self.profile.avatar_url,
+            "locale": self.profile.locale,
+            "erased": self.erased.map(time),
             "declared": self.declared,
         })
     }
@@ -129,7 +132,14 @@ impl Described for Group {
     }
 
     fn fields(&self) -> Value {
-        json!({"name": self.name, "description": self.description})
+        json!({
+            "name": self.name,
+            "description": self.description,
+            "iconUrl": self.icon_url,
+            "parent": self.parent,
+            "autoJoin": self.auto_join.then_some(true),
+            "allUsers": self.all_users.then_some(true),
+        })
     }
 }
 
@@ -204,7 +214,7 @@ mod tests {
         crypto::digest::SecretDigest,
         model::{
             service::{Profile, StoredSecret, Trust},
-            user::{Ban, Email, Password},
+            user::{Ban, Email, Password, UserProfile},
         },
     };
 
@@ -223,6 +233,8 @@ mod tests {
             guest: false,
             administrator: false,
             groups: vec![],
+            profile: UserProfile::default(),
+            erased: None,
             declared: false,
             created: Timestamp::default(),
             updated: Timestamp::default(),
@@ -243,7 +255,8 @@ mod tests {
         assert_eq!(events(Some(&before), Some(&after)), [], "a hash that is renewed is the same password");
 
         after.name = "Anna".into();
-        after.ban = Some(Ban { reason: "why".into(), since: Timestamp::from_millis(7) });
+        after.ban =
+            Some(Ban { reason: "why".into(), since: Timestamp::from_millis(7), badge: String::new() });
         after.password = None;
         let all = events(Some(&before), Some(&after));
         assert_eq!(kinds(&all), ["updated", "banned", "passwordChanged"]);

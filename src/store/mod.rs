@@ -9,6 +9,7 @@ pub mod events;
 pub mod grants;
 pub mod name;
 pub mod people;
+pub mod search;
 pub mod sqlite;
 
 use std::sync::Arc;
@@ -19,7 +20,8 @@ use self::{
     credentials::CredentialStore,
     events::EventStore,
     grants::{ConsentStore, GrantStore, RejectedRedirectStore},
-    people::{GroupStore, SessionStore, UserStore},
+    people::{GroupStore, MergeStore, SessionStore, UserStore},
+    search::PeopleSearch,
 };
 use crate::{
     base::{
@@ -46,12 +48,43 @@ pub enum StoreError {
         /// The kind of record.
         what: &'static str,
     },
+    /// Against a rule that the store keeps. The caller's fault; do not retry.
+    #[error("{0}")]
+    Against(Rule),
     /// Busy, full or unreachable for now. Nobody's fault; retrying later may help.
     #[error("the store is not available: {0}")]
     Unavailable(String),
     /// The data or the schema is not what it should be. Retrying does not help.
     #[error("the store is damaged or not ours: {0}")]
     Damaged(String),
+}
+
+/// What a store refuses, because it would break what others rely on. It is judged in the transaction that writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Rule {
+    /// Where somebody may administer, somebody may afterwards.
+    #[error("nobody would be left who may administer")]
+    LastAdministrator,
+    /// No group is above itself.
+    #[error("a group cannot be below itself")]
+    Cycle,
+    /// Groups are nested [`people::DEEPEST_NESTING`] deep at most.
+    #[error("groups are nested {} deep at most", people::DEEPEST_NESTING)]
+    Nesting,
+    /// The group of all users has everybody in it, stands alone and stays.
+    #[error(
+        "everybody is in the group of all users; nobody is put into it, it is not nested and not removed"
+    )]
+    AllUsers,
+    /// Two that have to be different are the same.
+    #[error("it cannot be merged with itself")]
+    Itself,
+    /// The guest is not merged or erased.
+    #[error("that cannot be done with the guest")]
+    Guest,
+    /// A search is too large.
+    #[error(transparent)]
+    Filter(#[from] crate::model::search::FilterError),
 }
 
 /// The result of a store's method.
@@ -155,13 +188,23 @@ pub struct Versions {
 
 /// All that people and what they grant need.
 pub trait PeopleStore:
-    UserStore + GroupStore + SessionStore + GrantStore + ConsentStore + RejectedRedirectStore + CredentialStore
+    UserStore
+    + GroupStore
+    + MergeStore
+    + PeopleSearch
+    + SessionStore
+    + GrantStore
+    + ConsentStore
+    + RejectedRedirectStore
+    + CredentialStore
 {
 }
 
 impl<T> PeopleStore for T where
     T: UserStore
         + GroupStore
+        + MergeStore
+        + PeopleSearch
         + SessionStore
         + GrantStore
         + ConsentStore

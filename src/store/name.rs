@@ -13,6 +13,31 @@ pub fn folded(name: &str) -> String {
     small.flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
+/// The words of a text, folded: what stands between characters that are neither letters nor digits.
+pub fn words(text: &str) -> impl Iterator<Item = String> {
+    let folded = folded(text);
+    let words: Vec<String> = folded
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(Into::into)
+        .collect();
+    words.into_iter()
+}
+
+/// The least text, by code points, that is greater than every text beginning with `prefix`; `None` when there is none.
+#[must_use]
+pub fn end_of_prefix(prefix: &str) -> Option<String> {
+    let mut end = prefix.to_owned();
+    while let Some(last) = end.pop() {
+        // The step over the surrogates is the iterator's.
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            end.push(next);
+            return Some(end);
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,6 +66,28 @@ mod tests {
         for c in '\0'..=char::MAX {
             let once = folded(&c.to_string());
             assert_eq!(folded(&once), once, "U+{:04X}", u32::from(c));
+        }
+    }
+
+    #[test]
+    fn words_are_letters_and_digits() {
+        let of = |text: &str| words(text).collect::<Vec<_>>();
+        assert_eq!(of("Jane.DOE+x@Mail-2.example"), ["jane", "doe", "x", "mail", "2", "example"]);
+        assert_eq!(of("Straße ЖУРНАЛ"), ["strasse", "журнал"]);
+        assert_eq!(of(" %_'\"\0 \u{1f980}"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_prefix_ends_before_what_does_not_begin_with_it() {
+        for (prefix, end) in [
+            ("a", Some("b")),
+            ("az", Some("a{")),
+            ("\u{d7ff}", Some("\u{e000}")),
+            ("a\u{10ffff}", Some("b")),
+            ("\u{10ffff}", None),
+            ("", None),
+        ] {
+            assert_eq!(end_of_prefix(prefix).as_deref(), end, "{prefix:?}");
         }
     }
 }

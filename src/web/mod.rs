@@ -117,10 +117,8 @@ impl Control {
         }
         let mut groups = Vec::new();
         if !user.groups.is_empty() {
-            let known = self.store.list_groups().await?;
-            groups.extend(
-                known.into_iter().filter(|group| user.groups.contains(&group.id)).map(|group| group.name),
-            );
+            let known = self.store.groups_of(std::slice::from_ref(id)).await?;
+            groups.extend(known.into_iter().flatten().map(|group| group.name));
             groups.sort();
         }
         Ok(Some(Person {

@@ -110,8 +110,17 @@ impl House {
 
     fn add_group(&self, id: &str, name: &str) -> GroupId {
         let (group, now) = (GroupId::parse(id).unwrap(), SystemClock.now());
-        let record =
-            Group { id: group.clone(), name: name.into(), description: None, created: now, updated: now };
+        let record = Group {
+            id: group.clone(),
+            name: name.into(),
+            description: None,
+            icon_url: None,
+            parent: None,
+            auto_join: false,
+            all_users: false,
+            created: now,
+            updated: now,
+        };
         self.runtime.block_on(self.store.add_group(&record)).unwrap();
         group
     }
@@ -166,6 +175,8 @@ fn user(id: &str, login: &str) -> User {
         guest: false,
         administrator: false,
         groups: vec![],
+        profile: hubgate::model::user::UserProfile::default(),
+        erased: None,
         declared: false,
         created: now,
         updated: now,
@@ -173,7 +184,7 @@ fn user(id: &str, login: &str) -> User {
 }
 
 fn banned(user: &mut User) {
-    user.ban = Some(Ban { reason: "for the test".into(), since: SystemClock.now() });
+    user.ban = Some(Ban { reason: "for the test".into(), since: SystemClock.now(), badge: String::new() });
 }
 
 fn some(values: [&str; 4]) -> [Option<String>; 4] {
@@ -339,8 +350,17 @@ fn rules_follow_the_person() {
 
     let rename = |name: &str| {
         let now = SystemClock.now();
-        let group =
-            Group { id: admins.clone(), name: name.into(), description: None, created: now, updated: now };
+        let group = Group {
+            id: admins.clone(),
+            name: name.into(),
+            description: None,
+            icon_url: None,
+            parent: None,
+            auto_join: false,
+            all_users: false,
+            created: now,
+            updated: now,
+        };
         house.runtime.block_on(house.store.update_group(&group)).unwrap();
     };
     rename("administrators");
@@ -351,6 +371,25 @@ fn rules_follow_the_person() {
     assert_eq!(ask(&house), (200, told("others")));
     house.runtime.block_on(house.store.remove_group(&admins)).unwrap();
     house.within_a_second("the group is gone", "/api/admins/x", &jane, 403);
+    assert_eq!(ask(&house), (403, None));
+
+    // In a group below that of the rule.
+    let parent = house.add_group("g-3", "Administrators");
+    let below = |id: &str, name: &str, parent: &GroupId| {
+        let group = house.add_group(id, name);
+        let mut record = house.runtime.block_on(house.store.find_group(&group)).unwrap().unwrap();
+        record.parent = Some(parent.clone());
+        house.runtime.block_on(house.store.update_group(&record)).unwrap();
+        record
+    };
+    let between = below("g-4", "between", &parent);
+    let deepest = below("g-5", "deepest", &between.id);
+    house.change("u-1", move |user| user.groups = vec![deepest.id.clone()]);
+    house.within_a_second("she is in it by way of two", "/api/admins/x", &jane, 200);
+    assert_eq!(ask(&house), (200, told("Administrators,between,deepest")));
+    let apart = Group { parent: None, ..between };
+    house.runtime.block_on(house.store.update_group(&apart)).unwrap();
+    house.within_a_second("the way is cut", "/api/admins/x", &jane, 403);
     assert_eq!(ask(&house), (403, None));
 
     // Who gets the login that a rule names is the one whom it means.

@@ -8,6 +8,7 @@ mod support;
 
 mod architecture;
 mod demo;
+mod directory;
 mod flows;
 mod forwarding;
 mod framing;

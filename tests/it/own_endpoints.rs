@@ -59,6 +59,8 @@ pub(crate) fn user(id: &str) -> User {
         guest: false,
         administrator: false,
         groups: vec![],
+        profile: hubgate::model::user::UserProfile::default(),
+        erased: None,
         declared: false,
         created: now,
         updated: now,
@@ -166,6 +168,10 @@ fn userinfo_tells_what_the_scope_names() {
             id: GroupId::parse(id).unwrap(),
             name: name.into(),
             description: None,
+            icon_url: None,
+            parent: None,
+            auto_join: false,
+            all_users: false,
             created: now,
             updated: now,
         };
@@ -201,7 +207,7 @@ fn userinfo_refuses_as_the_gate_does() {
     let now = SystemClock.now();
     with_store(&gateway, async |store| {
         store.add_user(&user("jane")).await.unwrap();
-        let ban = Some(Ban { reason: "left".into(), since: now });
+        let ban = Some(Ban { reason: "left".into(), since: now, badge: String::new() });
         store.add_user(&User { ban, ..user("banned") }).await.unwrap();
     });
     let signer = Signer::of(&gateway);

@@ -33,17 +33,17 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// A configuration for commands alone.
-struct Desk {
-    config: std::path::PathBuf,
-    folder: tempfile::TempDir,
+pub(crate) struct Desk {
+    pub(crate) config: std::path::PathBuf,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Desk {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(|_| {})
     }
 
-    fn with(configure: impl FnOnce(&mut Setup)) -> Self {
+    pub(crate) fn with(configure: impl FnOnce(&mut Setup)) -> Self {
         let (config, folder) = Gateway::prepare(configure);
         std::fs::create_dir(folder.path().join("data")).unwrap();
         Self { config, folder }
@@ -55,14 +55,14 @@ impl Desk {
     }
 
     #[track_caller]
-    fn good(&self, arguments: &[&str], input: &str) -> String {
+    pub(crate) fn good(&self, arguments: &[&str], input: &str) -> String {
         let output = self.run(arguments, input);
         assert!(output.status.success(), "{arguments:?}: {}", written(&output));
         String::from_utf8(output.stdout).unwrap()
     }
 
     #[track_caller]
-    fn refused(&self, arguments: &[&str], input: &str) -> String {
+    pub(crate) fn refused(&self, arguments: &[&str], input: &str) -> String {
         let output = self.run(arguments, input);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", written(&output));
         assert!(output.stdout.is_empty(), "{arguments:?}: {}", written(&output));
@@ -70,12 +70,12 @@ impl Desk {
     }
 
     #[track_caller]
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let printed = self.good(&[arguments, &["--json"]].concat(), "");
         serde_json::from_str(&printed).unwrap_or_else(|e| panic!("{arguments:?}: {e}: {printed}"))
     }
 
-    fn add(&self, login: &str) {
+    pub(crate) fn add(&self, login: &str) {
         self.good(&["user", "add", login, "--password-file", "-"], &format!("{PASSWORD}\n"));
     }
 }

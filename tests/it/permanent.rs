@@ -235,7 +235,9 @@ fn it_outlives_a_new_password_and_a_restart_and_dies_with_its_owner() {
     });
     std::thread::sleep(Duration::from_millis(600));
     assert_eq!(status(&house), 200);
-    house.change(|user| user.ban = Some(Ban { reason: String::new(), since: SystemClock.now() }));
+    house.change(|user| {
+        user.ban = Some(Ban { reason: String::new(), since: SystemClock.now(), badge: String::new() });
+    });
     house.within_a_second("banned", 401, || status(&house));
     house.refused("banned", &house.get("/api/x", &token));
     house.change(|user| user.ban = None);
@@ -404,7 +406,9 @@ fn commands_refuse_what_makes_no_sense() {
     );
     refused(&["user", "app-password", "add", "guest", "--name", "x"], "may not have tokens");
     refused(&["user", "app-password", "remove", "jane.doe", "nothing"], "no application password");
-    house.change(|user| user.ban = Some(Ban { reason: String::new(), since: SystemClock.now() }));
+    house.change(|user| {
+        user.ban = Some(Ban { reason: String::new(), since: SystemClock.now(), badge: String::new() });
+    });
     refused(&[&create[..], &["--name", "x", "--scope", "alpha"]].concat(), "may not have tokens");
 }
 

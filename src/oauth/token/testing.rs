@@ -196,7 +196,11 @@ impl UserStore for Few {
         if self.fails {
             return none();
         }
-        let ban = (id.as_str() == "banned").then(|| Ban { reason: String::new(), since: NOW });
+        let ban = (id.as_str() == "banned").then(|| Ban {
+            reason: String::new(),
+            since: NOW,
+            badge: String::new(),
+        });
         let user = User {
             id: id.clone(),
             login: format!("{id}.login"),
@@ -207,6 +211,8 @@ impl UserStore for Few {
             guest: false,
             administrator: false,
             groups: vec![],
+            profile: crate::model::user::UserProfile::default(),
+            erased: None,
             declared: false,
             created: NOW,
             updated: NOW,

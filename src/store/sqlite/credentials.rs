@@ -4,11 +4,12 @@
 //! credential away, a cascade included, leaves its digest behind (the schema's trigger sees to that).
 
 use async_trait::async_trait;
-use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     SqliteStore, audit,
     changes::{Topic, count, version},
+    credential_rows::{PASSWORD, TOKEN, digest, read_known, read_password, read_token},
     errors::{conflict, store_error},
     record::Record,
     revocations::{self, Claim},
@@ -19,16 +20,13 @@ use crate::{
         time::Timestamp,
     },
     crypto::digest::TokenDigest,
-    model::credential::{ApplicationPassword, CredentialKind, KnownCredential, PermanentToken, Use},
+    model::credential::{ApplicationPassword, CredentialKind, PermanentToken},
     store::{
         Result, StoreError,
         credentials::{CredentialStore, CredentialUse, Credentials},
         described::Described,
     },
 };
-
-const TOKEN: &str = "permanent_token";
-const PASSWORD: &str = "application_password";
 
 macro_rules! select {
     ($rest:literal) => {
@@ -56,76 +54,6 @@ const fn column(kind: CredentialKind) -> &'static str {
         CredentialKind::PermanentToken => TOKEN,
         CredentialKind::ApplicationPassword => PASSWORD,
     }
-}
-
-/// The id and the row under it.
-fn record(row: &SqliteRow) -> Result<(TokenId, Record<'_>)> {
-    let raw: &[u8] = row.try_get("id").map_err(store_error)?;
-    let record = Record::named(row, "credential", raw.escape_ascii().to_string());
-    let bytes = raw.try_into().map_err(|e| record.damaged("id", e))?;
-    Ok((TokenId::from_bytes(bytes), record))
-}
-
-fn digest(record: &Record<'_>) -> Result<TokenDigest> {
-    let raw: &[u8] = record.get("digest")?;
-    Ok(TokenDigest::from_bytes(raw.try_into().map_err(|e| record.damaged("digest", e))?))
-}
-
-fn user(record: &Record<'_>, column: &'static str) -> Result<UserId> {
-    UserId::parse(record.get(column)?).map_err(|e| record.damaged(column, e))
-}
-
-fn scope(record: &Record<'_>) -> Result<Vec<ServiceId>> {
-    let mut scope: Vec<ServiceId> = record.json("scope")?;
-    scope.sort();
-    Ok(scope)
-}
-
-fn read_token(row: &SqliteRow) -> Result<PermanentToken> {
-    let (id, record) = record(row)?;
-    Ok(PermanentToken {
-        id,
-        user: user(&record, "user_id")?,
-        author: user(&record, "author")?,
-        name: record.get("name")?,
-        scope: scope(&record)?,
-        digest: digest(&record)?,
-        created: record.time("created")?,
-        used: record.optional_time("used")?,
-    })
-}
-
-fn read_password(row: &SqliteRow) -> Result<ApplicationPassword> {
-    let (id, record) = record(row)?;
-    let used = match (record.optional_time("used")?, record.get("used_from")?, record.get("used_agent")?) {
-        (Some(at), Some(address), Some(user_agent)) => Some(Use { at, address, user_agent }),
-        _ => None,
-    };
-    Ok(ApplicationPassword {
-        id,
-        user: user(&record, "user_id")?,
-        name: record.get("name")?,
-        digest: digest(&record)?,
-        created: record.time("created")?,
-        used,
-    })
-}
-
-fn read_known(row: &SqliteRow) -> Result<KnownCredential> {
-    let (id, record) = record(row)?;
-    let kind = match record.get::<&str>("kind")? {
-        TOKEN => CredentialKind::PermanentToken,
-        PASSWORD => CredentialKind::ApplicationPassword,
-        _ => return Err(record.damaged("kind", "it is not known")),
-    };
-    Ok(KnownCredential {
-        kind,
-        id,
-        digest: digest(&record)?,
-        user: user(&record, "user_id")?,
-        scope: scope(&record)?,
-        created: record.time("created")?,
-    })
 }
 
 /// What both kinds have when they are added.
@@ -233,55 +161,6 @@ async fn add_password(connection: &mut SqliteConnection, password: &ApplicationP
         source: source.map(|used| (used.address.as_str(), used.user_agent.as_str())),
     };
     insert(connection, &new).await
-}
-
-/// Takes the application passwords of a user away: with the password goes what stands for it.
-pub(super) async fn end_passwords(connection: &mut SqliteConnection, user: &UserId) -> Result<()> {
-    sqlx::query("DELETE FROM credentials WHERE user_id = ?1 AND kind = 'application_password'")
-        .bind(user.as_str())
-        .execute(connection)
-        .await
-        .map_err(store_error)?;
-    Ok(())
-}
-
-/// Takes a service out of every scope, and away what has none then.
-pub(super) async fn forget_service(connection: &mut SqliteConnection, service: &ServiceId) -> Result<()> {
-    sqlx::query(
-        "DELETE FROM credentials WHERE id IN
-             (SELECT s.credential FROM credential_services s
-              WHERE s.service = ?1 AND NOT EXISTS
-                  (SELECT 1 FROM credential_services o WHERE o.credential = s.credential AND o.service <> ?1))",
-    )
-    .bind(service.as_str())
-    .execute(&mut *connection)
-    .await
-    .map_err(store_error)?;
-    let narrowed: Option<i64> =
-        sqlx::query_scalar("SELECT 1 FROM credential_services WHERE service = ?1 LIMIT 1")
-            .bind(service.as_str())
-            .fetch_optional(&mut *connection)
-            .await
-            .map_err(store_error)?;
-    if narrowed.is_none() {
-        return Ok(());
-    }
-    let version = count(connection, Topic::Credentials).await?;
-    sqlx::query(
-        "UPDATE credentials SET version = ?2
-         WHERE id IN (SELECT s.credential FROM credential_services s WHERE s.service = ?1)",
-    )
-    .bind(service.as_str())
-    .bind(version)
-    .execute(&mut *connection)
-    .await
-    .map_err(store_error)?;
-    sqlx::query("DELETE FROM credential_services WHERE service = ?1")
-        .bind(service.as_str())
-        .execute(connection)
-        .await
-        .map_err(store_error)?;
-    Ok(())
 }
 
 impl SqliteStore {

@@ -104,7 +104,7 @@ pub(super) fn within(error: StoreError, place: impl Display) -> StoreError {
     match error {
         StoreError::Unavailable(text) => StoreError::Unavailable(format!("{place}: {text}")),
         StoreError::Damaged(text) => StoreError::Damaged(format!("{place}: {text}")),
-        fault @ (StoreError::Conflict { .. } | StoreError::NotFound { .. }) => fault,
+        fault @ (StoreError::Conflict { .. } | StoreError::NotFound { .. } | StoreError::Against(_)) => fault,
     }
 }
 

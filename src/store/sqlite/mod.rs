@@ -9,27 +9,33 @@ mod audit;
 mod changes;
 mod codes;
 mod consents;
+mod credential_cascades;
+mod credential_rows;
 mod credentials;
 mod errors;
 mod events;
 mod grants;
 mod groups;
 mod keys;
+mod merges;
+mod nesting;
 mod record;
 mod redirects;
 mod refresh;
 mod revocations;
 mod schema;
+mod search;
 mod services;
 mod sessions;
 mod setup;
+mod user_names;
 mod users;
 mod writer;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
 use sqlx::{
-    ConnectOptions as _, SqlitePool,
+    ConnectOptions as _, SqliteConnection, SqlitePool,
     sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -76,15 +82,28 @@ impl SqliteStore {
     /// no database, another program's or a newer hubgate's. The message names the path.
     pub async fn open(path: &Path) -> Result<Self> {
         let ready = setup::prepare(path).await?;
+        Ok(Self::of(ready.connection, &ready.path, writing(&ready.path)))
+    }
+
+    /// Opens the database at `path` for reading, if there is one: every write is refused. Nothing is made, and a schema that is
+    /// not this version's is left as it is.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`]; [`StoreError::Unavailable`](super::StoreError::Unavailable) when the schema is older.
+    pub async fn open_to_read(path: &Path) -> Result<Option<Self>> {
+        let Some(ready) = setup::find(path).await? else { return Ok(None) };
+        Ok(Some(Self::of(ready.connection, &ready.path, reading(&ready.path))))
+    }
+
+    fn of(connection: SqliteConnection, path: &Path, writing: SqliteConnectOptions) -> Self {
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(READER_TIMEOUT)
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
-            .connect_lazy_with(options(&ready.path).pragma("query_only", "ON"));
-        let writer = Writer::new(ready.connection, writing(&ready.path));
-        Ok(Self { readers, writer, author: Arc::new(Author::gateway()) })
+            .connect_lazy_with(reading(path));
+        Self { readers, writer: Writer::new(connection, writing), author: Arc::new(Author::gateway()) }
     }
 
     /// Lets what runs end, then closes the file. Every later use is refused.
@@ -124,6 +143,11 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .row_buffer_size(ROWS_AHEAD)
         .thread_name(|n| format!("hubgate-sqlite-{n}"))
         .disable_statement_logging()
+}
+
+/// How connections are made that do not write.
+fn reading(path: &Path) -> SqliteConnectOptions {
+    options(path).pragma("query_only", "ON")
 }
 
 /// How the connection that writes is made.

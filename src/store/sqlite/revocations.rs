@@ -8,7 +8,7 @@ use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 use super::{
     SqliteStore, audit,
     changes::{Topic, count},
-    credentials,
+    credential_cascades,
     errors::store_error,
     record::Record,
 };
@@ -84,7 +84,7 @@ pub(super) async fn record(connection: &mut SqliteConnection, revocation: &Revoc
     .map_err(store_error)?;
     bury_sessions(connection, revocation).await?;
     if let RevocationTarget::User(user) = &revocation.target {
-        credentials::end_passwords(connection, user).await?;
+        credential_cascades::end_passwords(connection, user).await?;
     }
     end(connection, &revocation.target).await?;
     count(connection, Topic::Revocations).await?;

@@ -7,16 +7,17 @@ use sqlx::{
     migrate::{Migration, MigrationType, Migrator},
 };
 
-use super::errors::migration_error;
-use crate::store::Result;
+use super::errors::{migration_error, store_error};
+use crate::store::{Result, StoreError};
 
 /// What `PRAGMA application_id` says in a database of ours; the first version sets it.
 pub(super) const APPLICATION_ID: i64 = 0x6875_6267;
 
-const VERSIONS: [(i64, &str, &str); 4] = [
+const VERSIONS: [(i64, &str, &str); 5] = [
     (1, "registry", include_str!("migrations/0001_registry.sql")),
     (2, "people", include_str!("migrations/0002_people.sql")),
     (3, "credentials", include_str!("migrations/0003_credentials.sql")),
+    (4, "directory", include_str!("migrations/0004_directory.sql")),
     (5, "audit", include_str!("migrations/0005_audit.sql")),
 ];
 
@@ -26,7 +27,22 @@ pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<()> {
     migrate_to(VERSIONS.len(), connection).await
 }
 
-/// The same with the first `count` versions only.
+/// Refuses a schema that has not exactly the versions that are known here.
+pub(super) async fn refuse_other(connection: &mut SqliteConnection) -> Result<()> {
+    // The table of sqlx's own; nothing else than a number of ours is in the column.
+    let known: Vec<i64> = sqlx::query_scalar("SELECT version FROM _sqlx_migrations ORDER BY version")
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)?;
+    if known.iter().copied().eq(VERSIONS.iter().map(|(version, ..)| *version)) {
+        return Ok(());
+    }
+    Err(StoreError::Unavailable(
+        "its schema is of another version of hubgate; the next start changes that".into(),
+    ))
+}
+
+/// As [`migrate`], with the first `count` versions only.
 pub(super) async fn migrate_to(count: usize, connection: &mut SqliteConnection) -> Result<()> {
     let versions = VERSIONS.into_iter().take(count).map(|(version, description, sql)| {
         Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)

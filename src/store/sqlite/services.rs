@@ -8,7 +8,7 @@ use sqlx::{SqliteConnection, sqlite::SqliteRow};
 use super::{
     SqliteStore, audit,
     changes::{Topic, count},
-    credentials,
+    credential_cascades,
     errors::store_error,
     record::Record,
     revocations,
@@ -219,7 +219,7 @@ impl ServiceStore for SqliteStore {
             .execute(tx.connection())
             .await
             .map_err(store_error)?;
-        credentials::forget_service(tx.connection(), id).await?;
+        credential_cascades::forget_service(tx.connection(), id).await?;
         audit::changed(tx.connection(), &self.author, Some(&before), None).await?;
         revocations::record(tx.connection(), revocation).await?;
         count(tx.connection(), Topic::Services).await?;

@@ -121,6 +121,7 @@ async fn begin(
     .execute(&mut *connection)
     .await
     .map_err(|e| conflict(e, WHAT, "id"))?;
+    note_access(connection, &session.id).await?;
     let changes = vec![
         FieldChange::new("session", session.id.as_str()),
         FieldChange::new("address", session.address.as_str()),
@@ -128,6 +129,22 @@ async fn begin(
         FieldChange::new("remembered", session.remember),
     ];
     tell(connection, by, (EventKind::SignedIn, &session.user), changes).await
+}
+
+/// Makes a session's last use its user's last access, unless a later one is known.
+async fn note_access(connection: &mut SqliteConnection, id: &SessionId) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO user_accesses (user_id, time, address, user_agent)
+         SELECT user_id, used, address, user_agent FROM sessions WHERE id = ?1
+         ON CONFLICT (user_id) DO UPDATE
+         SET time = excluded.time, address = excluded.address, user_agent = excluded.user_agent
+         WHERE excluded.time >= time",
+    )
+    .bind(id.as_str())
+    .execute(connection)
+    .await
+    .map_err(store_error)?;
+    Ok(())
 }
 
 #[async_trait]
@@ -165,6 +182,7 @@ impl SessionStore for SqliteStore {
             .execute(tx.connection())
             .await
             .map_err(store_error)?;
+        note_access(tx.connection(), id).await?;
         tx.commit().await
     }
 

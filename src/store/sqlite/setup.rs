@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     BUSY_TIMEOUT,
     errors::{file_error, store_error, within},
-    options, schema, writing,
+    options, reading, schema, search, writing,
 };
 use crate::store::{Result, StoreError};
 
@@ -60,6 +60,18 @@ pub(super) async fn prepare(path: &Path) -> Result<Ready> {
     let connection = check(&path, &metadata).await.map_err(|e| within(e, path.display()))?;
     drop(lock);
     Ok(Ready { path, connection })
+}
+
+/// The database at `path`, if there is one, for reading. Neither made nor brought up to date.
+pub(super) async fn find(path: &Path) -> Result<Option<Ready>> {
+    let path = match fs::canonicalize(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        found => found.map_err(|e| file_error("find", path, &e))?,
+    };
+    let mut connection = reading(&path).connect().await.map_err(store_error)?;
+    refuse_foreign(&mut connection).await?;
+    schema::refuse_other(&mut connection).await?;
+    Ok(Some(Ready { path, connection }))
 }
 
 /// The absolute path without symbolic links, so that a database has one lock file by whatever name it is opened.
@@ -179,11 +191,7 @@ async fn check(path: &Path, metadata: &fs::Metadata) -> Result<SqliteConnection>
     // While there is a log, a page that a full disk has cut off can still come out of it.
     let log_is_empty = fs::metadata(beside(path, "-wal")).map_or(true, |log| log.len() == 0);
     let mut connection = writing(path).connect().await.map_err(store_error)?;
-    let owner: i64 =
-        sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut connection).await.map_err(store_error)?;
-    if owner != schema::APPLICATION_ID {
-        return Err(StoreError::Damaged("this is the database of another program".into()));
-    }
+    refuse_foreign(&mut connection).await?;
     let page: i64 =
         sqlx::query_scalar("PRAGMA page_size").fetch_one(&mut connection).await.map_err(store_error)?;
     if log_is_empty && u64::try_from(page).is_ok_and(|page| !metadata.len().is_multiple_of(page)) {
@@ -195,8 +203,18 @@ async fn check(path: &Path, metadata: &fs::Metadata) -> Result<SqliteConnection>
     }
     use_log(&mut connection).await?;
     schema::migrate(&mut connection).await?;
+    search::fill_in(&mut connection).await?;
     check_writable(&mut connection).await?;
     Ok(connection)
+}
+
+async fn refuse_foreign(connection: &mut SqliteConnection) -> Result<()> {
+    let owner: i64 =
+        sqlx::query_scalar("PRAGMA application_id").fetch_one(connection).await.map_err(store_error)?;
+    if owner == schema::APPLICATION_ID {
+        return Ok(());
+    }
+    Err(StoreError::Damaged("this is the database of another program".into()))
 }
 
 async fn check_pages(connection: &mut SqliteConnection) -> Result<()> {

@@ -5,7 +5,7 @@ use crate::{
     store::{ChangeFeed as _, RevocationStore as _, people::UserStore as _},
 };
 
-async fn pragma(connection: &mut sqlx::SqliteConnection, name: &'static str) -> String {
+async fn pragma(connection: &mut SqliteConnection, name: &'static str) -> String {
     use sqlx::{Row as _, TypeInfo as _, ValueRef as _};
     let row = sqlx::query(name).fetch_one(connection).await.unwrap();
     let value = row.try_get_raw(0).unwrap();

@@ -10,18 +10,22 @@ use super::{
     SqliteStore, audit,
     changes::{Topic, count, version},
     errors::store_error,
+    groups,
     record::Record,
-    revocations,
+    revocations, search, user_names,
 };
 use crate::{
-    base::id::{GroupId, UserId},
+    base::{
+        id::{GroupId, UserId},
+        time::Timestamp,
+    },
     model::{
         event::{Author, EventKind},
         revocation::Revocation,
-        user::{Ban, Email, Password, Person, User},
+        user::{Ban, Email, Password, Person, User, UserProfile},
     },
     store::{
-        Result, StoreError, described,
+        Result, Rule, StoreError, described,
         name::folded,
         people::{ChangeUser, People, UserStore},
     },
@@ -33,8 +37,8 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT u.id, u.login, u.name, u.email, u.email_verified, u.password_hash, u.password_set,
-                    u.password_must_change, u.ban_reason, u.banned_since, u.guest, u.administrator, u.declared,
-                    u.created, u.updated,
+                    u.password_must_change, u.ban_reason, u.banned_since, u.ban_badge, u.guest, u.administrator,
+                    u.declared, u.created, u.updated, u.avatar_url, u.locale, u.erased,
                     (SELECT json_group_array(m.group_id) FROM memberships m WHERE m.user_id = u.id) AS member_of
              FROM users u ",
             $rest
@@ -62,11 +66,15 @@ pub(super) fn read(row: &SqliteRow) -> Result<User> {
         },
         ban: match record.get("ban_reason")? {
             None => None,
-            Some(reason) => Some(Ban { reason, since: record.time("banned_since")? }),
+            Some(reason) => {
+                Some(Ban { reason, since: record.time("banned_since")?, badge: record.get("ban_badge")? })
+            }
         },
         guest: record.flag("guest")?,
         administrator: record.flag("administrator")?,
         groups,
+        profile: UserProfile { avatar_url: record.get("avatar_url")?, locale: record.get("locale")? },
+        erased: record.optional_time("erased")?,
         declared: record.flag("declared")?,
         created: record.time("created")?,
         updated: record.time("updated")?,
@@ -108,46 +116,16 @@ pub(super) async fn find(connection: &mut SqliteConnection, id: &UserId) -> Resu
     row.as_ref().map(read).transpose()
 }
 
-/// What `user` may type to sign in, with the field that it comes from.
-fn names(user: &User) -> impl Iterator<Item = (&'static str, String)> {
-    let email = user.email.as_ref().map(|email| ("email", folded(&email.address)));
-    [("id", folded(user.id.as_str())), ("login", folded(&user.login))].into_iter().chain(email)
-}
-
-/// Refuses what another user has already.
-async fn refuse_conflict(connection: &mut SqliteConnection, user: &User) -> Result<()> {
-    for (field, name) in names(user) {
-        let taken: Option<i64> =
-            sqlx::query_scalar("SELECT 1 FROM user_names WHERE name = ?1 AND user_id <> ?2")
-                .bind(name)
-                .bind(user.id.as_str())
-                .fetch_optional(&mut *connection)
-                .await
-                .map_err(store_error)?;
-        if taken.is_some() {
-            return Err(StoreError::Conflict { what: WHAT, field });
-        }
-    }
-    if !user.guest {
-        return Ok(());
-    }
-    let taken: Option<i64> = sqlx::query_scalar("SELECT 1 FROM users WHERE guest = 1 AND id <> ?1")
-        .bind(user.id.as_str())
-        .fetch_optional(connection)
-        .await
-        .map_err(store_error)?;
-    if taken.is_some() { Err(StoreError::Conflict { what: WHAT, field: "guest" }) } else { Ok(()) }
-}
-
 /// Writes the user, who is new or replaces the one of the same id, with names and memberships.
 async fn put(connection: &mut SqliteConnection, user: &User) -> Result<()> {
-    refuse_conflict(connection, user).await?;
+    user_names::refuse_conflict(connection, user).await?;
     let version = count(connection, Topic::Users).await?;
     sqlx::query(
         "INSERT INTO users (id, login, folded_login, name, email, email_verified, password_hash, password_set,
                             password_must_change, ban_reason, banned_since, guest, administrator, declared,
-                            created, updated, version)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+                            created, updated, version, folded_name, folded_email, ban_badge, avatar_url, locale, erased)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
+                 ?23)
          ON CONFLICT (id) DO UPDATE
          SET login = excluded.login, folded_login = excluded.folded_login, name = excluded.name,
              email = excluded.email, email_verified = excluded.email_verified,
@@ -155,7 +133,10 @@ async fn put(connection: &mut SqliteConnection, user: &User) -> Result<()> {
              password_must_change = excluded.password_must_change, ban_reason = excluded.ban_reason,
              banned_since = excluded.banned_since, guest = excluded.guest,
              administrator = excluded.administrator, declared = excluded.declared,
-             created = excluded.created, updated = excluded.updated, version = excluded.version",
+             created = excluded.created, updated = excluded.updated, version = excluded.version,
+             folded_name = excluded.folded_name, folded_email = excluded.folded_email,
+             ban_badge = excluded.ban_badge, avatar_url = excluded.avatar_url, locale = excluded.locale,
+             erased = excluded.erased",
     )
     .bind(user.id.as_str())
     .bind(user.login.as_str())
@@ -174,12 +155,19 @@ async fn put(connection: &mut SqliteConnection, user: &User) -> Result<()> {
     .bind(user.created.millis())
     .bind(user.updated.millis())
     .bind(version)
+    .bind(folded(&user.name))
+    .bind(user.email.as_ref().map(|email| folded(&email.address)))
+    .bind(user.ban.as_ref().map(|ban| ban.badge.as_str()))
+    .bind(user.profile.avatar_url.as_deref())
+    .bind(user.profile.locale.as_deref())
+    .bind(user.erased.map(Timestamp::millis))
     .execute(&mut *connection)
     .await
     .map_err(store_error)?;
 
     sqlx::query(
         "DELETE FROM user_names WHERE user_id = ?1;
+         DELETE FROM user_words WHERE user_id = ?1;
          DELETE FROM memberships WHERE user_id = ?1;
          DELETE FROM removed_users WHERE id = ?1",
     )
@@ -187,7 +175,7 @@ async fn put(connection: &mut SqliteConnection, user: &User) -> Result<()> {
     .execute(&mut *connection)
     .await
     .map_err(store_error)?;
-    for (_, name) in names(user) {
+    for (_, name) in user_names::names(user) {
         // The login may be the address.
         sqlx::query("INSERT OR IGNORE INTO user_names (name, user_id) VALUES (?1, ?2)")
             .bind(name)
@@ -196,7 +184,10 @@ async fn put(connection: &mut SqliteConnection, user: &User) -> Result<()> {
             .await
             .map_err(store_error)?;
     }
+    let email = user.email.as_ref().map_or("", |email| &email.address);
+    search::put_words(connection, user.id.as_str(), [&user.login, &user.name, email]).await?;
     for group in &user.groups {
+        groups::refuse_all_users(connection, group).await?;
         let added = sqlx::query(
             "INSERT INTO memberships (user_id, group_id) SELECT ?1, id FROM user_groups WHERE id = ?2",
         )
@@ -212,12 +203,36 @@ async fn put(connection: &mut SqliteConnection, user: &User) -> Result<()> {
     Ok(())
 }
 
+/// Refuses a change after which nobody could administer, if somebody can.
+pub(super) async fn keep_an_administrator(
+    connection: &mut SqliteConnection,
+    before: &User,
+    after: Option<&User>,
+) -> Result<()> {
+    if !before.may_administer() || after.is_some_and(User::may_administer) {
+        return Ok(());
+    }
+    let another: Option<i64> = sqlx::query_scalar(
+        "SELECT 1 FROM users WHERE administrator = 1 AND banned_since IS NULL AND guest = 0 AND id <> ?1",
+    )
+    .bind(before.id.as_str())
+    .fetch_optional(connection)
+    .await
+    .map_err(store_error)?;
+    if another.is_some() { Ok(()) } else { Err(StoreError::Against(Rule::LastAdministrator)) }
+}
+
 async fn add(connection: &mut SqliteConnection, by: &Author, user: &User) -> Result<()> {
     if find(connection, &user.id).await?.is_some() {
         return Err(StoreError::Conflict { what: WHAT, field: "id" });
     }
-    put(connection, &with_sorted_groups(user.clone())).await?;
-    audit::changed(connection, by, None, Some(user)).await
+    let mut user = user.clone();
+    if !user.guest && !user.declared {
+        user.groups.extend(groups::to_be_joined(connection).await?);
+    }
+    let user = with_sorted_groups(user);
+    put(connection, &user).await?;
+    audit::changed(connection, by, None, Some(&user)).await
 }
 
 fn with_sorted_groups(mut user: User) -> User {
@@ -226,7 +241,7 @@ fn with_sorted_groups(mut user: User) -> User {
     user
 }
 
-async fn change(
+pub(super) async fn change(
     connection: &mut SqliteConnection,
     by: &Author,
     id: &UserId,
@@ -237,6 +252,7 @@ async fn change(
     let mut user = before.clone();
     change(&mut user);
     let user = with_sorted_groups(User { id: id.clone(), ..user });
+    keep_an_administrator(connection, &before, Some(&user)).await?;
     if user != before {
         put(connection, &user).await?;
         audit::changed(connection, by, Some(&before), Some(&user)).await?;
@@ -252,13 +268,14 @@ async fn change(
     Ok(user)
 }
 
-async fn remove(
+pub(super) async fn remove(
     connection: &mut SqliteConnection,
     by: &Author,
     id: &UserId,
     revocation: &Revocation,
 ) -> Result<()> {
     let before = find(connection, id).await?.ok_or(StoreError::NotFound { what: WHAT })?;
+    keep_an_administrator(connection, &before, None).await?;
     // Names, memberships, sessions, codes, grants and consents go with it.
     sqlx::query("DELETE FROM users WHERE id = ?1")
         .bind(id.as_str())
@@ -337,7 +354,8 @@ impl UserStore for SqliteStore {
         let since = if since > version { 0 } else { since };
         let changed = sqlx::query(
             "SELECT u.id, u.login, u.name, u.email, u.email_verified, u.banned_since, u.guest, u.administrator,
-                    (SELECT json_group_array(g.name) FROM memberships m JOIN user_groups g ON g.id = m.group_id
+                    (SELECT json_group_array(DISTINCT g.name) FROM memberships m
+                     JOIN group_nesting n ON n.group_id = m.group_id JOIN user_groups g ON g.id = n.above
                      WHERE m.user_id = u.id) AS member_of
              FROM users u WHERE u.version > ?1",
         )

@@ -123,7 +123,10 @@ impl Transaction {
     pub(super) async fn settle<T>(self, outcome: Result<T>) -> Result<T> {
         match outcome {
             Ok(value) => self.commit().await.map(|()| value),
-            Err(refusal @ (StoreError::Conflict { .. } | StoreError::NotFound { .. })) => {
+            Err(
+                refusal
+                @ (StoreError::Conflict { .. } | StoreError::NotFound { .. } | StoreError::Against(_)),
+            ) => {
                 self.abandon().await?;
                 Err(refusal)
             }

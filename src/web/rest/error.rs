@@ -18,7 +18,7 @@ use crate::{
         refusal::{Form, Refusal},
     },
     registry::{services::ServiceError, users::PeopleError},
-    store::StoreError,
+    store::{Rule, StoreError},
     web::reply,
 };
 
@@ -228,6 +228,12 @@ impl From<StoreError> for RestError {
             StoreError::NotFound { what } => {
                 Self::new(StatusCode::NOT_FOUND, "Not Found", format!("there is no such {what}"))
             }
+            StoreError::Against(rule) => match rule {
+                Rule::Filter(_) => Self::bad_parameter_plainly("query", rule.to_string()),
+                Rule::Cycle | Rule::Nesting => Self::bad_field("parent", format!("is refused: {rule}")),
+                Rule::Itself => Self::bad_request(rule.to_string()),
+                Rule::AllUsers | Rule::Guest | Rule::LastAdministrator => Self::conflict(rule.to_string()),
+            },
             StoreError::Unavailable(why) => {
                 tracing::error!(%why, "the store is not available");
                 Self::later("the store is not available for now", Duration::from_secs(5))
@@ -260,7 +266,7 @@ impl From<PeopleError> for RestError {
     fn from(error: PeopleError) -> Self {
         match error {
             PeopleError::Store(error) => error.into(),
-            PeopleError::Refused { what, why } => Self::bad_field(what, why),
+            PeopleError::Refused { what, why } => Self::bad_field(field(what), why),
             PeopleError::Hash(why) => {
                 tracing::warn!(%why, "a password was not hashed");
                 Self::later("too many passwords are being looked at; try again", Duration::from_secs(1))
@@ -268,9 +274,23 @@ impl From<PeopleError> for RestError {
             PeopleError::Reserved(_)
             | PeopleError::Declared(_)
             | PeopleError::Guest
+            | PeopleError::Erased(_)
             | PeopleError::LastAdministrator(_) => Self::conflict(error.to_string()),
             PeopleError::Declaration { .. } => Self::bad_request(error.to_string()),
         }
+    }
+}
+
+/// The field of a body in which a verb found something.
+fn field(what: &'static str) -> &'static str {
+    match what {
+        "address" => "email",
+        "picture" => "url",
+        "language" => "locale",
+        "reason" => "banReason",
+        "badge" => "banBadge",
+        "hash" => "hashedValue",
+        other => other,
     }
 }
 

@@ -101,7 +101,6 @@ impl<'b> Input<'b> {
     }
 
     /// Objects.
-    #[expect(dead_code, reason = "for bodies with objects in them")]
     pub(super) fn objects(self, name: &'static str) -> Result<Option<Vec<Self>>, RestError> {
         let object = |value: &'b Value| {
             value

@@ -135,7 +135,7 @@ async fn a_file_that_cannot_grow_refuses_writes_and_loses_none() {
     }
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("hubgate.db");
-    let limited = "trap '' XFSZ; ulimit -f 800; exec \"$0\" \"$@\"";
+    let limited = "trap '' XFSZ; ulimit -f 1600; exec \"$0\" \"$@\"";
     let output = child::confined(&["sh", "-c", limited], TEST, &database).output().unwrap();
     let output = String::from_utf8(output.stdout).unwrap();
     let told = child::told(&output);

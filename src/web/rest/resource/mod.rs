@@ -1,7 +1,9 @@
 //! What REST shows and changes, a file per kind. Each has its kinds, its list of operations, and what carries them out.
 
 pub(super) mod avatar;
+pub(super) mod credentials;
 pub(super) mod events;
+pub(super) mod granted;
 pub(super) mod permissions;
 pub(super) mod redirects;
 pub(super) mod services;

@@ -68,7 +68,8 @@ pub(crate) async fn grow_with_each_write(backend: &dyn Backend) {
     expect!(store.revoke(&of_token(1, 2, 10)), REVOCATIONS);
     expect!(store.add_group(&group("g", "G")), USERS);
     expect!(store.add_user(&member("u", "u", &["g"])), USERS);
-    let ban = |user: &mut User| user.ban = Some(Ban { reason: String::new(), since: at(1) });
+    let ban =
+        |user: &mut User| user.ban = Some(Ban { reason: String::new(), since: at(1), badge: String::new() });
     expect!(store.change_user(&user_id("u"), &ban, None), USERS);
     expect!(store.change_user(&user_id("u"), &rename, Some(&of_user("u", 1))), USERS_AND_REVOCATIONS);
     expect!(store.change_user(&user_id("u"), &rename, Some(&of_user("u", 2))), REVOCATIONS);

@@ -73,7 +73,8 @@ pub(crate) async fn go_with_each_change(backend: &dyn Backend) {
     expect!(store.add_group(&group("g", "G")), Created Group "g");
     expect!(store.update_group(&group("g", "H")), Updated Group "g");
     expect!(store.add_user(&member("u", "u", &["g"])), Created User "u");
-    let ban = |user: &mut User| user.ban = Some(Ban { reason: String::new(), since: at(1) });
+    let ban =
+        |user: &mut User| user.ban = Some(Ban { reason: String::new(), since: at(1), badge: String::new() });
     expect!(store.change_user(&user_id("u"), &ban, Some(&of_user("u", 1))), Banned User "u");
     expect!(store.change_user(&user_id("u"), &ban, Some(&of_user("u", 2))), TokenRevoked User "u");
     let unban = |user: &mut User| user.ban = None;

@@ -1,6 +1,9 @@
 //! Rules for groups.
 
-use hubgate::{model::user::Group, store::StoreError};
+use hubgate::{
+    model::user::{Group, User},
+    store::{Rule, StoreError},
+};
 
 use super::{
     Backend,
@@ -18,6 +21,8 @@ fn is_missing(result: &Result<(), StoreError>) -> bool {
 fn other_group(id: &str, name: &str) -> Group {
     Group {
         description: Some("\0 'x'; DROP TABLE user_groups; --".into()),
+        icon_url: Some("\0 \u{202e}".into()),
+        auto_join: true,
         created: at(i64::MIN),
         updated: at(i64::MAX),
         ..group(id, name)
@@ -94,4 +99,51 @@ pub(crate) async fn removal_leaves_the_members(backend: &dyn Backend) {
     // Its id and name are free, and the successor has no members.
     store.add_group(&other_group("g", "g")).await.unwrap();
     assert_eq!(store.list_members(&group_id("g")).await.unwrap(), vec![]);
+}
+
+pub(crate) async fn new_users_are_put_into(backend: &dyn Backend) {
+    let store = backend.open().await;
+    for joined in [group("g", "G"), Group { auto_join: true, ..group("h", "H") }, group("i", "I")] {
+        store.add_group(&joined).await.unwrap();
+    }
+    store.add_user(&member("new", "new", &["g"])).await.unwrap();
+    store.add_user(&User { declared: true, ..member("declared", "declared", &["g"]) }).await.unwrap();
+    store.add_user(&User { guest: true, ..user("guest", "guest") }).await.unwrap();
+    // A change of the group, or of the user, puts nobody in.
+    store.update_group(&Group { auto_join: true, ..group("i", "I") }).await.unwrap();
+    store.change_user(&user_id("new"), &|u| u.name = "New".into(), None).await.unwrap();
+    let groups = async |id: &str| store.find_user(&user_id(id)).await.unwrap().unwrap().groups;
+    assert_eq!(groups("new").await, [group_id("g"), group_id("h")]);
+    assert_eq!(groups("declared").await, [group_id("g")]);
+    assert_eq!(groups("guest").await, []);
+    let heard = store.people(0).await.unwrap().changed;
+    assert_eq!(heard.iter().find(|p| p.id.as_str() == "new").unwrap().groups, ["G", "H"]);
+}
+
+pub(crate) async fn that_of_all_users_stands_alone(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let all = Group { all_users: true, ..group("all", "All") };
+    store.add_group(&all).await.unwrap();
+    store.add_group(&group("g", "G")).await.unwrap();
+    store.add_user(&user("u", "u")).await.unwrap();
+    let below_all = |id: &str| Group { parent: Some(group_id("all")), ..group(id, id) };
+    let join = |user: &mut User| user.groups = vec![group_id("all")];
+    for refusal in [
+        store.remove_group(&group_id("all")).await,
+        store.add_group(&below_all("h")).await,
+        store.update_group(&below_all("g")).await,
+        store.update_group(&Group { parent: Some(group_id("g")), ..all.clone() }).await,
+        store.update_group(&Group { auto_join: true, ..all.clone() }).await,
+        store.add_user(&member("v", "v", &["all"])).await,
+        store.change_user(&user_id("u"), &join, None).await.map(drop),
+    ] {
+        assert!(matches!(refusal, Err(StoreError::Against(Rule::AllUsers))), "{refusal:?}");
+    }
+    assert!(is_conflict(&store.add_group(&Group { all_users: true, ..group("x", "x") }).await, "all_users"));
+    // Its name may change, its nature does not; nor does another become one.
+    store.update_group(&group("all", "Everybody")).await.unwrap();
+    store.update_group(&Group { all_users: true, ..group("g", "G") }).await.unwrap();
+    let expected = [Group { name: "Everybody".into(), ..all }, group("g", "G")];
+    assert_eq!(backend.open().await.list_groups().await.unwrap(), expected);
+    assert_eq!(store.people(0).await.unwrap().changed[0].groups, Vec::<String>::new());
 }

@@ -8,11 +8,14 @@ pub(crate) mod credentials;
 pub(crate) mod events;
 pub(crate) mod groups;
 pub(crate) mod keys;
+pub(crate) mod merges;
+pub(crate) mod nesting;
 pub(crate) mod people;
 pub(crate) mod redirects;
 pub(crate) mod refreshes;
 pub(crate) mod revocations;
 pub(crate) mod samples;
+pub(crate) mod search;
 pub(crate) mod services;
 pub(crate) mod sessions;
 pub(crate) mod users;
@@ -43,7 +46,14 @@ macro_rules! conformance {
                 refusals_change_nothing, change_replaces_all_but_the_id, change_of_nobody_is_refused,
                 changes_race, removal_takes_all_along, removal_of_nobody_revokes_nothing, a_login_goes_to_one_of_many;
             groups: come_back_as_they_were, are_listed_by_name, refusals_change_nothing, have_members,
-                removal_leaves_the_members;
+                removal_leaves_the_members, new_users_are_put_into, that_of_all_users_stands_alone;
+            nesting: reaches_upwards, is_a_change_of_who_is_in_it, has_no_cycle, is_bounded, ends_with_the_group_between,
+                race_makes_no_cycle;
+            merges: of_users_move_memberships, of_users_are_refused, of_groups_move_what_is_in_them,
+                of_groups_are_refused, erasure_leaves_no_trace, somebody_may_always_administer,
+                administrators_race;
+            search: finds_users, takes_texts_for_texts, takes_words, combines, pages_and_sorts, refuses_what_is_too_large,
+                finds_groups, tells_groups_and_counts, tells_the_last_access;
             people: come_whole_at_first, come_when_they_change, change_with_their_groups, are_gone_when_removed,
                 start_anew_with_an_unknown_number, are_read_with_their_number;
             sessions: come_back_as_they_were, belong_to_a_user, are_replaced, end_once, remember_their_last_use,

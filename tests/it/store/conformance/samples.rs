@@ -15,7 +15,7 @@ use hubgate::{
         scope::GrantedScope,
         service::{Profile, Service, StoredSecret, Trust},
         session::Session,
-        user::{Ban, Email, Group, Password, User},
+        user::{Ban, Email, Group, Password, User, UserProfile},
     },
 };
 
@@ -160,6 +160,8 @@ pub(crate) fn user(id: &str, login: &str) -> User {
         guest: false,
         administrator: false,
         groups: vec![],
+        profile: UserProfile::default(),
+        erased: None,
         declared: false,
         created: at(1000),
         updated: at(1000),
@@ -176,9 +178,11 @@ pub(crate) fn other_user(id: &str, login: &str) -> User {
             set: at(i64::MIN),
             must_change: true,
         }),
-        ban: Some(Ban { reason: String::new(), since: at(i64::MAX) }),
+        ban: Some(Ban { reason: String::new(), since: at(i64::MAX), badge: "Ⅷ \0".into() }),
         guest: true,
         administrator: true,
+        profile: UserProfile { avatar_url: Some("\0 \u{202e}".into()), locale: Some(String::new()) },
+        erased: Some(at(i64::MIN)),
         declared: true,
         created: at(-62_135_596_800_000),
         updated: at(i64::MAX),
@@ -197,7 +201,17 @@ pub(crate) fn member(id: &str, login: &str, groups: &[&str]) -> User {
 }
 
 pub(crate) fn group(id: &str, name: &str) -> Group {
-    Group { id: group_id(id), name: name.into(), description: None, created: at(1000), updated: at(1000) }
+    Group {
+        id: group_id(id),
+        name: name.into(),
+        description: None,
+        icon_url: None,
+        parent: None,
+        auto_join: false,
+        all_users: false,
+        created: at(1000),
+        updated: at(1000),
+    }
 }
 
 /// The digest of something that bears this name.

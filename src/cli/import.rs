@@ -66,7 +66,9 @@ async fn carry_out(r: &Registry, plan: &mut Plan) -> Result<usize, Failure> {
     for step in std::mem::take(&mut plan.steps) {
         match step.carry_out(r.store.as_ref(), r.clock.as_ref()).await {
             Ok(()) => done.push(step),
-            Err(why @ (StoreError::Conflict { .. } | StoreError::NotFound { .. })) => {
+            Err(
+                why @ (StoreError::Conflict { .. } | StoreError::NotFound { .. } | StoreError::Against(_)),
+            ) => {
                 plan.left_out.entry(why.to_string()).or_default().push(step.describe().1);
             }
             Err(error) => {

@@ -38,6 +38,8 @@ pub struct SignIns {
     store: SharedStore,
     clock: Arc<dyn Clock>,
     window: Mutex<Window>,
+    /// Held by whoever writes.
+    writing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -87,7 +89,7 @@ impl SignIns {
     /// Which are written to `store`.
     #[must_use]
     pub fn new(store: SharedStore, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, window: Mutex::default() }
+        Self { store, clock, window: Mutex::default(), writing: tokio::sync::Mutex::default() }
     }
 
     fn window(&self) -> MutexGuard<'_, Window> {
@@ -112,11 +114,12 @@ impl SignIns {
         self.window().add(Author::from(user).during(request, source), event);
     }
 
-    /// Writes what was noted.
+    /// Writes what was noted. Afterwards it is written, also where somebody else was at it.
     ///
     /// # Errors
     /// The store's; what could not be written is counted as left out.
     pub async fn write(&self) -> Result<()> {
+        let _one_at_a_time = self.writing.lock().await;
         let waiting = std::mem::take(&mut self.window().waiting);
         let mut waiting = waiting.into_iter();
         while let Some((author, event)) = waiting.next() {
@@ -138,7 +141,10 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::base::time::ManualClock;
+    use crate::{
+        base::time::{ManualClock, SystemClock},
+        store::{events::EventFilter, sqlite::SqliteStore},
+    };
 
     fn event() -> NewEvent {
         NewEvent { kind: EventKind::SignInRefused, target: Target::gateway(), changes: vec![] }
@@ -177,5 +183,23 @@ mod tests {
         clock.set(Timestamp::from_seconds(1));
         window.turn(clock.now());
         assert_eq!(window.began, Timestamp::from_seconds(1), "a clock that was set back begins anew");
+    }
+
+    /// A gateway that stops must not end before what another task is writing is written.
+    #[tokio::test]
+    async fn whoever_asks_for_it_to_be_written_waits_until_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let store: SharedStore =
+            Arc::new(SqliteStore::open(&folder.path().join("hubgate.db")).await.unwrap());
+        let sign_ins = Arc::new(SignIns::new(Arc::clone(&store), Arc::new(SystemClock)));
+        for _ in 0..10 {
+            sign_ins.refused(false, None, Ipv4Addr::LOCALHOST.into());
+        }
+        let other = Arc::clone(&sign_ins);
+        let other = tokio::spawn(async move { other.write().await });
+        tokio::task::yield_now().await;
+        sign_ins.write().await.unwrap();
+        assert_eq!(store.count_events(&EventFilter::default(), 99).await.unwrap(), 10);
+        other.await.unwrap().unwrap();
     }
 }

@@ -18,16 +18,14 @@ use crate::{
         user::{Ban, Email, Group, User},
     },
     registry::users::{self, NewPassword, NewUser},
-    store::name::folded,
+    store::{name::folded, people::DEEPEST_NESTING},
 };
 
 /// Characters of a description or the reason of a ban.
 const LONGEST_TEXT: usize = 1000;
 
 /// What Hub has of a group and the gateway has not.
-const GROUP_ELSEWHERE: [(&str, &str); 4] = [
-    ("parent", "groups are not taken over as parts of others"),
-    ("autoJoin", "nobody joins a group by itself here"),
+const GROUP_ELSEWHERE: [(&str, &str); 2] = [
     ("requiredTwoFactorAuthentication", "there is no second factor here"),
     ("project", "projects are Hub's"),
 ];
@@ -48,6 +46,8 @@ const USER_ELSEWHERE: [(&str, &str); 8] = [
 #[derive(Default)]
 pub(super) struct Groups {
     ids: BTreeMap<GroupId, GroupId>,
+    /// Hub's groups that everybody is in.
+    everybody: BTreeSet<GroupId>,
     members: BTreeMap<UserId, BTreeSet<GroupId>>,
 }
 
@@ -104,10 +104,16 @@ fn one_group(
     plan: &mut Plan,
 ) -> Result<(), Wrong> {
     let id = GroupId::parse(text(entry, "id")?.ok_or("it has no id")?).map_err(|e| e.to_string())?;
-    if flag(entry, "allUsers")? == Some(true) || flag(entry, "implicit")? == Some(true) {
+    let name = text(entry, "name")?;
+    let of_name = name.and_then(|name| known.names.get(&folded(name)).cloned());
+    let ours = of_name.as_ref().or(Some(&id)).and_then(|id| known.groups.get(id));
+    if flag(entry, "allUsers")? == Some(true)
+        || flag(entry, "implicit")? == Some(true)
+        || ours.is_some_and(|group| group.all_users)
+    {
+        groups.everybody.insert(id);
         return Err("everybody is in it, which needs no group here".to_owned());
     }
-    let name = text(entry, "name")?;
     if let Some(name) = name {
         naming::group(name).map_err(|why| format!("its name {why}"))?;
     }
@@ -115,7 +121,11 @@ fn one_group(
     let members = objects(entry, "users")?.into_iter().chain(objects(entry, "ownUsers")?);
     let members: Vec<UserId> =
         members.filter_map(|user| user.get("id")?.as_str().and_then(|id| UserId::parse(id).ok())).collect();
-    let of_name = name.and_then(|name| known.names.get(&folded(name)).cloned());
+    let (parent, lost) = parent(entry, &id, known, groups)?;
+    if let Some(why) = lost {
+        plan.leave(called("group", entry), why);
+    }
+    let auto_join = flag(entry, "autoJoin")?;
     let place = match (known.groups.get(&id), of_name) {
         (None, Some(other)) if other != id => {
             // One that was made here before: its members are in it.
@@ -127,6 +137,8 @@ fn one_group(
             let after = Group {
                 name: name.map_or_else(|| before.name.clone(), str::to_owned),
                 description: description.or_else(|| before.description.clone()),
+                parent: parent.or_else(|| before.parent.clone()),
+                auto_join: auto_join.unwrap_or(before.auto_join),
                 ..before.clone()
             };
             if after == *before {
@@ -144,8 +156,8 @@ fn one_group(
                 name,
                 description,
                 icon_url: None,
-                parent: None,
-                auto_join: false,
+                parent,
+                auto_join: auto_join.unwrap_or(false),
                 all_users: false,
                 created: now,
                 updated: now,
@@ -160,6 +172,35 @@ fn one_group(
     }
     groups.ids.insert(id, place);
     Ok(())
+}
+
+/// The group above, and why that is not taken over. One that comes later in the file is there the next time that the plan
+/// is looked at.
+fn parent(
+    entry: &Entry,
+    id: &GroupId,
+    known: &Known,
+    groups: &Groups,
+) -> Result<(Option<GroupId>, Option<&'static str>), Wrong> {
+    let Some(parent) = object(entry, "parent")? else { return Ok((None, None)) };
+    let Some(parent) = text(parent, "id")?.and_then(|id| GroupId::parse(id).ok()) else {
+        return Ok((None, None));
+    };
+    if groups.everybody.contains(&parent) {
+        return Ok((None, None));
+    }
+    let Some(place) = groups.ids.get(&parent) else {
+        return Ok((None, Some("parent: it is neither in the file nor here")));
+    };
+    let mut above = Some(place);
+    for _ in 1..DEEPEST_NESTING {
+        match above {
+            None => return Ok((Some(place.clone()), None)),
+            Some(above) if above == id => break,
+            Some(group) => above = known.groups.get(group).and_then(|group| group.parent.as_ref()),
+        }
+    }
+    Ok((None, Some("parent: the group would be below itself, or too deep")))
 }
 
 /// Plans all users.

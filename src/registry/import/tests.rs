@@ -53,9 +53,11 @@ fn hub() -> Value {
              "consentRequired": false, "implicitFlowEnabled": false, "resources": [{"id": "r"}],
              "secret": "a-secret-of-hub-0123"},
         ]},
-        {"type": "UsergroupsPage", "total": 2, "usergroups": [
+        {"type": "UsergroupsPage", "total": 3, "usergroups": [
             {"type": "userGroup", "id": "g-all", "name": "All Users", "allUsers": true},
-            {"type": "userGroup", "id": "g-dev", "name": "Developers", "description": "who write"},
+            {"type": "userGroup", "id": "g-dev", "name": "Developers", "description": "who write",
+             "parent": {"id": "g-staff"}},
+            {"type": "userGroup", "id": "g-staff", "name": "Staff", "autoJoin": true, "parent": {"id": "g-all"}},
         ]},
         {"type": "UsersPage", "total": 3, "users": [
             {"type": "user", "id": "u-jane", "login": "jane", "name": "Jane Doe", "banned": false, "guest": false,
@@ -80,7 +82,8 @@ fn what_hub_prints_is_taken_over_with_its_ids() {
     assert!(service.trust.trusted && !service.trust.consent_required);
     assert!(!service.trust.flows.contains(crate::model::flow::Flow::Implicit));
     assert_eq!(service.secrets[0].digest, crate::crypto::digest::SecretDigest::of("a-secret-of-hub-0123"));
-    let [group] = &state.groups[..] else { panic!("{:?}", state.groups) };
+    let [group, staff] = &state.groups[..] else { panic!("{:?}", state.groups) };
+    assert_eq!((group.parent.as_ref(), &staff.parent, staff.auto_join), (Some(&staff.id), &None, true));
     assert_eq!((group.id.as_str(), group.description.as_deref()), ("g-dev", Some("who write")));
     let [jane, bob] = &state.users[..] else { panic!("{:?}", state.users) };
     assert_eq!(jane.groups, std::slice::from_ref(&group.id));
@@ -100,7 +103,7 @@ fn what_hub_prints_is_taken_over_with_its_ids() {
         assert!(plan.left_out.contains_key(reason), "{reason}: {:?}", reasons(&plan));
     }
     let again = planned(&hub(), &state);
-    assert_eq!((again.steps, again.unchanged), (vec![], 4));
+    assert_eq!((again.steps, again.unchanged), (vec![], 5));
 }
 
 #[test]
@@ -202,6 +205,8 @@ fn value() -> impl Strategy<Value = Value> {
         1 => any::<i64>().prop_map(Value::from),
         1 => Just(Value::Null),
         1 => Just(json!([{"id": "a"}, {"id": "b"}])),
+        1 => Just(json!({"id": "a"})),
+        1 => Just(json!({"id": "b"})),
         1 => Just(json!({"email": {"email": "a@b.c", "verified": true}})),
         1 => Just(json!(["https://a.example/", "javascript:x", "oauth"])),
     ];
@@ -224,6 +229,7 @@ fn entry() -> impl Strategy<Value = Value> {
         "trusted",
         "redirectUris",
         "description",
+        "parent",
         "public",
         "key",
         "allUsers",

@@ -53,7 +53,8 @@ impl People {
             Box::new(move |result, user, source| {
                 totals.add("logins", vec![("result", result.name().to_owned())], 1);
                 if matches!(result, LoginResult::Refused | LoginResult::Throttled) {
-                    recorded.refused(result == LoginResult::Throttled, user, source);
+                    let meant = user.map(|meant| (&meant.id, meant.login.as_str()));
+                    recorded.refused(result == LoginResult::Throttled, meant, source);
                 }
             }),
         );

@@ -8,6 +8,7 @@ mod audit;
 mod check;
 mod demo;
 mod groups;
+mod import;
 mod keys;
 mod manual;
 mod output;
@@ -77,6 +78,9 @@ enum Command {
     /// The audit log: list what has happened, verify that nothing of it was changed.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Take over services, users and groups of another system.
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     /// Print a completion script for a shell.
     Completions {
         /// bash, zsh, fish, elvish or powershell.
@@ -105,6 +109,7 @@ pub fn run() -> ExitCode {
         Command::Token(command) => tokens::run(&file, &command),
         Command::Key(command) => keys::run(&file, &command),
         Command::Audit(command) => audit::run(&file, command),
+        Command::Import(command) => import::run(&file, &command),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { dir } => manual::pages(dir.as_deref()),
     };

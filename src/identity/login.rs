@@ -9,7 +9,7 @@ use std::{future::poll_fn, net::IpAddr, sync::Arc, task::Poll, time::Duration};
 use super::throttle::{Account, Admission, LoginLimits, Throttle, Ticket};
 pub use crate::crypto::password::{HashError, Hasher};
 use crate::{
-    base::{secret::Secret, time::Clock},
+    base::{id::UserId, secret::Secret, time::Clock},
     crypto::password::{self, LONGEST, NOBODYS},
     model::user::User,
     store::{StoreError, people::UserStore},
@@ -17,6 +17,9 @@ use crate::{
 
 /// Bytes of a name that are looked up; no login, address or id is longer.
 const LONGEST_NAME: usize = 1024;
+
+/// In place of the id of a user who is not there; about as long as one.
+const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Why nobody is signed in.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +78,16 @@ impl LoginResult {
 }
 
 /// Told of every attempt: what became of it, who was meant if that is anybody, and where it came from.
-pub type Told = Box<dyn Fn(LoginResult, Option<&User>, IpAddr) + Send + Sync>;
+pub type Told = Box<dyn Fn(LoginResult, Option<&Meant>, IpAddr) + Send + Sync>;
+
+/// Whom somebody means who signs in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meant {
+    /// The user's id.
+    pub id: UserId,
+    /// The user's login.
+    pub login: String,
+}
 
 /// The one way in: the login page, the password grant and whatever else takes a password ask here, so that they share
 /// their counters.
@@ -120,7 +132,7 @@ impl Logins {
         let outcome = self.attempt(name, password, source, &mut found).await;
         let result = LoginResult::of(&outcome);
         (self.told)(result, found.as_ref(), source);
-        let user = found.as_ref().map(|user: &User| tracing::field::display(&user.id));
+        let user = found.as_ref().map(|meant: &Meant| tracing::field::display(&meant.id));
         if let Err(LoginError::Store(error)) = &outcome {
             tracing::error!(user, %source, result = result.name(), %error, "sign-in");
         } else {
@@ -134,15 +146,19 @@ impl Logins {
         name: &str,
         password: &Secret,
         source: IpAddr,
-        found: &mut Option<User>,
+        found: &mut Option<Meant>,
     ) -> Result<User, LoginError> {
         // Neither can be right, whoever is meant.
         if name.len() > LONGEST_NAME || password.expose().len() > LONGEST {
             return Err(LoginError::Credentials);
         }
         let user = self.users.find_user_by_name(name).await?;
-        found.clone_from(&user);
-        let account = user.as_ref().map_or_else(|| Account::of_name(name), |user| Account::of_user(&user.id));
+        *found = user.as_ref().map(|user| Meant { id: user.id.clone(), login: user.login.clone() });
+        // Both are made in every case, as everything is that would tell by its time whether the name is anybody's.
+        let (nobodys, somebodys) =
+            (Account::of_name(name), found.as_ref().map_or(NOBODY, |meant| meant.id.as_str()));
+        let somebodys = Account::of_user(somebodys);
+        let account = if found.is_some() { somebodys } else { nobodys };
         let ticket = self.admit(account, source).await.map_err(LoginError::Throttled)?;
         let stored = user.as_ref().and_then(|user| user.password.as_ref());
         let hash = stored.map_or(NOBODYS, |password| password.hash.as_str());

@@ -48,6 +48,8 @@ struct Memory {
     sessions: Mutex<Vec<(Session, TokenDigest)>>,
     revoked: Mutex<Vec<RevocationTarget>>,
     broken: AtomicBool,
+    /// How often a user was looked for.
+    reads: AtomicUsize,
 }
 
 impl Memory {
@@ -70,9 +72,11 @@ impl UserStore for Memory {
         Ok(self.users.lock().unwrap().clone())
     }
     async fn find_user(&self, id: &UserId) -> Result<Option<User>> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
         Ok(self.users.lock().unwrap().iter().find(|user| user.id == *id).cloned())
     }
     async fn find_user_by_name(&self, name: &str) -> Result<Option<User>> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
         self.works()?;
         let is = |text: &str| text.eq_ignore_ascii_case(name);
         let by_email = |user: &User| user.email.as_ref().is_some_and(|email| is(&email.address));
@@ -269,7 +273,7 @@ async fn a_user_signs_in_by_login_address_or_id() {
 }
 
 #[tokio::test]
-async fn every_refusal_is_the_same_and_costs_one_verification() {
+async fn every_refusal_is_the_same_and_costs_one_read_and_one_verification() {
     let door = door();
     for (name, password, hash) in [
         ("jane", "wrong", CURRENT),
@@ -285,6 +289,7 @@ async fn every_refusal_is_the_same_and_costs_one_verification() {
         assert!(matches!(error, LoginError::Credentials), "{name}: {error}");
         assert_eq!(error.to_string(), "the name or the password is wrong");
         assert_eq!(door.asked(), [hash], "{name}");
+        assert_eq!(door.memory.reads.swap(0, Ordering::Relaxed), 1, "{name}");
     }
     assert!(door.told.lock().unwrap().iter().all(|result| *result == LoginResult::Refused));
 }

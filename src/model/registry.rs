@@ -2,7 +2,7 @@
 //!
 //! Invariant: the gateway's own service is always there; ids and names are unique.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, hash::BuildHasher as _, sync::Arc};
 
 use super::service::{Profile, Service, Trust};
 use crate::base::{FastMap, id::ServiceId, time::Timestamp};
@@ -15,6 +15,8 @@ pub const HUB_NAME: &str = "Hub";
 pub struct Registry {
     by_id: FastMap<ServiceId, Arc<Service>>,
     by_name: FastMap<String, Arc<Service>>,
+    /// All of them in the order of their ids' hashes.
+    by_hash: Vec<(u64, Arc<Service>)>,
     origins: BTreeSet<String>,
 }
 
@@ -27,6 +29,10 @@ impl Registry {
         for service in services {
             registry.add(service);
         }
+        let hash = |id: &ServiceId| registry.by_id.hasher().hash_one(id.as_str());
+        registry.by_hash =
+            registry.by_id.iter().map(|(id, service)| (hash(id), Arc::clone(service))).collect();
+        registry.by_hash.sort_by_key(|(hash, _)| *hash);
         registry
     }
 
@@ -41,6 +47,19 @@ impl Registry {
     #[must_use]
     pub fn by_id(&self, id: &str) -> Option<&Arc<Service>> {
         self.by_id.get(id)
+    }
+
+    /// The service with this id, or another one in place of one that is not there. No id is compared on the way: whoever
+    /// does that afterwards takes as long, and goes as far through memory, whether there is such a service or not.
+    #[must_use]
+    pub fn by_id_or_another(&self, id: &str) -> Option<&Arc<Service>> {
+        let hash = self.by_id.hasher().hash_one(id);
+        let at = self.by_hash.partition_point(|(known, _)| *known < hash);
+        if self.by_hash.get(at + 1).is_some_and(|(next, _)| *next == hash) {
+            // Two ids with one hash of 64 bits: not to be expected, but neither is to be shut out.
+            return self.by_id.get(id);
+        }
+        self.by_hash.get(at).or_else(|| self.by_hash.first()).map(|(_, service)| service)
     }
 
     /// The service that a scope entry or a route names: by id, else by name.
@@ -106,6 +125,21 @@ mod tests {
         assert_eq!(registry.resolve("0-0-0-0-0").unwrap().name, "Hub");
         assert!(registry.resolve("youtrack").is_none() && registry.by_id("YouTrack").is_none());
         assert_eq!(registry.len(), 2);
+        assert_eq!(registry.by_id_or_another("yt").unwrap().id.as_str(), "yt");
+        for nobody in ["", "YT", "nobody"] {
+            assert_ne!(registry.by_id_or_another(nobody).unwrap().id.as_str(), nobody);
+        }
+        let many = (0..500).map(|n| Service {
+            id: ServiceId::parse(&format!("s{n}")).unwrap(),
+            name: format!("S {n}"),
+            ..hub_service("u")
+        });
+        let registry = Registry::new(many, "https://a/hub");
+        for n in 0..500 {
+            assert_eq!(registry.by_id_or_another(&format!("s{n}")).unwrap().name, format!("S {n}"));
+            assert!(registry.by_id_or_another(&format!("t{n}")).is_some());
+        }
+        assert!(Registry::default().by_id_or_another("s1").is_none());
         assert!(registry.has_origin("https://a") && !registry.has_origin("https://b"));
         assert!(!registry.has_origin("null") && !registry.has_origin(""));
     }

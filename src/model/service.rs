@@ -130,6 +130,13 @@ impl Service {
         }
     }
 
+    /// Whether each refresh replaces its refresh token. That of a public service always does, whatever was registered: it is
+    /// bound to nobody (RFC 9700 section 4.14.2).
+    #[must_use]
+    pub const fn rotates_refresh_tokens(&self) -> bool {
+        self.trust.public || self.trust.rotate_refresh_tokens
+    }
+
     /// The origins of its home, its base addresses and its absolute redirect URIs, as far as browsers go to them.
     #[must_use]
     pub fn origins(&self) -> BTreeSet<String> {
@@ -176,6 +183,16 @@ mod tests {
         s.trust.public = false;
         s.trust.flows = [Flow::Password].into_iter().collect();
         assert!(!s.may_use(Flow::ClientCredentials));
+    }
+
+    #[test]
+    fn the_refresh_tokens_of_public_services_always_rotate() {
+        let mut s = service();
+        assert!(s.rotates_refresh_tokens());
+        s.trust.rotate_refresh_tokens = false;
+        assert!(!s.rotates_refresh_tokens());
+        s.trust.public = true;
+        assert!(s.rotates_refresh_tokens());
     }
 
     #[test]

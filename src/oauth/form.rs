@@ -76,6 +76,10 @@ fn decode(part: &[u8]) -> Result<String, OAuthError> {
 /// Decodes one name or value: `+` is a blank, `%XX` a byte. `None` when the bytes are not UTF-8 or hold a NUL.
 #[must_use]
 pub fn form_decode(part: &[u8]) -> Option<String> {
+    // Most parts are what they say.
+    if !part.iter().fold(false, |any, byte| any | matches!(byte, b'+' | b'%' | 0)) {
+        return std::str::from_utf8(part).ok().map(str::to_owned);
+    }
     let blanks: Vec<u8> = part.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
     let bytes: Vec<u8> = percent_decode(&blanks).collect();
     String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))

@@ -52,7 +52,8 @@ pub fn known_for_person(
     collect(requested, registry, Words::OpenId(client), Unknown::Drop)
 }
 
-/// Narrows a granted scope to what a refresh asks for (RFC 6749 section 6).
+/// Narrows a granted scope to what a refresh asks for (RFC 6749 section 6). Words of OpenID Connect alone that were granted
+/// make a scope for the client itself, as they do in a first request, whatever else was granted with them.
 ///
 /// # Errors
 /// `invalid_scope` for anything that was not granted.
@@ -63,7 +64,9 @@ pub fn narrow(
     registry: &Registry,
 ) -> Result<GrantedScope, OAuthError> {
     let narrowed = collect(requested, registry, Words::OpenId(client), Unknown::Refuse)?;
-    let service = narrowed.services.iter().find(|service| !granted.services.contains(service));
+    let words_alone = narrowed.spelled.split(' ').all(|entry| OPENID_SCOPES.contains(&entry));
+    let service =
+        narrowed.services.iter().find(|service| !words_alone && !granted.services.contains(service));
     let word = narrowed.openid_entries().find(|word| !granted.has(word));
     match service.map(ServiceId::as_str).or(word) {
         Some(more) => Err(OAuthError::new(
@@ -217,6 +220,17 @@ mod tests {
         {
             assert_eq!(narrow(&granted, requested, client, &registry).unwrap().spelled, spelled);
         }
+        // Words were granted, services as well, and the client is none of them.
+        let granted = for_person("sl-1 openid profile", client, &registry).unwrap();
+        let narrowed = narrow(&granted, "openid", client, &registry).unwrap();
+        assert_eq!((narrowed.spelled.as_str(), narrowed.services), ("openid", vec![client.id.clone()]));
+        for wider in ["email", "openid email", "openid yt-1", "YouTrack"] {
+            let error = narrow(&granted, wider, client, &registry).unwrap_err();
+            assert_eq!(error.code, ErrorCode::InvalidScope, "{wider}");
+        }
+        let without = for_person("sl-1", client, &registry).unwrap();
+        assert!(narrow(&without, "openid", client, &registry).is_err(), "nobody granted the word");
+        let granted = for_person("YouTrack sl-1 openid", client, &registry).unwrap();
         for wider in ["Hub", "yt-1 0-0-0-0-0", "email", "nobody", " "] {
             let error = narrow(&granted, wider, client, &registry).unwrap_err();
             assert_eq!(error.code, ErrorCode::InvalidScope, "{wider}");

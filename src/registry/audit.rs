@@ -13,7 +13,9 @@ use std::{
 
 use crate::{
     base::{
-        FastMap, source,
+        FastMap,
+        id::UserId,
+        source,
         time::{Clock, Timestamp},
     },
     model::{
@@ -95,9 +97,9 @@ impl SignIns {
     }
 
     /// Notes that somebody did not get in: `user` is who was meant, if that is anybody.
-    pub fn refused(&self, throttled: bool, user: Option<&User>, source: IpAddr) {
+    pub fn refused(&self, throttled: bool, user: Option<(&UserId, &str)>, source: IpAddr) {
         let kind = if throttled { EventKind::SignInThrottled } else { EventKind::SignInRefused };
-        let target = user.map_or_else(Target::gateway, |user| Target::user(&user.id, &user.login));
+        let target = user.map_or_else(Target::gateway, |(id, login)| Target::user(id, login));
         let author = Author { source: Some(source), ..Author::anonymous() };
         self.window().add(author, NewEvent { kind, target, changes: Vec::new() });
     }

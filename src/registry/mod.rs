@@ -8,6 +8,7 @@ pub mod fields;
 pub mod first;
 pub mod groups;
 pub mod held;
+pub mod import;
 pub mod keys;
 pub mod lives;
 pub mod people;

@@ -39,6 +39,11 @@ pub enum ServiceError {
     /// A public service has no secret.
     #[error("{0} is a public service and has no secret")]
     Public(ServiceId),
+    /// It is to be public, and its refresh tokens are to stay the same.
+    #[error(
+        "a public service's refresh tokens have to change with each use: whoever has copied one needs no secret to use it"
+    )]
+    PublicRotation,
     /// The name is empty, too long, or has a control character.
     #[error("a name has 1 to 100 characters and no control characters")]
     Name,
@@ -86,6 +91,7 @@ pub async fn register(
     }
     check_name(&new.name)?;
     profile::check(&new.profile)?;
+    check_rotation(&new.trust)?;
     let now = clock.now();
     if let Some(chosen) = &new.secret {
         secrets::check(chosen)?;
@@ -107,7 +113,12 @@ pub async fn register(
     Ok((service, secret))
 }
 
-fn check_name(name: &str) -> Result<(), ServiceError> {
+/// RFC 9700 section 4.14.2: the refresh tokens of public clients are bound to their sender, or rotate.
+const fn check_rotation(trust: &Trust) -> Result<(), ServiceError> {
+    if trust.public && !trust.rotate_refresh_tokens { Err(ServiceError::PublicRotation) } else { Ok(()) }
+}
+
+pub(super) fn check_name(name: &str) -> Result<(), ServiceError> {
     if name.eq_ignore_ascii_case(HUB_NAME) {
         return Err(ServiceError::Reserved(ServiceId::hub()));
     }
@@ -132,7 +143,7 @@ pub struct Change {
     pub trusted: Option<bool>,
     /// People are asked first.
     pub consent_required: Option<bool>,
-    /// Has no secret. A service that becomes public loses its secrets.
+    /// Has no secret. A service that becomes public loses its secrets, and what it obtained with them.
     pub public: Option<bool>,
     /// PKCE is required although it has a secret.
     pub pkce_required: Option<bool>,
@@ -185,6 +196,7 @@ impl Change {
             rotate_refresh_tokens: self.rotate_refresh_tokens.unwrap_or(before.rotate_refresh_tokens),
             flows: self.flows.unwrap_or(before.flows),
         };
+        check_rotation(&service.trust)?;
         if service.trust.public {
             service.secrets.clear();
         }
@@ -446,6 +458,13 @@ mod tests {
         assert!(matches!(refused, ServiceError::RedirectUri(uri) if uri == "a"));
         let public = changed(Change { public: Some(true), ..Change::default() }).unwrap();
         assert!(public.secrets.is_empty() && !before.secrets.is_empty(), "a public service has no secret");
+        let keeping =
+            |public| Change { public: Some(public), rotate_refresh_tokens: Some(false), ..Change::default() };
+        assert!(matches!(changed(keeping(true)), Err(ServiceError::PublicRotation)));
+        assert!(!changed(keeping(false)).unwrap().trust.rotate_refresh_tokens);
+        let mut kept = changed(keeping(false)).unwrap();
+        let refused = Change { public: Some(true), ..Change::default() }.carry_out(&mut kept);
+        assert!(matches!(refused, Err(ServiceError::PublicRotation)), "neither in two steps");
     }
 
     #[test]

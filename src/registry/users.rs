@@ -3,6 +3,8 @@
 //! Invariants: whatever takes something away from a user (a password that is replaced, a ban, a removal) revokes the user in
 //! the same transaction, which ends every session and every token; the guest has no password and no power, and stays.
 
+use std::time::Duration;
+
 use crate::{
     base::{
         id::{GroupId, ServiceId, UserId},
@@ -108,7 +110,7 @@ impl NewPassword {
         Ok(Self { hash: hash.to_owned(), must_change: false })
     }
 
-    fn stored(self, set: Timestamp) -> Password {
+    pub(super) fn stored(self, set: Timestamp) -> Password {
         Password { hash: self.hash, set, must_change: self.must_change }
     }
 }
@@ -331,7 +333,8 @@ pub async fn ban_with_badge(
     banned.map_err(PeopleError::of(&user.login))
 }
 
-/// Lets a user in again. What was revoked stays revoked.
+/// Lets a user in again. What was revoked stays revoked, and with it whatever was obtained until now: a password that was
+/// checked just before the ban may have been answered with a token right after it.
 ///
 /// # Errors
 /// [`PeopleError`]
@@ -349,7 +352,9 @@ pub async fn unban(
         user.ban = None;
         user.updated = now;
     };
-    Ok(store.change_user(id, &carry_out, None).await?)
+    // Up to the millisecond before, lest it end what begins at once.
+    let revocation = revocation(id, now.minus(Duration::from_millis(1)));
+    Ok(store.change_user(id, &carry_out, Some(&revocation)).await?)
 }
 
 /// Removes a user that the file does not declare.
@@ -367,4 +372,65 @@ pub async fn remove(
     }
     let removed = store.remove_user(id, &revocation(id, clock.now())).await;
     removed.map_err(PeopleError::of(&user.login))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        base::{
+            id::GrantId,
+            random::SystemRandom,
+            time::{ManualClock, Timestamp},
+        },
+        crypto::digest::TokenDigest,
+        model::{
+            grant::{Grant, RefreshToken},
+            scope::GrantedScope,
+        },
+        store::{grants::GrantStore as _, sqlite::SqliteStore},
+    };
+
+    #[tokio::test]
+    async fn who_is_let_in_again_has_nothing_from_the_time_of_the_ban() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("a.db")).await.unwrap();
+        let clock = ManualClock::at(Timestamp::from_seconds(1000));
+        let new = NewUser {
+            id: None,
+            login: "jane".into(),
+            name: "Jane".into(),
+            email: None,
+            password: None,
+            administrator: false,
+            groups: vec![],
+        };
+        let jane = add(&store, new, &clock, &SystemRandom).await.unwrap().id;
+        ban(&store, &jane, "", &clock).await.unwrap();
+        // As a sign-in would that was judged before the ban and is answered after the moment that it names.
+        clock.advance(Duration::from_millis(5));
+        let keep = async |name: &str| {
+            let grant = Grant {
+                id: GrantId::made(clock.now(), &SystemRandom),
+                client: ServiceId::parse("app").unwrap(),
+                user: jane.clone(),
+                scope: GrantedScope { spelled: "app".into(), services: vec![] },
+                session: None,
+                authenticated: clock.now(),
+                nonce: None,
+                created: clock.now(),
+            };
+            let digest = TokenDigest::of(name.as_bytes());
+            let expires = clock.now().plus(Duration::from_secs(60));
+            let refresh = RefreshToken { digest, grant: grant.id.clone(), created: clock.now(), expires };
+            store.add_grant(&grant, &refresh).await.unwrap();
+            grant.id
+        };
+        let late = keep("late").await;
+        clock.advance(Duration::from_secs(60));
+        assert!(unban(&store, &jane, &clock).await.unwrap().is_active());
+        assert_eq!(store.find_grant(&late).await.unwrap(), None);
+        let fresh = keep("fresh").await;
+        assert!(store.find_grant(&fresh).await.unwrap().is_some(), "what begins at once is not ended");
+    }
 }

@@ -105,7 +105,9 @@ pub trait ServiceStore: Send + Sync {
     /// [`StoreError::Conflict`] when another has its id or (case-insensitively) its name; nothing is written then.
     async fn register_service(&self, service: &Service) -> Result<()>;
 
-    /// Replaces the service with the same id, secrets included.
+    /// Replaces the service with the same id, secrets included. When it becomes public, the same transaction records the
+    /// revocation of what it obtained with its secret, as of its `updated` time: nobody else could use that, and now
+    /// everybody could.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when there is none; [`StoreError::Conflict`] on its name.

@@ -19,6 +19,12 @@ use crate::{
     proxy::{gate::Caller, refusal::Refusal},
 };
 
+/// Whether the `Authorization` header has the form of a login and an application password.
+pub(super) fn is_application_password(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+    matches!(bearer::read(values), Bearer::Password(_))
+}
+
 /// The verdict on the credential in the `Authorization` header, the only place where one is looked for.
 ///
 /// # Errors

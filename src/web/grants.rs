@@ -1,6 +1,6 @@
 //! What token and authorization requests are judged by, put together from the snapshot and the control plane.
 
-use std::{net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
 use async_trait::async_trait;
 
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The context of one request.
-pub(super) fn context<'a>(control: &'a Control, caller: &'a Caller, owners: &'a Owners) -> Context<'a> {
+pub(super) fn context<'a>(control: &'a Control, caller: &'a Caller, owners: &'a Owners<'_>) -> Context<'a> {
     let snapshot = &caller.snapshot;
     Context {
         registry: &snapshot.registry,
@@ -35,11 +35,11 @@ pub(super) fn context<'a>(control: &'a Control, caller: &'a Caller, owners: &'a 
     }
 }
 
-/// People, as the protocol sees them, and the request.
-pub(super) struct Owners(pub(super) Control, pub(super) Arc<str>);
+/// People, as the protocol sees them, and the id of the request that asks for them.
+pub(super) struct Owners<'c>(pub(super) &'c Control, pub(super) &'c str);
 
 #[async_trait]
-impl ResourceOwners for Owners {
+impl ResourceOwners for Owners<'_> {
     async fn find(&self, id: &UserId) -> Result<Option<Person>, StoreError> {
         self.0.person(id).await
     }
@@ -59,7 +59,7 @@ impl ResourceOwners for Owners {
         if user.password.as_ref().is_some_and(|password| password.must_change) {
             return Err(OwnerError::PasswordChange);
         }
-        self.0.sign_ins.by_password(&user, &self.1, source);
+        self.0.sign_ins.by_password(&user, self.1, source);
         self.0.person(&user.id).await?.ok_or(OwnerError::Credentials)
     }
 }

@@ -1,6 +1,8 @@
 //! The control plane over HTTP: our own endpoints, below `hub.path`.
 //!
-//! Invariant: runs on its own threads; whatever it does, and however long, a proxied request does not wait for it.
+//! Invariant: runs on its own threads; whatever it does, and however long, a proxied request does not wait for it. What waits
+//! for nothing itself, a service's token for itself, is answered by the worker that has read the request: to wake another
+//! thread and be woken by it costs more than all of it but the signature.
 
 mod authorize;
 mod bearer;
@@ -133,14 +135,15 @@ impl Control {
         }))
     }
 
-    /// What the protocol asks for: people, and the store, whose writes for it are the gateway's own doing.
-    fn owners(&self, caller: &Caller) -> Owners {
-        Owners(self.acting(caller, Author::gateway()), Arc::clone(&caller.request_id))
+    /// People, as the protocol asks for them while `caller`'s request is answered.
+    fn owners<'c>(&'c self, caller: &'c Caller) -> Owners<'c> {
+        Owners(self, &caller.request_id)
     }
 }
 
 /// Our own endpoints, as the data plane calls them.
 pub struct ControlPlane {
+    control: Control,
     router: Router,
     runtime: Handle,
 }
@@ -190,8 +193,8 @@ impl ControlPlane {
         let router = read_only.into_iter().fold(router, |router, (endpoint, method)| {
             router.route(endpoint.path(), method.fallback(reply::only_get))
         });
-        let router = router.with_state(control);
-        Self { router, runtime }
+        let router = router.with_state(control.clone());
+        Self { control, router, runtime }
     }
 }
 
@@ -210,6 +213,14 @@ impl OwnEndpoints for ControlPlane {
         let relative = endpoint::relative(&caller.snapshot.hub_path, request.uri());
         *request.uri_mut() = relative.unwrap_or_else(|| Uri::from_static("/"));
         let cors = Cors::of(&request, &caller.snapshot.registry);
+        if let Some(mut response) = token::at_once(&self.control, &request, &caller) {
+            cors.mark(response.headers_mut());
+            return Box::pin(async move {
+                // Whoever else has a request here is answered as well before the answers are written, one after the other.
+                tokio::task::yield_now().await;
+                response
+            });
+        }
         request.extensions_mut().insert(caller);
         let router = self.router.clone();
         let answering = self.runtime.spawn(async move {

@@ -56,7 +56,7 @@ mod tests {
         assert!(posted(&[("sec-fetch-site", "same-origin"), ("origin", OWN)]));
         assert!(posted(&[("sec-fetch-site", "same-origin")]));
         assert!(posted(&[("sec-fetch-site", "none")]));
-        // Our pages say `Referrer-Policy: no-referrer`, at which browsers send "null" with a form of the same origin.
+        // From a page that says `Referrer-Policy: no-referrer` browsers send "null" with a form of the same origin.
         assert!(posted(&[("sec-fetch-site", "same-origin"), ("origin", "null")]));
     }
 

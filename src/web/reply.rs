@@ -41,10 +41,14 @@ pub(super) async fn only_get(Extension(caller): Extension<Caller>, request: Requ
 }
 
 /// An answer of the token endpoint (RFC 6749 section 5): JSON that nobody keeps.
-pub(super) fn token_json(status: StatusCode, body: &impl Serialize) -> Response {
-    let mut bytes = serde_json::to_vec(body).unwrap_or_default();
+pub(super) fn token_json<B: From<Vec<u8>>>(status: StatusCode, body: &impl Serialize) -> http::Response<B> {
+    // An access token with what is around it mostly fits.
+    let mut bytes = Vec::with_capacity(1024);
+    if serde_json::to_writer(&mut bytes, body).is_err() {
+        bytes.clear();
+    }
     bytes.push(b'\n');
-    let mut response = Response::new(Body::from(bytes));
+    let mut response = http::Response::new(B::from(bytes));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"));
@@ -62,7 +66,7 @@ struct ErrorBody<'a> {
 }
 
 /// A refusal of the token endpoint (RFC 6749 section 5.2).
-pub(super) fn oauth_error(error: &OAuthError, desk: &Desk) -> Response {
+pub(super) fn oauth_error<B: From<Vec<u8>>>(error: &OAuthError, desk: &Desk) -> http::Response<B> {
     let status = status(error);
     let body = ErrorBody {
         error: error.code.as_str(),
@@ -80,7 +84,11 @@ pub(super) fn oauth_error(error: &OAuthError, desk: &Desk) -> Response {
 }
 
 /// A refusal of an endpoint at which clients authenticate: the answer, its line, and what counts against the source.
-pub(super) fn oauth_refusal(error: &OAuthError, client: String, caller: &Caller) -> Response {
+pub(super) fn oauth_refusal<B: From<Vec<u8>>>(
+    error: &OAuthError,
+    client: String,
+    caller: &Caller,
+) -> http::Response<B> {
     if error.code == ErrorCode::InvalidClient {
         caller.snapshot.quota.refused(caller.source);
     }
@@ -91,7 +99,7 @@ pub(super) fn oauth_refusal(error: &OAuthError, client: String, caller: &Caller)
 }
 
 /// Writes the request's id into an answer.
-pub(super) fn name(mut response: Response, caller: &Caller) -> Response {
+pub(super) fn name<B>(mut response: http::Response<B>, caller: &Caller) -> http::Response<B> {
     if let Ok(id) = HeaderValue::try_from(caller.request_id.as_ref()) {
         response.headers_mut().insert("x-request-id", id);
     }

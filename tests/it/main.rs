@@ -15,6 +15,7 @@ mod framing;
 mod framing_upstream;
 mod gate_people;
 mod headers;
+mod import;
 mod operation;
 mod own_endpoints;
 mod paths;

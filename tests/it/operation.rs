@@ -565,14 +565,18 @@ fn services_are_changed_by_command() {
     eventually("it is", || token().status == 200);
     gateway.command(&["service", "update", &id, "--flows", "authorization_code,refresh_token"]);
     eventually("its flow is switched off", || token().status == 400);
-    // A public service has no secret, and the old one does not come back.
-    gateway.command(&["service", "update", &id, "--flows", "client_credentials", "--public", "true"]);
+    // A public service has no secret, and the old one does not come back; its refresh tokens change with each use.
+    let public = ["service", "update", &id, "--flows", "client_credentials", "--public", "true"];
+    let path = gateway.config_path().display().to_string();
+    let output = process::run(&[&public[..], &["--config", &path]].concat(), gateway.folder());
+    assert!(!output.status.success() && written(&output).contains("refresh tokens"), "{}", written(&output));
+    assert_eq!(show()["has_secret"], true);
+    gateway.command(&[&public[..], &["--rotate", "true"]].concat());
     assert_eq!(show()["has_secret"], false);
     gateway.command(&["service", "update", &id, "--public", "false"]);
     eventually("the secret is gone", || token().error() == "invalid_client");
 
     let before = show();
-    let path = gateway.config_path().display().to_string();
     for (arguments, wanted) in [
         (&["alpha", "--name", "Other"][..], "declared in the configuration file"),
         (&["nobody", "--name", "Other"], "service"),

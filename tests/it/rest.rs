@@ -1,6 +1,7 @@
 //! The registry over REST, from outside (hub-contract sections 9 to 11; threats A7).
 
 mod basics;
+mod credentials;
 mod events;
 mod groups;
 mod matrix;
@@ -16,7 +17,7 @@ pub(crate) const REST: &str = "/hub/api/rest/";
 /// Of every declared user.
 pub(crate) const PASSWORD: &str = "correct horse battery";
 /// Of the service `app`.
-const APP_SECRET: &str = "app-secret-0123456789";
+pub(crate) const APP_SECRET: &str = "app-secret-0123456789";
 
 /// A gateway with an administrator `root`, users `jane` and `joe`, services `app`, `alpha` and an untrusted `stranger`.
 pub(crate) struct Registry {

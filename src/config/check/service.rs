@@ -99,9 +99,22 @@ fn trust(section: &Section<'_, '_>, profile: OAuthProfile) -> Trust {
         consent_required: consent.or(trusted.map(|trusted| !trusted)).unwrap_or(default.consent_required),
         public: section.flag("public").unwrap_or(default.public),
         pkce_required: section.flag("pkce_required").unwrap_or(default.pkce_required),
-        rotate_refresh_tokens: section.flag("rotate").unwrap_or(default.rotate_refresh_tokens),
+        rotate_refresh_tokens: rotation(section).unwrap_or(default.rotate_refresh_tokens),
         flows: flows(section, profile).unwrap_or_else(|| allowed_flows(profile)),
     }
+}
+
+/// RFC 9700 section 4.14.2: the refresh tokens of public clients are bound to their sender, or rotate.
+fn rotation(section: &Section<'_, '_>) -> Option<bool> {
+    let rotates = section.flag("rotate")?;
+    if !rotates && section.flag("public") == Some(true) {
+        section.get("rotate")?.refuse(
+            wrong("keeps the refresh tokens of a public service")
+                .label("whoever has copied one needs no secret to use it")
+                .help("take out `rotate`, or give the service a secret and write public = false"),
+        );
+    }
+    Some(rotates)
 }
 
 fn flows(section: &Section<'_, '_>, profile: OAuthProfile) -> Option<Flows> {

@@ -512,6 +512,18 @@ fn files_that_cannot_be_read_say_why() {
 }
 
 #[test]
+fn a_public_service_does_not_keep_its_refresh_tokens() {
+    let service = |more: &str| read(&format!("[[service]]\nid = \"a\"\nname = \"A\"\n{more}"));
+    let problem = sole(service("public = true\nrotate = false"));
+    assert!(format!("{problem:?}").contains("keeps the refresh tokens of a public service"), "{problem:?}");
+    for good in
+        ["public = true", "public = true\nrotate = true", "rotate = false", "public = false\nrotate = false"]
+    {
+        assert!(service(good).is_ok(), "{good}");
+    }
+}
+
+#[test]
 fn problems_are_data_too() {
     let problem = only("colour = 1");
     insta::assert_snapshot!(serde_json::to_string(&problem).unwrap(), @r#"{"severity":"error","line":2,"column":1,"variable":null,"message":"`colour` is not a key of the top of the file","help":"known here: `public_url`, `data_dir`, `admin_password`, `listen`, `tls`, `store`, `hub`, `oauth`, `sessions`, `limits`, `log`, `service`, `user`, `upstream`, `test`"}"#);

@@ -10,7 +10,12 @@ mod client_credentials;
 mod password;
 mod refresh_token;
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::IpAddr,
+    pin::pin,
+    task::{self, Poll, Waker},
+    time::Duration,
+};
 
 use super::{
     client_auth,
@@ -219,6 +224,17 @@ pub async fn redeem(authorization: &[&[u8]], form: &Form, context: &Context<'_>)
     redeemed
 }
 
+/// Answers a token request that waits for nobody, as soon as it is asked: that of a service for itself, which concerns neither
+/// the store nor a password. `None` when it is another.
+pub fn redeem_at_once(authorization: &[&[u8]], form: &Form, context: &Context<'_>) -> Option<Redeemed> {
+    form.get("grant_type").filter(|name| *name == Flow::ClientCredentials.name())?;
+    let mut nobody_waits = task::Context::from_waker(Waker::noop());
+    match pin!(redeem(authorization, form, context)).poll(&mut nobody_waits) {
+        Poll::Ready(redeemed) => Some(redeemed),
+        Poll::Pending => None,
+    }
+}
+
 async fn answer(
     authorization: &[&[u8]],
     form: &Form,
@@ -382,7 +398,16 @@ mod tests {
         };
         let header = format!("Basic {}", STANDARD.encode(format!("{client}:s")));
         let redeemed = match Form::parse(body.as_bytes()) {
-            Ok(form) => redeem(&[header.as_bytes()], &form, &context).now_or_never().unwrap(),
+            Ok(form) => {
+                let redeemed = redeem(&[header.as_bytes()], &form, &context).now_or_never().unwrap();
+                let at_once = redeem_at_once(&[header.as_bytes()], &form, &context);
+                assert_eq!(at_once.is_some(), form.get("grant_type") == Some("client_credentials"), "{body}");
+                if let Some(at_once) = at_once {
+                    let outcome = |redeemed: &Redeemed| redeemed.result.as_ref().err().cloned();
+                    assert_eq!((&at_once.client, outcome(&at_once)), (&redeemed.client, outcome(&redeemed)));
+                }
+                redeemed
+            }
             Err(error) => Redeemed { client: None, flow: None, result: Err(error) },
         };
         (redeemed, keyring)

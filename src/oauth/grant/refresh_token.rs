@@ -84,7 +84,7 @@ pub(super) async fn grant(
     if let RefreshState::Spent { at, answer } = state {
         return again(token, fresh, (at, answer), service, context).await;
     }
-    if !service.trust.rotate_refresh_tokens {
+    if !service.rotates_refresh_tokens() {
         return mint(fresh, context);
     }
     let (successor, successor_record) = new(&fresh.grant.id, context);

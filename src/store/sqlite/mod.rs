@@ -10,11 +10,13 @@ mod changes;
 mod codes;
 mod consents;
 mod credential_cascades;
+mod credential_rows;
 mod credentials;
 mod errors;
 mod events;
 mod grants;
 mod groups;
+mod keeper;
 mod keys;
 mod merges;
 mod nesting;
@@ -57,6 +59,9 @@ const LOG_LIMIT: &str = "16777216";
 /// What the writing connection may keep of the file, in KiB below zero: what one transaction changes should fit. Taken
 /// as it is needed, so a small database does not cost it.
 const WRITER_CACHE: &str = "-16384";
+
+/// Pages of the log from which on a commit moves them itself, should [`keeper`] not have done so long before.
+const LONGEST_LOG: &str = "10000";
 
 /// How many rows a connection's thread may be ahead of who reads them: with fewer, long lists are a ping-pong.
 const ROWS_AHEAD: usize = 1024;
@@ -151,7 +156,7 @@ fn reading(path: &Path) -> SqliteConnectOptions {
 
 /// How the connection that writes is made.
 fn writing(path: &Path) -> SqliteConnectOptions {
-    options(path).pragma("cache_size", WRITER_CACHE)
+    options(path).pragma("cache_size", WRITER_CACHE).pragma("wal_autocheckpoint", LONGEST_LOG)
 }
 
 #[cfg(test)]

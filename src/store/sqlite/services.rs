@@ -17,7 +17,7 @@ use crate::{
     base::{id::ServiceId, time::Timestamp},
     crypto::digest::SecretDigest,
     model::{
-        revocation::Revocation,
+        revocation::{Revocation, RevocationTarget},
         service::{Service, StoredSecret, Trust},
     },
     store::{Result, ServiceStore, StoreError, name::folded},
@@ -90,6 +90,14 @@ async fn find(connection: &mut SqliteConnection, id: &ServiceId) -> Result<Optio
         .await
         .map_err(store_error)?;
     Ok(read_all(&rows)?.pop())
+}
+
+async fn is_public(connection: &mut SqliteConnection, id: &ServiceId) -> Result<bool> {
+    sqlx::query_scalar("SELECT public FROM services WHERE id = ?1")
+        .bind(id.as_str())
+        .fetch_one(connection)
+        .await
+        .map_err(store_error)
 }
 
 async fn name_is_taken(connection: &mut SqliteConnection, service: &Service) -> Result<bool> {
@@ -202,6 +210,11 @@ impl ServiceStore for SqliteStore {
         if let Some(refusal) = refusal {
             tx.abandon().await?;
             return Err(refusal);
+        }
+        if service.trust.public && !is_public(tx.connection(), &service.id).await? {
+            let target = RevocationTarget::Client(service.id.clone());
+            let revocation = Revocation::at(service.updated, target);
+            revocations::record(tx.connection(), &revocation).await?;
         }
         put(tx.connection(), service).await?;
         audit::changed(tx.connection(), &self.author, before.as_ref(), Some(service)).await?;

@@ -308,12 +308,19 @@ impl UserStore for SqliteStore {
     }
 
     async fn find_user_by_name(&self, name: &str) -> Result<Option<User>> {
-        let row = sqlx::query(select!("WHERE u.id = (SELECT n.user_id FROM user_names n WHERE n.name = ?1)"))
-            .bind(folded(name))
-            .fetch_optional(&self.readers)
-            .await
-            .map_err(store_error)?;
-        row.as_ref().map(read).transpose()
+        // Where the name is nobody's, whoever has the next one is read and left aside, so that the time does not tell.
+        let name = folded(name);
+        let row = sqlx::query(select!(
+            "WHERE u.id = coalesce(
+                 (SELECT n.user_id FROM user_names n WHERE n.name >= ?1 ORDER BY n.name LIMIT 1),
+                 (SELECT n.user_id FROM user_names n WHERE n.name < ?1 ORDER BY n.name DESC LIMIT 1))"
+        ))
+        .bind(name.as_str())
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(store_error)?;
+        let user = row.as_ref().map(read).transpose()?;
+        Ok(user.filter(|user| user_names::names(user).any(|(_, known)| known == name)))
     }
 
     async fn find_guest(&self) -> Result<Option<User>> {

@@ -20,7 +20,10 @@ use tokio::{
     time::Instant,
 };
 
-use super::errors::store_error;
+use super::{
+    errors::store_error,
+    keeper::{self, Keeper},
+};
 use crate::store::{Result, StoreError};
 
 /// How long a write waits for its turn before it gives up.
@@ -40,9 +43,11 @@ pub(super) struct Writer {
     queue: mpsc::Sender<Request>,
 }
 
-enum Request {
+pub(super) enum Request {
     /// To be lent the connection.
     Lend(oneshot::Sender<Result<Transaction>>),
+    /// To move what is left of the log into the database.
+    MoveLog,
     /// To close it.
     Close(oneshot::Sender<Result<()>>),
 }
@@ -73,7 +78,8 @@ impl Writer {
         time: Duration,
     ) -> Self {
         let (queue, requests) = mpsc::channel(QUEUE);
-        tokio::spawn(Desk { options, time, requests, connection: Some(connection) }.serve());
+        let keeper = Keeper::start(options.clone(), queue.downgrade());
+        tokio::spawn(Desk { options, time, requests, keeper, connection: Some(connection) }.serve());
         Self { queue }
     }
 
@@ -148,6 +154,7 @@ struct Desk {
     options: SqliteConnectOptions,
     time: Duration,
     requests: mpsc::Receiver<Request>,
+    keeper: Keeper,
     /// `None` after something ended badly; the next transaction connects.
     connection: Option<SqliteConnection>,
 }
@@ -165,7 +172,10 @@ impl Desk {
             };
             match request {
                 Request::Lend(first) => next = self.share(first).await,
+                Request::MoveLog => self.move_log().await,
                 Request::Close(done) => {
+                    // The last connection that closes removes the log.
+                    self.keeper.close().await;
                     let closed = match self.connection.take() {
                         Some(connection) => connection.close().await.map_err(store_error),
                         None => Ok(()),
@@ -202,12 +212,22 @@ impl Desk {
             }
             match self.requests.try_recv() {
                 Ok(Request::Lend(next)) => lend = next,
-                Ok(close @ Request::Close(_)) => break (sound, Some(close)),
+                Ok(other) => break (sound, Some(other)),
                 Err(_) => break (sound, None),
             }
         };
+        self.keeper.written(shared.waiting.len());
         self.connection = shared.end(sound).await;
         next
+    }
+
+    /// All that is left in the log, so that the next transaction begins it anew.
+    async fn move_log(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        match keeper::checkpoint(&mut connection).await {
+            Ok(_) => self.connection = Some(connection),
+            Err(error) => tracing::warn!(%error, "the store's log could not be moved into the database"),
+        }
     }
 
     async fn begin(&mut self) -> Result<SqliteConnection> {

@@ -93,7 +93,9 @@ impl Desk<'_> {
     }
 
     async fn issue(&self, request: &AuthorizationRequest, owner: &Owner<'_>) -> Result<Answer, OAuthError> {
-        let owners = self.control.owners(self.caller);
+        // What the protocol writes is the gateway's own doing.
+        let control = self.control.acting(self.caller, Author::gateway());
+        let owners = control.owners(self.caller);
         let context = grants::context(self.control, self.caller, &owners);
         issue(request, owner, &context).await
     }

@@ -14,7 +14,7 @@ use askama::Template;
 use axum::{body::Body, response::Response};
 use http::{HeaderValue, StatusCode};
 
-use self::headers::Leave;
+use self::headers::{Form, Leave};
 use crate::{
     base::url::web_origin,
     model::{scope::GrantedScope, service::Service},
@@ -213,6 +213,7 @@ pub fn framers(client: &Service, strict: bool) -> Vec<String> {
 #[derive(Debug)]
 pub struct Pages {
     script: String,
+    https_only: bool,
 }
 
 macro_rules! template {
@@ -243,7 +244,12 @@ impl Pages {
     /// Pages below `hub_url`.
     #[must_use]
     pub fn new(hub_url: &str) -> Self {
-        Self { script: script::url(hub_url) }
+        Self { script: script::url(hub_url), https_only: headers::owns_host(hub_url) }
+    }
+
+    /// What every page gets, with such a form.
+    fn leave(&self, form: Option<Form>) -> Leave<'_> {
+        Leave { https_only: self.https_only, form, ..Leave::default() }
     }
 
     /// Somebody signs in.
@@ -255,39 +261,40 @@ impl Pages {
         // Without anybody to tell, the page needs no script.
         let script = (!view.tell.is_empty()).then_some(self.script.as_str());
         let page = LoginPage { view: &view, script: &self.script }.render();
-        respond(StatusCode::OK, page, Leave { script, form: true, framed_by: view.tell })
+        let leave = Leave { script, framed_by: view.tell, ..self.leave(Some(Form::Ours)) };
+        respond(StatusCode::OK, page, leave)
     }
 
     /// Somebody is asked for consent.
     #[must_use]
     pub fn consent(&self, view: &Consent<'_>) -> Response {
-        respond(StatusCode::OK, ConsentPage { view }.render(), Leave { form: true, ..Leave::default() })
+        respond(StatusCode::OK, ConsentPage { view }.render(), self.leave(Some(Form::Ours)))
     }
 
     /// Somebody chooses a new password.
     #[must_use]
     pub fn new_password(&self, view: &NewPassword<'_>) -> Response {
-        respond(StatusCode::OK, NewPasswordPage { view }.render(), Leave { form: true, ..Leave::default() })
+        respond(StatusCode::OK, NewPasswordPage { view }.render(), self.leave(Some(Form::Ours)))
     }
 
     /// Somebody is signed in.
     #[must_use]
     pub fn home(&self, view: &Home<'_>) -> Response {
-        respond(StatusCode::OK, HomePage { view }.render(), Leave { form: true, ..Leave::default() })
+        respond(StatusCode::OK, HomePage { view }.render(), self.leave(Some(Form::Ours)))
     }
 
     /// Somebody is signed out. `home` is the name and the address of the service that they came from.
     #[must_use]
     pub fn signed_out(&self, home: Option<(&str, &str)>) -> Response {
         let home = home.filter(|(_, url)| web_origin(url).is_some());
-        respond(StatusCode::OK, SignedOutPage { home }.render(), Leave::default())
+        respond(StatusCode::OK, SignedOutPage { home }.render(), self.leave(None))
     }
 
     /// Something is wrong that only people can mend.
     #[must_use]
     pub fn problem(&self, view: Problem<'_>) -> Response {
         let view = Problem { address: view.address.map(shown), ..view };
-        respond(StatusCode::BAD_REQUEST, ProblemPage { view: &view }.render(), Leave::default())
+        respond(StatusCode::BAD_REQUEST, ProblemPage { view: &view }.render(), self.leave(None))
     }
 
     /// An answer goes to a client by way of a form. `None` when its address is not http or https: a form must not run what
@@ -296,7 +303,7 @@ impl Pages {
     pub fn form_post(&self, view: &FormPost<'_>) -> Option<Response> {
         web_origin(view.action)?;
         let page = FormPostPage { view, script: &self.script }.render();
-        let leave = Leave { script: Some(&self.script), form: true, ..Leave::default() };
+        let leave = Leave { script: Some(&self.script), ..self.leave(Some(Form::Clients)) };
         Some(respond(StatusCode::OK, page, leave))
     }
 }

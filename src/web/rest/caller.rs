@@ -1,5 +1,5 @@
-//! Who asks: by a bearer token with the gateway's own service in scope, by name and password (RFC 7617), or by a session from our own
-//! pages.
+//! Who asks: by a bearer token with the gateway's own service in scope, by name and password or application password
+//! (RFC 7617), or by a session from our own pages.
 //!
 //! Invariants: a credential that does not open is refused, never passed over; a cookie counts for a page of ours alone, so
 //! that no other page acts with it.
@@ -64,6 +64,9 @@ pub(super) async fn find(
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Asker, RestError> {
+    if bearer::is_application_password(headers) {
+        return by_token(control, caller, headers);
+    }
     match basic(headers)? {
         Some((name, password)) => by_password(control, caller, &name, &password).await,
         None if headers.contains_key(AUTHORIZATION) => by_token(control, caller, headers),

@@ -256,6 +256,9 @@ impl From<ServiceError> for RestError {
             ServiceError::Name => {
                 Self::bad_field("name", "has 1 to 100 characters and no control characters")
             }
+            ServiceError::PublicRotation => {
+                Self::bad_field("rotateRefreshTokens", format!("cannot be false: {error}"))
+            }
             ServiceError::Field { field, why } => Self::bad_field(field, why),
             ServiceError::RedirectUri(_) => Self::bad_request(error.to_string()),
         }

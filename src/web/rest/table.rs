@@ -10,11 +10,13 @@ use super::{error::RestError, openapi, operation::Operation, resource};
 
 /// Every operation.
 pub(super) fn all() -> impl Iterator<Item = &'static Operation> {
-    let lists: [&'static [Operation]; 11] = [
+    let lists: [&'static [Operation]; 13] = [
         resource::services::OPERATIONS,
         resource::redirects::OPERATIONS,
         resource::settings::OPERATIONS,
         resource::users::OPERATIONS,
+        resource::credentials::OPERATIONS,
+        resource::granted::OPERATIONS,
         resource::userdetails::OPERATIONS,
         resource::usergroups::OPERATIONS,
         resource::authmodules::OPERATIONS,

@@ -480,10 +480,21 @@ fn a_service_is_judged_as_it_is_now() {
     };
     let answer = gateway.send(&Request::form(TOKEN, &body(&bare)));
     assert_eq!(answer.error(), "invalid_grant", "neither a secret nor a verifier: {}", answer.text());
-    let wrong = gateway.send(&Request::form(TOKEN, &body(&proven)));
-    assert_eq!(wrong.error(), "invalid_grant");
+    // What was bound to its secret is over: now anybody could use it who has copied it (RFC 6749 section 6).
+    let spent = format!("{}&code_verifier={verifier}", body(&proven));
+    assert_eq!(gateway.send(&Request::form(TOKEN, &spent)).error(), "invalid_grant");
+    let old =
+        form(&[("grant_type", "refresh_token"), ("refresh_token", &kept.unwrap()), ("client_id", "app")]);
+    assert_eq!(gateway.send(&Request::form(TOKEN, &old)).error(), "invalid_grant");
+    // What it obtains as a public service needs the verifier.
+    let proven = code(&gateway, "app", &format!("&scope=alpha&code_challenge={verifier}"));
+    let unproven = code(&gateway, "app", &format!("&scope=alpha&code_challenge={verifier}"));
+    assert_eq!(gateway.send(&Request::form(TOKEN, &body(&unproven))).error(), "invalid_grant");
     let right = format!("{}&code_verifier={verifier}", body(&proven));
     tokens(&gateway.send(&Request::form(TOKEN, &right)));
+    gateway.reload(&before).unwrap();
+    let (_, kept) =
+        tokens(&exchange(&gateway, "app", &code(&gateway, "app", "&scope=alpha&access_type=offline")));
     // A flow that is switched off takes nothing that came of it before.
     let off = before.replace(&service, &format!("{service}\nflows = [\"client_credentials\"]"));
     gateway.reload(&off).unwrap();
@@ -491,6 +502,22 @@ fn a_service_is_judged_as_it_is_now() {
     assert_eq!(exchange(&gateway, "app", &bare).error(), "unauthorized_client");
     gateway.reload(&before).unwrap();
     tokens(&refresh(&gateway, "app", &kept.unwrap(), ""));
+}
+
+/// A browser that knows no Fetch metadata sends "null" as the origin of a form on a page that says `no-referrer`, and cannot be
+/// told from another page's. On the pages with our own forms it is told otherwise, and still tells others nothing.
+#[test]
+fn forms_of_ours_may_tell_us_where_they_stand_and_nobody_else() {
+    let (gateway, _upstream) = start();
+    let mut browser = Browser::new(&gateway);
+    let login = own(&browser.authorize(&ask("app", "")));
+    let page = browser.get(&login);
+    assert_eq!((page.status, page.header("referrer-policy")), (200, Some("same-origin")));
+    // The address of the gateway under test is an IP address, or has a port: other services may be on that host.
+    assert_eq!(page.header("strict-transport-security"), None);
+    for answer in [browser.authorize(&ask("app", "")), browser.log_in(&ask("app", ""), "jane", PASSWORD)] {
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{}", answer.status);
+    }
 }
 
 /// RFC 6749 section 10.3, RFC 9700 sections 4.2 and 4.16, Fetch: no answer that carries a credential is kept, told on by a
@@ -501,7 +528,11 @@ fn answers_with_credentials_stay_between_two() {
     let mut browser = signed_in(&gateway);
     let page = |answer: &Answer, what: &str| {
         assert!(answer.header("cache-control").unwrap().contains("no-store"), "{what}");
-        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{what}");
+        // A page with a form of ours has an address without a credential, and tells it to us alone.
+        let ours =
+            [LOGIN_PAGE, CONSENT, "/hub/"].into_iter().any(|page| what.split('?').next() == Some(page));
+        let policy = if ours && answer.status == 200 { "same-origin" } else { "no-referrer" };
+        assert_eq!(answer.header("referrer-policy"), Some(policy), "{what}");
         for name in ["access-control-allow-origin", "access-control-allow-credentials"] {
             assert_eq!(answer.header(name), None, "{what}");
         }

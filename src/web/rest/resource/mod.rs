@@ -2,7 +2,9 @@
 
 pub(super) mod authmodules;
 pub(super) mod avatar;
+pub(super) mod credentials;
 pub(super) mod events;
+pub(super) mod granted;
 pub(super) mod permissions;
 pub(super) mod redirects;
 pub(super) mod services;

@@ -58,7 +58,9 @@ pub(crate) async fn grow_with_each_write(backend: &dyn Backend) {
         };
     }
     expect!(store.register_service(&service("a", "A")), SERVICES);
-    expect!(store.update_service(&other_service("a", "B")), SERVICES);
+    expect!(store.update_service(&service("a", "C")), SERVICES);
+    // It becomes public, which ends what it has.
+    expect!(store.update_service(&other_service("a", "B")), [true, false, true, false, false]);
     expect!(store.remove_service(&service_id("a"), &of_client("a", 1, 9)), [true, false, true, false, false]);
     expect!(store.add_first_key(&key("one", 1)), KEYS);
     expect!(store.rotate_key(&key("two", 2), at(10)), KEYS);

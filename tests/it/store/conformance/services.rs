@@ -4,13 +4,20 @@ use std::time::Duration;
 
 use hubgate::{
     crypto::digest::SecretDigest,
-    model::service::StoredSecret,
+    model::{
+        grant::Grant,
+        revocation::Revocation,
+        service::{Service, StoredSecret},
+    },
     store::{Store, StoreError},
 };
 
 use super::{
     Backend,
-    samples::{at, long_service, of_client, of_token, other_service, service, service_id},
+    samples::{
+        at, code, digest, grant, grant_id, long_service, of_client, of_token, other_service, refresh,
+        service, service_id, user,
+    },
 };
 
 fn is_conflict(result: &Result<(), StoreError>, field: &str) -> bool {
@@ -144,6 +151,47 @@ pub(crate) async fn secrets_in_grace_survive(backend: &dyn Backend) {
     service.secrets = [7, 3, 9, 1].map(|n| StoredSecret::current(SecretDigest::of("same"), at(n))).into();
     store.update_service(&service).await.unwrap();
     assert_eq!(store.list_services().await.unwrap(), [service]);
+}
+
+/// What was bound to a secret is nobody's when there is none any more (RFC 6749 section 6).
+pub(crate) async fn going_public_revokes(backend: &dyn Backend) {
+    let store = backend.open().await;
+    store.add_user(&user("a", "a")).await.unwrap();
+    for id in ["one", "two"] {
+        store.register_service(&service(id, id)).await.unwrap();
+        store.add_grant(&grant(id, "a", id), &refresh(id, id)).await.unwrap();
+        store.add_code(&code(grant(&format!("{id}c"), "a", id))).await.unwrap();
+    }
+    // A new secret, another name: what it has stays.
+    let mut one = Service { name: "One".into(), updated: at(2000), ..service("one", "one") };
+    one.rotate_secret(SecretDigest::of("new"), at(2000), Duration::ZERO);
+    store.update_service(&one).await.unwrap();
+    assert_eq!(store.list_revocations(at(0)).await.unwrap(), []);
+    assert!(store.find_grant(&grant_id("one")).await.unwrap().is_some());
+
+    one.trust.public = true;
+    one.secrets.clear();
+    one.updated = at(3000);
+    store.update_service(&one).await.unwrap();
+    drop(store);
+    let store = backend.open().await;
+    let revoked = Revocation::at(at(3000), of_client("one", 0, 0).target);
+    assert_eq!(store.list_revocations(at(0)).await.unwrap(), std::slice::from_ref(&revoked));
+    assert_eq!(store.find_grant(&grant_id("one")).await.unwrap(), None);
+    assert_eq!(store.find_refresh(&digest("one")).await.unwrap(), None);
+    assert_eq!(store.find_code(&digest("onec")).await.unwrap(), None);
+    assert!(store.find_grant(&grant_id("two")).await.unwrap().is_some(), "another's stays");
+
+    // What it obtains as a public service stays when it is changed again, and when it gets a secret.
+    let later = Grant { created: at(9000), ..grant("later", "a", "one") };
+    store.add_grant(&later, &refresh("later", "later")).await.unwrap();
+    for public in [true, false] {
+        one.trust.public = public;
+        one.updated = at(10_000);
+        store.update_service(&one).await.unwrap();
+    }
+    assert_eq!(store.list_revocations(at(0)).await.unwrap(), [revoked]);
+    assert_eq!(store.find_grant(&later.id).await.unwrap(), Some(later));
 }
 
 pub(crate) async fn a_name_goes_to_one_of_many(backend: &dyn Backend) {

@@ -33,7 +33,7 @@ pub(super) static SEVERAL: Kind = Kind {
 };
 
 static SESSION: Kind = Kind {
-    name: "session",
+    name: "userDataSession",
     entity: false,
     fields: &[
         read("id", Form::Text, "Its id, which opens nothing."),
@@ -45,7 +45,7 @@ static SESSION: Kind = Kind {
 };
 
 static GRANT: Kind = Kind {
-    name: "refreshtoken",
+    name: "userDataGrant",
     entity: false,
     fields: &[
         read("id", Form::Text, "Its id, which opens nothing."),
@@ -57,7 +57,7 @@ static GRANT: Kind = Kind {
 };
 
 static CONSENT: Kind = Kind {
-    name: "approvedscope",
+    name: "userDataConsent",
     entity: false,
     fields: &[
         read("id", Form::Text, "Its id."),

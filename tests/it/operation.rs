@@ -540,7 +540,7 @@ fn services_are_changed_by_command() {
     eventually("only the first is", || [ask(first), ask(second)] == [302, 400]);
 
     let (home, switches) =
-        ("https://robot.example/", ["--consent-required", "--pkce-required", "--rotate", "--trusted"]);
+        ("https://robot.example/", ["--trusted", "--consent-required", "--pkce-required", "--rotate"]);
     gateway.command(&["service", "update", &id, "--home-url", home]);
     for switch in switches {
         let off = if switch == "--pkce-required" { "true" } else { "false" };
@@ -583,8 +583,8 @@ fn services_are_changed_by_command() {
         (&["robot", "--name", "alpha by name"], "name"),
         (&["robot", "--name", "Hub"], "the gateway's own"),
         (&["robot", "--name", ""], "1 to 100 characters"),
-        (&["robot", "--redirect-uri", "javascript:alert(1)"], "cannot be used"),
-        (&["robot", "--home-url", "ftp://x"], "cannot be used"),
+        (&["robot", "--redirect-uri", "javascript:alert(1)"], "must never receive a token"),
+        (&["robot", "--home-url", "ftp://x"], "not http:// or https://"),
         (&["robot", "--remove-redirect-uri", "https://nowhere.example/"], "not among its redirect URIs"),
         (&["robot", "--flows", "magic"], "no flow"),
         (&["robot", "--trusted", "maybe"], "maybe"),

@@ -486,10 +486,11 @@ fn own_endpoints_are_never_forwarded() {
         ("/hub/api/rest/oauth2/%2e%2e/users", &[400]),
         ("/hub/api/rest/oauth2/tokens", &[404]),
         ("/hub/api/rest/oauth2/Token", &[404]),
-        ("/hub/api/rest/users", &[404]),
+        ("/hub/api/rest/users", &[401]),
+        ("/hub/api/rest/nosuch", &[404]),
         ("/hub", &[404, 302, 303, 405]),
         ("/hub/", &[404, 302, 303, 405]),
-        ("/%68ub/api/rest/users", &[404]),
+        ("/%68ub/api/rest/nosuch", &[404]),
         ("/hu%62/", &[404, 302, 303, 405]),
     ] {
         let answer = gateway.send(&Request::form(target, form).basic("machine", "machine-secret-0123456789"));

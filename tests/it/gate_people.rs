@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use crate::support::{
     Gateway, Recorded, Request, Upstream,
     forge::{self, Key},
-    gateway::eventually,
+    gateway::{OBEYED, eventually},
 };
 
 /// The fields that tell about a person.
@@ -129,9 +129,9 @@ impl House {
         self.runtime.block_on(self.store.revoke(&Revocation::at(SystemClock.now(), target))).unwrap();
     }
 
-    /// Waits until this answer comes; fails after a second.
+    /// Waits until this answer comes.
     fn within_a_second(&self, what: &str, path: &str, token: &str, status: u16) {
-        let deadline = Instant::now() + Duration::from_secs(1);
+        let deadline = Instant::now() + OBEYED;
         while self.status(path, token) != status {
             assert!(Instant::now() < deadline, "{what}: not within a second");
             std::thread::sleep(Duration::from_millis(5));

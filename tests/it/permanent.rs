@@ -11,7 +11,11 @@ use serde_json::{Value, json};
 
 use crate::{
     own_endpoints::{user, with_store},
-    support::{Answer, Gateway, Recorded, Request, Upstream, forge, gateway::eventually, process},
+    support::{
+        Answer, Gateway, Recorded, Request, Upstream, forge,
+        gateway::{OBEYED, eventually},
+        process,
+    },
 };
 
 const USERINFO: &str = "/hub/api/rest/oauth2/userinfo";
@@ -102,7 +106,7 @@ impl House {
 
     /// Waits until this status comes; fails after a second.
     fn within_a_second(&self, what: &str, status: u16, ask: impl Fn() -> u16) {
-        let deadline = Instant::now() + Duration::from_secs(1);
+        let deadline = Instant::now() + OBEYED;
         while ask() != status {
             assert!(Instant::now() < deadline, "{what}: not within a second");
             std::thread::sleep(Duration::from_millis(5));

@@ -69,10 +69,9 @@ fn what_people_do_in_a_browser_is_theirs() {
         assert!(event["request"].as_str().is_some_and(|id| !id.is_empty()), "{event}");
     }
     let request = signed_out["request"].as_str().unwrap();
-    assert!(
-        gateway.lines().lines().any(|l| l.contains(request) && l.contains("signed_out")),
-        "the request's line"
-    );
+    eventually("the request's line", || {
+        gateway.lines().lines().any(|line| line.contains(request) && line.contains("signed_out"))
+    });
     assert_eq!(changed(&consent, "client"), "asking");
     assert_eq!(changed(&consent, "services"), &serde_json::json!(["alpha"]));
     let session = changed(&signed_in, "session");

@@ -13,7 +13,7 @@ use super::{CB, PASSWORD, ask, call, code, configure, exchange, refresh, start, 
 use crate::support::{
     Answer, Gateway, Request, Upstream,
     browser::{Browser, brought, form, own, parameter},
-    gateway::eventually,
+    gateway::{OBEYED, eventually},
 };
 
 /// Two gateways on one store, and the upstream of both.
@@ -49,7 +49,7 @@ fn at_once<T: Send>(count: usize, act: impl Fn(usize) -> T + Sync) -> Vec<T> {
 fn within_a_second(what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {
-        assert!(began.elapsed() < Duration::from_secs(1), "{what}: not within a second");
+        assert!(began.elapsed() < OBEYED, "{what}: not within a second");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

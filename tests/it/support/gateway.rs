@@ -413,11 +413,15 @@ impl Drop for Gateway {
     }
 }
 
-/// Tries until it holds; fails after five seconds.
+/// How long another node, or a running gateway, may take to obey: a second is promised, and a machine that has other work to
+/// do gets a few.
+pub(crate) const OBEYED: Duration = Duration::from_secs(4);
+
+/// Tries until it holds; fails after twenty seconds, so that a busy machine is no failure.
 pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + Duration::from_secs(5);
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
     while !holds() {
-        assert!(std::time::Instant::now() < deadline, "{what}: not within five seconds");
+        assert!(std::time::Instant::now() < deadline, "{what}: not within twenty seconds");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -78,6 +78,7 @@ pub(super) fn demo(args: &DemoArgs) -> Result<(), Failure> {
         app_address: APP_ADDRESS.to_owned(),
         login: PERSON.to_owned(),
         password,
+        admin_password: admin,
         verifier: verifier.expose().to_owned(),
         backend: ports.backend,
         management: running.management().unwrap_or(ports.management),

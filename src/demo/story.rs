@@ -39,6 +39,8 @@ pub struct Facts {
     pub login: String,
     /// And the password.
     pub password: Secret,
+    /// The password of `admin`, who administers.
+    pub admin_password: Secret,
     /// A PKCE code verifier (RFC 7636 section 4.1).
     pub verifier: String,
     /// Where the tracker listens, behind the gateway's back.
@@ -146,6 +148,7 @@ mod tests {
             app_address: "http://127.0.0.1:5050/callback".into(),
             login: "jane".into(),
             password: Secret::new("n0ta-real0-passw-ord00".into()),
+            admin_password: Secret::new("n0ta-real0-passw-ord00".into()),
             verifier: "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".into(),
             backend: "127.0.0.1:8080".parse().unwrap(),
             management: "127.0.0.1:9090".parse().unwrap(),
@@ -201,6 +204,7 @@ mod tests {
         APP=demo-app:n0t-a-real-one-either
         LOGIN=jane
         PASSWORD=n0ta-real0-passw-ord00
+        ADMIN=admin:n0ta-real0-passw-ord00
         BACK=http://127.0.0.1:5050/callback
         VERIFIER=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk
         CHALLENGE=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM

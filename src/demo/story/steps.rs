@@ -40,6 +40,7 @@ pub(super) fn names(facts: &Facts) -> Vec<String> {
         ("APP", pair(facts.app.as_str(), facts.app_secret.expose())),
         ("LOGIN", facts.login.clone()),
         ("PASSWORD", facts.password.expose().to_owned()),
+        ("ADMIN", pair("admin", facts.admin_password.expose())),
         ("BACK", facts.app_address.clone()),
         ("VERIFIER", facts.verifier.clone()),
         ("CHALLENGE", URL_SAFE_NO_PAD.encode(challenge)),
@@ -57,6 +58,7 @@ pub(super) fn groups(facts: &Facts) -> Vec<Group> {
         Group { title: "A program, for itself", steps: program(facts) },
         Group { title: "A person, through an application", steps: person(facts) },
         Group { title: "A token is asked about, and ends", steps: ending(facts) },
+        Group { title: "The registry, by Hub's REST", steps: registry(facts) },
         Group { title: "What the gate refuses", steps: refused(facts) },
         Group { title: "Around it", steps: around(facts) },
     ]
@@ -207,6 +209,69 @@ fn ending(facts: &Facts) -> Vec<Step> {
             ],
             "`302` with `location: http://127.0.0.1:…/callback`, and `set-cookie: __Host-hubgate=;…`; then `401` for the \
              token of the implicit flow",
+        ),
+    ]
+}
+
+fn registry(facts: &Facts) -> Vec<Step> {
+    let scope = &facts.upstream;
+    let json = "-H 'Content-Type: application/json'";
+    vec![
+        step(
+            "Register a service, as Hub's documentation does, and use it",
+            [
+                format!(
+                    r#"ANSWER=$({CURL} -u "$ADMIN" {json} -d '{{"name": "My Service", "homeUrl": "https://my.example", "redirectUris": ["https://my.example/oauth"], "applicationName": "Mine", "vendor": "Me", "version": "1.0"}}' "${{HUB%/oauth2}}/services?fields=id,secret"); echo "$ANSWER""#
+                ),
+                r#"MINE=$(echo "$ANSWER" | field id):$(echo "$ANSWER" | field secret)"#.to_owned(),
+                format!(
+                    r#"{CURL} -u "$MINE" -d grant_type=client_credentials -d scope={scope} "$HUB/token"; echo"#
+                ),
+            ],
+            r#"`"id":"…"`, `"secret":"…"`, shown this once; and `"access_token":"eyJ…"` with them, at once"#,
+        ),
+        step(
+            "A permanent token for a script of this person",
+            [
+                format!(
+                    r#"ANSWER=$({CURL} -u "$LOGIN:$PASSWORD" {json} -d '{{"name": "script", "scope": [{{"id": "{scope}"}}]}}' "${{HUB%/oauth2}}/users/me/permanenttokens?fields=id,token"); echo "$ANSWER""#
+                ),
+                r#"PERM=$(echo "$ANSWER" | field token) PERM_ID=$(echo "$ANSWER" | field id)"#.to_owned(),
+                told("PERM"),
+            ],
+            r#"`"token":"perm:…"`, and `"X-Forwarded-Preferred-Username": "jane"`"#,
+        ),
+        step(
+            "It is taken back, and dead",
+            [
+                format!(
+                    r#"{CURL} -X DELETE -u "$LOGIN:$PASSWORD" "${{HUB%/oauth2}}/users/me/permanenttokens/$PERM_ID""#
+                ),
+                call("PERM"),
+            ],
+            r#"`401` with `error="invalid_token"`"#,
+        ),
+        step(
+            "Remove the service: what it obtained is dead",
+            [
+                format!(r#"{CURL} -i -X DELETE -u "$ADMIN" "${{HUB%/oauth2}}/services/${{MINE%%:*}}"; echo"#),
+                format!(
+                    r#"{CURL} -u "$MINE" -d grant_type=client_credentials -d scope={scope} "$HUB/token"; echo"#
+                ),
+            ],
+            r#"`200`, and `"error":"invalid_client"`"#,
+        ),
+        step(
+            "Who is there, a page at a time; and who did what",
+            [
+                format!(
+                    r#"{CURL} -u "$ADMIN" "${{HUB%/oauth2}}/users?query=nameStartsWith:jane&fields=login,name,groups(name)&orderBy=name"; echo"#
+                ),
+                format!(
+                    r#"{CURL} -u "$ADMIN" "${{HUB%/oauth2}}/events?\$top=3&fields=type,targetPresentation,authorPresentation"; echo"#
+                ),
+            ],
+            r#"`"login":"jane"…`, and `"type":"EventsPage"…` with the newest events of the audit log"#,
         ),
     ]
 }

@@ -41,6 +41,8 @@ fn a_service_that_is_registered_works_at_once() {
     assert_eq!(registry.gateway.send(&Request::get("/mine/x")).status, 401);
     let resources = root.good(&format!("services/{id}/resources"));
     assert_eq!(resources["resources"][0]["homeUrl"], "https://gateway.example:8443/mine");
+    let viewers = root.good(&format!("services/{id}/viewers?fields=allUsers"));
+    assert_eq!(viewers["viewers"], json!([{"type": "userGroup", "allUsers": true}]));
     // Its redirect URI, and its line on the consent page.
     let mut browser = Browser::new(&registry.gateway);
     let query = form(&[
@@ -240,7 +242,7 @@ fn addresses_asked_for_in_vain_are_accepted_or_forgotten() {
     let inside = root.good(&format!("services/{id}?fields=untrustedRedirectUris(redirectURI)"));
     assert_eq!(inside["untrustedRedirectUris"].as_array().unwrap().len(), 2);
     assert_eq!(root.post(&format!("{path}/{first}/accept"), &json!({})).status, 200);
-    assert_eq!(root.delete(&format!("{path}/{second}")).status, 200);
+    assert_eq!(root.delete(&format!("{path}/{second}/evil.example/reject")).status, 200);
     assert_eq!(root.good(&path)["total"], 0);
     assert_eq!((ask(good), ask(bad)), (302, 400), "what was accepted leads to the login page");
     assert_eq!(refusal(&root.post(&format!("{path}/{first}/accept"), &json!({}))).0, 404);

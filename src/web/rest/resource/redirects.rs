@@ -63,6 +63,27 @@ pub(in crate::web::rest) static OPERATIONS: &[Operation] = &[
         parameters: &[],
         handler: reject,
     },
+    // Hub's own address of it, which names the redirect URI too; where that has a slash, the one below is to be used.
+    Operation {
+        method: Method::POST,
+        path: "services/{id}/untrustedredirecturis/{uri}/{address}/accept",
+        summary: "The same under Hub's address for it; the first part names it",
+        need: Need::May(Permission::ServiceUpdate),
+        takes: Takes::Nothing,
+        gives: Gives::Nothing,
+        parameters: &[],
+        handler: accept,
+    },
+    Operation {
+        method: Method::DELETE,
+        path: "services/{id}/untrustedredirecturis/{uri}/{address}/reject",
+        summary: "Forget one of them, under Hub's address for it",
+        need: Need::May(Permission::ServiceUpdate),
+        takes: Takes::Nothing,
+        gives: Gives::Nothing,
+        parameters: &[],
+        handler: reject,
+    },
     Operation {
         method: Method::POST,
         path: "services/{id}/untrustedredirecturis/{uri}/accept",

@@ -12,9 +12,16 @@ use self::{
     change::{register, remove, update},
     view::RESOURCE,
 };
-use super::permissions;
+use super::{
+    permissions,
+    usergroups::{GROUP, GroupView},
+};
 use crate::{
-    model::{grant::RejectedRedirect, service::Service},
+    model::{
+        grant::RejectedRedirect,
+        search::{GroupIs, Page},
+        service::Service,
+    },
     web::rest::{
         caller::Who,
         error::RestError,
@@ -110,6 +117,16 @@ pub(in crate::web::rest) static OPERATIONS: &[Operation] = &[
         gives: Gives::Page(&permissions::PERMISSION),
         parameters: &[],
         handler: owned_permissions,
+    },
+    Operation {
+        method: Method::GET,
+        path: "services/{id}/viewers",
+        summary: "Who sees a service in the menu of services: everybody",
+        need: Need::SelfOr(Permission::ServiceRead),
+        takes: Takes::Nothing,
+        gives: Gives::Page(&GROUP),
+        parameters: &[],
+        handler: viewers,
     },
 ];
 
@@ -214,5 +231,16 @@ fn owned_permissions<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
         let found = permissions::of_service(find(ask, ask.id(0))?, &ask.caller.snapshot.registry);
         let total = found.len() as u64;
         ask.listed("permissions", page, total, &page.cut(found))
+    })
+}
+
+fn viewers<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
+    Box::pin(async move {
+        find(ask, ask.id(0))?;
+        let page = ask.page()?;
+        let everybody = GroupIs::AllUsers.into();
+        let found = ask.store().find_groups(&everybody, &[], Page::first(1)).await?;
+        let views: Vec<GroupView> = found.items.into_iter().map(GroupView::plain).collect();
+        ask.listed("viewers", page, found.total, &page.cut(views))
     })
 }

@@ -37,6 +37,7 @@ workers = 1
 [limits]
 rejections_per_source = "off"
 drain_timeout = "5s"
+{limits}
 
 [[service]]
 id = "robot"
@@ -88,6 +89,12 @@ groups = ["developers"]
 login = "bob"
 name = "Bob"
 password = "{password}"
+
+[[user]]
+login = "root"
+name = "Root"
+password = "{password}"
+administrator = true
 
 [[upstream]]
 service = "tracker"
@@ -187,7 +194,7 @@ class Upstream:
 class Gateway:
     """A running gateway."""
 
-    def __init__(self, folder: pathlib.Path, upstream: Upstream) -> None:
+    def __init__(self, folder: pathlib.Path, upstream: Upstream, limits: str = "") -> None:
         self.folder = folder
         self.upstream = upstream
         https, management = free_ports(2)
@@ -206,6 +213,7 @@ class Gateway:
             robot=SECRETS["robot"],
             app=SECRETS["app"],
             password=PASSWORD,
+            limits=limits,
         )
         (folder / "gateway.toml").write_text(text)
         (folder / "untrusted.secret").write_text(SECRETS["untrusted"] + "\n")

@@ -89,8 +89,15 @@ fn described(operation: &Operation, kinds: &mut BTreeMap<&'static str, &'static 
         Gives::List(kind) => {
             json!({"description": "The objects.", "content": content(&json!({"type": "array", "items": refer(kind)}))})
         }
-        Gives::Page(kind) => {
-            json!({"description": "A page of objects.", "content": content(&page(operation.path, &refer(kind)))})
+        Gives::Page(kind) | Gives::PageOf(kind, _) => {
+            let key = match operation.gives {
+                Gives::PageOf(_, key) => key,
+                _ => operation.path.rsplit('/').next().unwrap_or_default(),
+            };
+            json!({"description": "A page of objects.", "content": content(&page(key, &refer(kind)))})
+        }
+        Gives::Picture => {
+            json!({"description": "A picture.", "content": {"image/svg+xml": {"schema": {"type": "string"}}}})
         }
     };
     let (anonymous, refusals) = match operation.need {
@@ -166,14 +173,14 @@ fn parameters(operation: &Operation) -> Value {
     let mut add = |name: &str, about: &str, schema: Value| {
         all.push(json!({"name": name, "in": "query", "description": about, "schema": schema}));
     };
-    if !matches!(operation.gives, Gives::Nothing) {
+    if !matches!(operation.gives, Gives::Nothing | Gives::Picture) {
         add(
             "fields",
             "What of the objects is wanted: `id,name,profile(avatar/url)`.",
             json!({"type": "string"}),
         );
     }
-    if matches!(operation.gives, Gives::Page(_)) {
+    if matches!(operation.gives, Gives::Page(_) | Gives::PageOf(..)) {
         add("$skip", "How many are passed over.", json!({"type": "integer", "minimum": 0, "default": 0}));
         add(
             "$top",
@@ -199,8 +206,7 @@ fn reference(kind: &Kind) -> Value {
     json!({"$ref": format!("#/components/schemas/{}", kind.name)})
 }
 
-fn page(path: &str, item: &Value) -> Value {
-    let key = path.rsplit('/').next().unwrap_or_default();
+fn page(key: &str, item: &Value) -> Value {
     json!({
         "type": "object",
         "required": ["type", "skip", "top", "total", key],

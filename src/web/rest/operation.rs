@@ -58,10 +58,14 @@ pub(super) enum Gives {
     Object(&'static Kind),
     /// A page of objects, under the last part of the path.
     Page(&'static Kind),
+    /// A page of objects under a name that is not the last part of the path.
+    PageOf(&'static Kind, &'static str),
     /// Objects without an envelope.
     List(&'static Kind),
     /// An object that is updated: nothing, unless `fields` says what.
     Updated(&'static Kind),
+    /// SVG.
+    Picture,
 }
 
 /// A future of a handler.

@@ -1,7 +1,7 @@
 //! The one list of operations, and the way from a request to one of them.
 //!
-//! Invariant: of operations whose paths fit, the one that names more of the path itself is meant: `users/me` before
-//! `users/{id}`.
+//! Invariant: of paths that fit, the one that names more itself is meant, whatever the method: `users/guest` before
+//! `users/{id}`, so that an address takes exactly what the document says of it.
 
 use http::Method;
 use percent_encoding::percent_decode_str;
@@ -44,11 +44,13 @@ pub(super) fn find(method: &Method, path: &str) -> Result<Found, RestError> {
     if fitting.is_empty() {
         return Err(RestError::no_resource());
     }
+    let fewest = fitting.iter().map(|(_, ids)| ids.len()).min();
+    let meant = fitting.into_iter().filter(|(_, ids)| Some(ids.len()) == fewest);
+    let meant: Vec<(&Operation, Vec<String>)> = meant.collect();
     // What is only asked for the head of is read.
     let wanted = if *method == Method::HEAD { &Method::GET } else { method };
-    let mut allow: Vec<&str> = fitting.iter().map(|(operation, _)| operation.method.as_str()).collect();
-    let meant = fitting.into_iter().filter(|(operation, _)| operation.method == *wanted);
-    if let Some((operation, ids)) = meant.min_by_key(|(_, ids)| ids.len()) {
+    let mut allow: Vec<&str> = meant.iter().map(|(operation, _)| operation.method.as_str()).collect();
+    if let Some((operation, ids)) = meant.into_iter().find(|(operation, _)| operation.method == *wanted) {
         return Ok(Found { operation, ids });
     }
     if allow.contains(&"GET") {

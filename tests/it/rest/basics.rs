@@ -142,6 +142,9 @@ fn methods_and_paths_that_are_none_are_named() {
     let put = root.send(Request::new("PUT", &format!("{REST}services/alpha")));
     assert_eq!((refusal(&put).0, put.header("allow")), (405, Some("DELETE, GET, HEAD, POST")));
     assert_eq!(root.send(Request::new("DELETE", &format!("{REST}services"))).status, 405);
+    // A name in the path is no id.
+    let guest = root.delete("users/guest");
+    assert_eq!((refusal(&guest).0, guest.header("allow")), (405, Some("GET, HEAD")));
     let head = root.send(Request::new("HEAD", &format!("{REST}services")));
     assert_eq!((head.status, head.text().as_str()), (200, ""));
     let missing = root.get("services/nosuch");

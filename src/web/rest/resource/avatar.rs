@@ -8,13 +8,8 @@ use http::Method;
 
 use crate::{
     crypto::digest::TokenDigest,
-    web::rest::{
-        kind::Kind,
-        operation::{Answer, Answering, Ask, Gives, Need, Operation, Takes},
-    },
+    web::rest::operation::{Answer, Answering, Ask, Gives, Need, Operation, Takes},
 };
-
-static PICTURE: Kind = Kind { name: "picture", entity: false, fields: &[] };
 
 pub(in crate::web::rest) static OPERATIONS: &[Operation] = &[Operation {
     method: Method::GET,
@@ -23,7 +18,7 @@ pub(in crate::web::rest) static OPERATIONS: &[Operation] = &[Operation {
     // Pages show it by its address, without a token.
     need: Need::Nothing,
     takes: Takes::Nothing,
-    gives: Gives::Object(&PICTURE),
+    gives: Gives::Picture,
     parameters: &[],
     handler: answer,
 }];

@@ -90,7 +90,7 @@ pub(in crate::web::rest) static OPERATIONS: &[Operation] = &[
         "users/{id}/userdetails",
         "Give a user a password; for oneself with the one before as `oldValue`",
         Need::SelfOr(Permission::UserUpdate),
-        Gives::Object(&DETAILS),
+        Gives::Updated(&DETAILS),
         update,
     ),
 ];

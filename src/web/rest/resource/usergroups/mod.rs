@@ -65,7 +65,14 @@ pub(in crate::web::rest) static OPERATIONS: &[Operation] = &[
         add,
     ),
     operation(Method::GET, "usergroups/root", "The group of all users", READ, ONE, root),
-    operation(Method::GET, "usergroups/forest", "The groups that are below none", READ, GROUPS, forest),
+    operation(
+        Method::GET,
+        "usergroups/forest",
+        "The groups that are below none",
+        READ,
+        (NOTHING, Gives::PageOf(&GROUP, "usergroups")),
+        forest,
+    ),
     operation(
         Method::POST,
         "usergroups/merge",

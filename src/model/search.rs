@@ -15,6 +15,13 @@ pub const MOST_PARTS: usize = 300;
 /// The most bytes of a text that is looked for. Logins and addresses are shorter.
 pub const LONGEST_TEXT: usize = 1024;
 
+/// The words of one text that are looked for; further ones are not looked at.
+pub const WORDS_OF_A_TEXT: usize = 16;
+
+/// The most words that one filter may look for, in all of its parts. Whether a word is somewhere in a name is asked of an index
+/// of words, and a short word is in very many names.
+pub const MOST_WORDS: usize = 20;
+
 /// How a text is compared, without regard to case in any script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Match {
@@ -68,6 +75,9 @@ pub enum FilterError {
     /// More than [`MOST_PARTS`].
     #[error("the query has more than {MOST_PARTS} parts")]
     TooMany,
+    /// More than [`MOST_WORDS`].
+    #[error("the query looks for more than {MOST_WORDS} words")]
+    TooManyWords,
     /// A text longer than [`LONGEST_TEXT`].
     #[error("a text in the query has more than {LONGEST_TEXT} bytes")]
     TooLong,
@@ -85,34 +95,50 @@ impl<T: Condition> Filter<T> {
     /// # Errors
     /// [`FilterError`]
     pub fn check(&self) -> Result<(), FilterError> {
-        let mut parts = 0;
-        self.measure(1, &mut parts)
+        self.measure(1, &mut Size::default())
     }
 
     // Goes no deeper than it allows.
-    fn measure(&self, depth: usize, parts: &mut usize) -> Result<(), FilterError> {
-        *parts += 1;
+    fn measure(&self, depth: usize, size: &mut Size) -> Result<(), FilterError> {
+        size.parts += 1;
         if depth > DEEPEST_FILTER {
             return Err(FilterError::TooDeep);
         }
-        if *parts > MOST_PARTS {
+        if size.parts > MOST_PARTS {
             return Err(FilterError::TooMany);
         }
         match self {
-            Self::Is(condition) if condition.text().is_some_and(|text| text.len() > LONGEST_TEXT) => {
-                Err(FilterError::TooLong)
+            Self::Is(condition) => {
+                let Some(text) = condition.text() else { return Ok(()) };
+                if text.len() > LONGEST_TEXT {
+                    return Err(FilterError::TooLong);
+                }
+                if condition.is_of_words() {
+                    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+                    size.words += words.take(WORDS_OF_A_TEXT).count().max(1);
+                }
+                if size.words > MOST_WORDS { Err(FilterError::TooManyWords) } else { Ok(()) }
             }
-            Self::Is(_) => Ok(()),
-            Self::And(all) | Self::Or(all) => all.iter().try_for_each(|part| part.measure(depth + 1, parts)),
-            Self::Not(part) => part.measure(depth + 1, parts),
+            Self::And(all) | Self::Or(all) => all.iter().try_for_each(|part| part.measure(depth + 1, size)),
+            Self::Not(part) => part.measure(depth + 1, size),
         }
     }
+}
+
+/// What has been counted of a filter.
+#[derive(Default)]
+struct Size {
+    parts: usize,
+    words: usize,
 }
 
 /// A condition of a filter.
 pub trait Condition {
     /// The text that is looked for, if it is one.
     fn text(&self) -> Option<&str>;
+
+    /// Whether that text is looked for by its words.
+    fn is_of_words(&self) -> bool;
 }
 
 /// A condition on users.
@@ -155,6 +181,10 @@ impl Condition for UserIs {
             _ => None,
         }
     }
+
+    fn is_of_words(&self) -> bool {
+        matches!(self, Self::AnyText(_) | Self::Words(_))
+    }
 }
 
 /// A condition on groups.
@@ -188,6 +218,10 @@ impl Condition for GroupIs {
             Self::Name(m) | Self::AnyText(m) => Some(m.text()),
             _ => None,
         }
+    }
+
+    fn is_of_words(&self) -> bool {
+        matches!(self, Self::AnyText(_))
     }
 }
 
@@ -278,5 +312,22 @@ mod tests {
         assert_eq!(long(LONGEST_TEXT + 1).check(), Err(FilterError::TooLong));
         let group = Filter::from(GroupIs::AnyText(Match::Exact("x".repeat(LONGEST_TEXT + 1))));
         assert_eq!(group.check(), Err(FilterError::TooLong));
+    }
+
+    #[test]
+    fn few_words_are_looked_for() {
+        let word = |text: &str| Filter::from(UserIs::Words(Match::Prefix(text.to_owned())));
+        let many = |n| Filter::And(vec![Filter::Not(Box::new(word("a"))); n]);
+        assert_eq!(many(MOST_WORDS).check(), Ok(()));
+        assert_eq!(many(MOST_WORDS + 1).check(), Err(FilterError::TooManyWords));
+        assert_eq!(word(&"a ".repeat(100)).check(), Ok(()), "of a long text few are looked at");
+        let two = Filter::Or(vec![
+            word(&"a-b.".repeat(8)),
+            UserIs::AnyText(Match::Exact("c d e f g".into())).into(),
+        ]);
+        assert_eq!(two.check(), Err(FilterError::TooManyWords));
+        let groups =
+            Filter::Or(vec![Filter::from(GroupIs::AnyText(Match::Prefix("*".into()))); MOST_WORDS + 1]);
+        assert_eq!(groups.check(), Err(FilterError::TooManyWords));
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: a secret is returned once, by the verb that makes it; what is kept is its digest.
 
+mod altered;
 pub mod audit;
 mod difference;
 pub mod fields;

@@ -4,11 +4,12 @@
 
 use std::time::Duration;
 
-use super::services::ServiceError;
+use super::{altered::altered, services::ServiceError};
 use crate::{
     base::{id::ServiceId, random::Random, secret::Secret, time::Clock},
     crypto::digest::SecretDigest,
-    store::{ServiceStore, StoreError},
+    model::service::Service,
+    store::ServiceStore,
 };
 
 /// A secret that somebody chooses is long enough not to be guessed, and can be sent.
@@ -33,13 +34,8 @@ pub async fn rotate(
     clock: &dyn Clock,
     random: &dyn Random,
 ) -> Result<Secret, ServiceError> {
-    let mut service = store.find_service(id).await?.ok_or(StoreError::NotFound { what: "service" })?;
-    if service.trust.public {
-        return Err(ServiceError::Public(id.clone()));
-    }
     let secret = Secret::random(random);
-    service.rotate_secret(SecretDigest::of(secret.expose()), clock.now(), grace);
-    store.update_service(&service).await?;
+    replace(store, id, &secret, grace, clock).await?;
     Ok(secret)
 }
 
@@ -55,10 +51,23 @@ pub async fn set(
     clock: &dyn Clock,
 ) -> Result<(), ServiceError> {
     check(secret)?;
-    let mut service = store.find_service(id).await?.ok_or(StoreError::NotFound { what: "service" })?;
-    if service.trust.public {
-        return Err(ServiceError::Public(id.clone()));
-    }
-    service.rotate_secret(SecretDigest::of(secret.expose()), clock.now(), grace);
-    Ok(store.update_service(&service).await?)
+    replace(store, id, secret, grace, clock).await
+}
+
+async fn replace(
+    store: &dyn ServiceStore,
+    id: &ServiceId,
+    secret: &Secret,
+    grace: Duration,
+    clock: &dyn Clock,
+) -> Result<(), ServiceError> {
+    let digest = SecretDigest::of(secret.expose());
+    let alter = |service: &mut Service| {
+        if service.trust.public {
+            return Err(ServiceError::Public(id.clone()));
+        }
+        service.rotate_secret(digest, clock.now(), grace);
+        Ok(())
+    };
+    altered(store, id, alter).await.map(drop)
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    altered::altered,
     difference::{Difference, Step},
     profile::{self, ProfileChange},
     secrets,
@@ -214,14 +215,15 @@ pub async fn change(
     change: Change,
     clock: &dyn Clock,
 ) -> Result<Service, ServiceError> {
-    let mut service = store.find_service(id).await?.ok_or(StoreError::NotFound { what: "service" })?;
-    if service.declared {
-        return Err(ServiceError::Declared(id.clone()));
-    }
-    change.carry_out(&mut service)?;
-    service.updated = clock.now();
-    store.update_service(&service).await?;
-    Ok(service)
+    altered(store, id, |service| {
+        if service.declared {
+            return Err(ServiceError::Declared(id.clone()));
+        }
+        change.clone().carry_out(service)?;
+        service.updated = clock.now();
+        Ok(())
+    })
+    .await
 }
 
 /// How long a running gateway may need to notice that a service is gone. Until then it gives tokens to it.

@@ -113,6 +113,13 @@ pub trait ServiceStore: Send + Sync {
     /// [`StoreError::NotFound`] when there is none; [`StoreError::Conflict`] on its name.
     async fn update_service(&self, service: &Service) -> Result<()>;
 
+    /// The same where the service still is as it was read: whoever changes a part of it must not bring back what somebody else
+    /// has changed meanwhile, a secret or a right that was taken away. Returns whether it was; else nothing is written.
+    ///
+    /// # Errors
+    /// As [`ServiceStore::update_service`].
+    async fn replace_service(&self, before: &Service, service: &Service) -> Result<bool>;
+
     /// Removes a service and, in the same transaction, records the revocation of what it obtained.
     ///
     /// # Errors

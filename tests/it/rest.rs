@@ -1,5 +1,6 @@
 //! The registry over REST, from outside (hub-contract sections 9 to 11; threats A7).
 
+mod attacks;
 mod basics;
 mod credentials;
 mod events;

@@ -17,6 +17,7 @@ use crate::{
     base::{id::ServiceId, time::Timestamp},
     crypto::digest::SecretDigest,
     model::{
+        event::Author,
         revocation::{Revocation, RevocationTarget},
         service::{Service, StoredSecret, Trust},
     },
@@ -92,14 +93,6 @@ async fn find(connection: &mut SqliteConnection, id: &ServiceId) -> Result<Optio
     Ok(read_all(&rows)?.pop())
 }
 
-async fn is_public(connection: &mut SqliteConnection, id: &ServiceId) -> Result<bool> {
-    sqlx::query_scalar("SELECT public FROM services WHERE id = ?1")
-        .bind(id.as_str())
-        .fetch_one(connection)
-        .await
-        .map_err(store_error)
-}
-
 async fn name_is_taken(connection: &mut SqliteConnection, service: &Service) -> Result<bool> {
     let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM services WHERE folded_name = ?1 AND id <> ?2")
         .bind(folded(&service.name))
@@ -165,6 +158,29 @@ async fn put(connection: &mut SqliteConnection, service: &Service) -> Result<()>
     Ok(())
 }
 
+/// Replaces the service of the same id, if it is as it was `read`. Returns whether it was.
+async fn replace(
+    connection: &mut SqliteConnection,
+    by: &Author,
+    read: Option<&Service>,
+    service: &Service,
+) -> Result<bool> {
+    let before = find(connection, &service.id).await?.ok_or(StoreError::NotFound { what: WHAT })?;
+    if read.is_some_and(|read| *read != before) {
+        return Ok(false);
+    }
+    if name_is_taken(connection, service).await? {
+        return Err(StoreError::Conflict { what: WHAT, field: "name" });
+    }
+    if service.trust.public && !before.trust.public {
+        let target = RevocationTarget::Client(service.id.clone());
+        revocations::record(connection, &Revocation::at(service.updated, target)).await?;
+    }
+    put(connection, service).await?;
+    audit::changed(connection, by, Some(&before), Some(service)).await?;
+    Ok(true)
+}
+
 #[async_trait]
 impl ServiceStore for SqliteStore {
     async fn list_services(&self) -> Result<Vec<Service>> {
@@ -199,26 +215,14 @@ impl ServiceStore for SqliteStore {
 
     async fn update_service(&self, service: &Service) -> Result<()> {
         let mut tx = self.writer.begin().await?;
-        let before = find(tx.connection(), &service.id).await?;
-        let refusal = if before.is_none() {
-            Some(StoreError::NotFound { what: WHAT })
-        } else if name_is_taken(tx.connection(), service).await? {
-            Some(StoreError::Conflict { what: WHAT, field: "name" })
-        } else {
-            None
-        };
-        if let Some(refusal) = refusal {
-            tx.abandon().await?;
-            return Err(refusal);
-        }
-        if service.trust.public && !is_public(tx.connection(), &service.id).await? {
-            let target = RevocationTarget::Client(service.id.clone());
-            let revocation = Revocation::at(service.updated, target);
-            revocations::record(tx.connection(), &revocation).await?;
-        }
-        put(tx.connection(), service).await?;
-        audit::changed(tx.connection(), &self.author, before.as_ref(), Some(service)).await?;
-        tx.commit().await
+        let outcome = replace(tx.connection(), &self.author, None, service).await.map(drop);
+        tx.settle(outcome).await
+    }
+
+    async fn replace_service(&self, before: &Service, service: &Service) -> Result<bool> {
+        let mut tx = self.writer.begin().await?;
+        let outcome = replace(tx.connection(), &self.author, Some(before), service).await;
+        tx.settle(outcome).await
     }
 
     async fn remove_service(&self, id: &ServiceId, revocation: &Revocation) -> Result<()> {

@@ -44,6 +44,9 @@ pub(super) struct Asker {
     pub(super) client: String,
     /// `jti` of the token.
     pub(super) jti: String,
+    /// The services to which what it makes is held: those of a token whose holder was given these and no others. `None` where
+    /// the whole account stands behind it.
+    pub(super) within: Option<Vec<ServiceId>>,
 }
 
 impl Asker {
@@ -53,7 +56,7 @@ impl Asker {
     }
 
     fn without_token(who: Who) -> Self {
-        Self { who, client: String::new(), jti: String::new() }
+        Self { who, client: String::new(), jti: String::new(), within: None }
     }
 }
 
@@ -82,14 +85,20 @@ fn by_token(control: &Control, caller: &Caller, headers: &HeaderMap) -> Result<A
         return Err(Refusal::insufficient_scope(text, ServiceId::HUB.to_owned()).into());
     }
     let claims = &verdict.claims;
+    // A client that has to ask people has what they agreed to, and who makes a permanent token says what it is for. Neither
+    // grows by way of the tokens that it can make. Of other clients an administrator has decided that nobody is asked.
+    let client = caller.snapshot.registry.by_id(claims.client_id.as_str());
+    let whole = claims.every_service
+        || claims.credential.is_none() && client.is_some_and(|client| !client.trust.consent_required);
+    let within = (!whole).then(|| claims.aud.clone());
     let who = match &verdict.person {
         Some(person) => Who::Person(Arc::clone(person)),
-        None => match caller.snapshot.registry.by_id(claims.client_id.as_str()) {
+        None => match client {
             Some(service) => Who::Service(Arc::clone(service)),
             None => Who::Nobody,
         },
     };
-    Ok(Asker { who, client: claims.client_id.as_str().to_owned(), jti: claims.jti.clone() })
+    Ok(Asker { who, client: claims.client_id.as_str().to_owned(), jti: claims.jti.clone(), within })
 }
 
 /// Name and password of RFC 7617, if the header has that scheme.

@@ -19,7 +19,7 @@ use super::{
     query::{self, Expr},
 };
 use crate::{
-    base::id::UserId,
+    base::id::{ServiceId, UserId},
     model::{event::Author, user::Person},
     oauth::form::Form,
     proxy::gate::Caller,
@@ -93,6 +93,8 @@ impl Operation {
     /// Whether it is about the caller: the user or service of which the first id in its path speaks.
     pub(super) fn is_about(&self, who: &Who, id: Option<&str>) -> bool {
         match (who, id, self.path.split_once('/')) {
+            // Everybody is the guest: what is kept of one is no other's business.
+            (Who::Person(person), _, Some(("users", rest))) if person.guest && rest.contains('/') => false,
             (Who::Person(person), Some(id), Some(("users", _))) => id == "me" || person.id.as_str() == id,
             (Who::Service(service), Some(id), Some(("services", _))) => {
                 id == "me" || service.id.as_str() == id
@@ -167,6 +169,12 @@ impl Ask<'_> {
     /// Whether who asks has this permission.
     pub(super) const fn may(&self, permission: Permission) -> bool {
         self.may.has(permission)
+    }
+
+    /// The services for which who asks may make credentials; `None`: for all. Whoever may update users could as well set a
+    /// password.
+    pub(super) fn within(&self) -> Option<&[ServiceId]> {
+        if self.may(Permission::UserUpdate) { None } else { self.asker.within.as_deref() }
     }
 
     /// Which part of a list is wanted.

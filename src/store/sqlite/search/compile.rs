@@ -11,12 +11,11 @@ use sqlx::{
 
 use super::MARK;
 use crate::{
-    model::search::{By, Condition, Filter, GroupIs, GroupKey, Match, Page, UserIs, UserKey},
+    model::search::{
+        By, Condition, Filter, GroupIs, GroupKey, Match, Page, UserIs, UserKey, WORDS_OF_A_TEXT,
+    },
     store::name::{end_of_prefix, folded, words},
 };
-
-/// The words of a text that are looked for; further ones are not looked at.
-const MOST_WORDS: usize = 16;
 
 /// A statement in the making.
 pub(super) struct Sql(QueryBuilder<Sqlite>);
@@ -150,7 +149,7 @@ impl Sql {
 /// The words of a text that is looked for, with whether the last one is a beginning.
 fn words_of(text: &Match) -> (Vec<String>, bool) {
     let begins = matches!(text, Match::Prefix(text) if text.ends_with(char::is_alphanumeric));
-    (words(text.text()).take(MOST_WORDS).collect(), begins)
+    (words(text.text()).take(WORDS_OF_A_TEXT).collect(), begins)
 }
 
 /// A condition on the users `u`.

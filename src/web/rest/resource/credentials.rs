@@ -271,7 +271,11 @@ fn create_token<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
                 .ok_or_else(|| RestError::bad_field("scope", "has an entry without an id"))?;
             let service = ask.caller.snapshot.registry.by_id(id);
             let unknown = || RestError::bad_field("scope", "names a service that is not registered");
-            scope.push(service.ok_or_else(unknown)?.id.clone());
+            let service = &service.ok_or_else(unknown)?.id;
+            if ask.within().is_some_and(|within| !within.contains(service)) {
+                return Err(RestError::forbidden(format!("the token in use is not for {service}")));
+            }
+            scope.push(service.clone());
         }
         let name = input.required("name")?;
         let new = NewToken { user: &user, author: &author.id, name, scope };
@@ -360,6 +364,9 @@ fn list_passwords<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
 
 fn create_password<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
     Box::pin(async move {
+        if ask.within().is_some() {
+            return Err(RestError::forbidden("the token in use is not for every service"));
+        }
         let (owner, name) = (owner(ask).await?, ask.input().required("name")?);
         let (clock, random) = (ask.control.clock.as_ref(), ask.control.random.as_ref());
         let made = tokens::create_password(ask.store().as_ref(), (&owner, name), clock, random).await;

@@ -3,8 +3,8 @@
 use hubgate::{
     model::{
         search::{
-            By, DEEPEST_FILTER, Filter, FilterError, GroupFilter, GroupIs, GroupKey, MOST_PARTS, Match, Page,
-            UserFilter, UserIs, UserKey,
+            By, DEEPEST_FILTER, Filter, FilterError, GroupFilter, GroupIs, GroupKey, MOST_PARTS, MOST_WORDS,
+            Match, Page, UserFilter, UserIs, UserKey,
         },
         user::{Access, Group, User},
     },
@@ -265,10 +265,16 @@ pub(crate) async fn refuses_what_is_too_large(backend: &dyn Backend) {
     assert_eq!(format!("{refusal:?}"), format!("{:?}", against as Result<(), StoreError>));
     // The largest that is taken is understood.
     let words = "word ".repeat(204);
-    let wide = Filter::Or(vec![UserIs::AnyText(prefix(&words)).into(); MOST_PARTS - 2]);
-    let found = store.find_users(&Filter::And(vec![wide]), &[], Page::ALL).await;
+    let wide = Filter::Or(vec![UserIs::Login(prefix(&words)).into(); MOST_PARTS - 3]);
+    let found = UserIs::AnyText(prefix(&words)).into();
+    let found = store.find_users(&Filter::And(vec![wide, found]), &[], Page::ALL).await;
     assert_eq!(found.unwrap().total, 0);
     assert_eq!(store.find_users(&deep(DEEPEST_FILTER), &[], Page::ALL).await.unwrap().total, 1);
+    let words = Filter::Or(vec![UserIs::Words(prefix("o")).into(); MOST_WORDS + 1]);
+    assert!(matches!(
+        store.find_users(&words, &[], Page::ALL).await,
+        Err(StoreError::Against(Rule::Filter(FilterError::TooManyWords)))
+    ));
     let many = GroupFilter::Or(vec![GroupIs::TopLevel.into(); MOST_PARTS]);
     assert!(matches!(
         store.find_groups(&many, &[], Page::ALL).await,

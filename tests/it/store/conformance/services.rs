@@ -194,6 +194,27 @@ pub(crate) async fn going_public_revokes(backend: &dyn Backend) {
     assert_eq!(store.find_grant(&later.id).await.unwrap(), Some(later));
 }
 
+pub(crate) async fn what_was_changed_meanwhile_is_not_brought_back(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let read = service("a", "A");
+    store.register_service(&read).await.unwrap();
+    let mut taken_away = read.clone();
+    taken_away.trust.trusted = !read.trust.trusted;
+    taken_away.rotate_secret(SecretDigest::of("new"), at(2000), Duration::ZERO);
+    assert!(store.replace_service(&read, &taken_away).await.unwrap());
+    let stale = Service { name: "Other".into(), ..read.clone() };
+    assert!(!store.replace_service(&read, &stale).await.unwrap(), "it is no longer as it was read");
+    let kept = store.find_service(&read.id).await.unwrap().unwrap();
+    assert_eq!(kept, taken_away);
+    assert!(store.replace_service(&kept, &Service { name: "Other".into(), ..kept.clone() }).await.unwrap());
+    store.register_service(&service("b", "B")).await.unwrap();
+    let now = store.find_service(&read.id).await.unwrap().unwrap();
+    let taken = Service { name: "b".into(), ..now.clone() };
+    assert!(is_conflict(&store.replace_service(&now, &taken).await.map(drop), "name"));
+    let ghost = service("ghost", "Ghost");
+    assert!(matches!(store.replace_service(&ghost, &ghost).await, Err(StoreError::NotFound { .. })));
+}
+
 pub(crate) async fn a_name_goes_to_one_of_many(backend: &dyn Backend) {
     let handles = [backend.open().await, backend.open().await];
     let tasks: Vec<_> = (0..32_usize)

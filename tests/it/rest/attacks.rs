@@ -91,7 +91,7 @@ fn no_credential_makes_one_that_is_for_more() {
 fn what_is_kept_of_one_guest_is_no_business_of_another() {
     let registry = Registry::with(|setup| {
         setup.service_with(
-            "open",
+            "kiosk",
             "public = true\nconsent_required = false\nredirect_uris = [\"https://kiosk.example/cb\"]",
         );
     });

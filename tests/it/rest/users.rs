@@ -282,6 +282,9 @@ fn a_password_is_changed_by_who_knows_it() {
     );
     let wrong = json!({"details": [plain(OTHER_PASSWORD, Some("wrong password"))]});
     assert_eq!(eve.refused("users/me", &wrong), (400, "Bad Request".into(), "oldValue".into()));
+    // What nobody can judge, because it is a hash, is an administrator's to set.
+    let hash = json!({"hashedValue": "$2b$12$EXRkfkdmXn2gzds2SSitu.MW9.gAVqa9eLS1//RYtYCmB1eLHg.9q", "oldValue": PASSWORD});
+    assert_eq!(eve.refused("users/me", &json!({"password": hash})).0, 403);
     assert_eq!(sign_in(&registry, "eve", PASSWORD), 200);
     let details = format!("users/{id}/userdetails");
     assert_eq!(eve.good(&details)["userdetails"][0]["login"], "eve");

@@ -2,6 +2,8 @@
 //!
 //! Invariant: who is in a group leaves only to those who may read users.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::{
@@ -86,9 +88,9 @@ impl GroupView {
         if fields.names("parent") {
             let ids: Vec<_> = views.iter().filter_map(|view| view.group.parent.clone()).collect();
             let known = store.groups_by_id(&ids).await?;
+            let known: BTreeMap<_, _> = known.into_iter().map(|group| (group.id.clone(), group)).collect();
             for view in &mut views {
-                let parent = known.iter().find(|group| Some(&group.id) == view.group.parent.as_ref());
-                view.beside.parent = parent.cloned();
+                view.beside.parent = view.group.parent.as_ref().and_then(|id| known.get(id)).cloned();
             }
         }
         let (users, own) = (fields.names("users"), fields.names("ownUsers"));

@@ -5,7 +5,10 @@
 
 use serde_json::json;
 
-use super::{view::UserView, wanted::Wanted};
+use super::{
+    view::UserView,
+    wanted::{Given, Wanted},
+};
 use crate::{
     base::id::{GroupId, UserId},
     identity::login::LoginError,
@@ -175,6 +178,9 @@ async fn carry_out_own(ask: &Ask<'_>, user: &User, wanted: Wanted) -> Result<(),
     }
     if let Some(field) = wanted.beyond_oneself() {
         return Err(RestError::forbidden(format!("the field {field} is not changed by oneself")));
+    }
+    if wanted.password.as_ref().is_some_and(Given::is_hash) {
+        return Err(RestError::forbidden("a hash in place of a password is not set by oneself"));
     }
     let (store, clock) = (ask.store(), ask.control.clock.as_ref());
     let password = match &wanted.password {

@@ -45,6 +45,11 @@ enum What {
 }
 
 impl Given {
+    /// Whether it is a hash, of which nobody can tell whether the password is long enough.
+    pub(super) const fn is_hash(&self) -> bool {
+        matches!(self.what, What::Hash(_))
+    }
+
     /// Its hash, as it may be stored.
     pub(super) async fn hashed(
         &self,

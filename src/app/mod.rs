@@ -17,7 +17,7 @@ mod sockets;
 
 use std::{io::Write, sync::Arc};
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use self::{
     background::Background,
@@ -55,7 +55,7 @@ use crate::{
     },
     store::{SharedStore, StoreError, sqlite::SqliteStore},
     web::{
-        Control, ControlPlane,
+        Control, ControlPlane, LISTINGS,
         management::{self, Management},
         news::News,
         redirect,
@@ -195,6 +195,7 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         logins: Arc::clone(&shared.people.logins),
         sessions: Arc::clone(&shared.people.sessions),
         sign_ins: Arc::clone(&shared.people.sign_ins),
+        listings: Arc::new(Semaphore::new(LISTINGS)),
         hasher: Arc::clone(&shared.people.pool) as Arc<dyn Hasher>,
     };
     let own: Arc<dyn OwnEndpoints> = Arc::new(ControlPlane::new(control.handle().clone(), control_parts));

@@ -36,7 +36,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Uri};
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::Semaphore};
 use tower::ServiceExt as _;
 
 use self::{
@@ -89,7 +89,12 @@ pub struct Control {
     pub sign_ins: Arc<SignIns>,
     /// Where passwords are hashed.
     pub hasher: Arc<dyn Hasher>,
+    /// How many lists are read from the store at once, so that those who sign in find it free.
+    pub listings: Arc<Semaphore>,
 }
+
+/// See [`Control::listings`]; the store has twice as many readers.
+pub const LISTINGS: usize = 2;
 
 impl Control {
     /// The same, for what is written on behalf of `by` while `caller`'s request is answered: the audit log names both.

@@ -17,6 +17,8 @@ mod resource;
 mod search;
 mod table;
 
+use std::time::Duration;
+
 use axum::{
     body::{Body, Bytes},
     extract::{Extension, State},
@@ -26,11 +28,12 @@ use http::{
     HeaderMap, HeaderValue, Method, Uri,
     header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
 };
+use tokio::sync::SemaphorePermit;
 
 use self::{
     caller::{Asker, Who},
     error::RestError,
-    operation::{Answer, Ask, Need, Operation, Takes},
+    operation::{Answer, Ask, Gives, Need, Operation, Takes},
     permission::Permissions,
     table::Found,
 };
@@ -91,10 +94,26 @@ async fn carried_out(
         Takes::Nothing => serde_json::Map::new(),
         Takes::Object(_) => input::read(headers, body)?,
     };
-    // 5 do it
+    // 5 do it; lists in turn
+    let _turn = match operation.gives {
+        Gives::Page(_) | Gives::PageOf(..) => Some(turn(control).await?),
+        _ => None,
+    };
     let ask = Ask { control, caller, asker, may, ids, query, fields, body };
     let answer = (operation.handler)(&ask).await?;
     Ok((answer, ask.asker))
+}
+
+/// How long a request for a list waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Waits until it is this list's turn to be read.
+async fn turn(control: &Control) -> Result<SemaphorePermit<'_>, RestError> {
+    let busy = || RestError::later("too many lists are being read", Duration::from_secs(2));
+    match tokio::time::timeout(PATIENCE, control.listings.acquire()).await {
+        Ok(Ok(turn)) => Ok(turn),
+        Ok(Err(_)) | Err(_) => Err(busy()),
+    }
 }
 
 /// Whether an operation is for this caller. `subject` is the first id in its path.

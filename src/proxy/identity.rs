@@ -18,11 +18,13 @@ pub const FIELDS: [&str; 4] =
 /// What a list field gives a meaning to (RFC 9110 sections 5.6.1, 5.6.4, 5.6.6), and the mark of this encoding.
 const SPECIAL: &AsciiSet = &CONTROLS.add(b',').add(b';').add(b'"').add(b'\\').add(b'%');
 
-/// The fields that tell about this person. Without an address, or without a group, the field is absent.
+/// The fields that tell about this person. Without an address, or without a group, the field is absent. So it is while nobody
+/// vouches for the address: people change their own, and a backend that knows them by it must not take one for another.
 #[must_use]
 pub fn fields(person: &Person) -> Box<[(&'static str, HeaderValue)]> {
     let [user, email, groups, login] = FIELDS;
-    let address = person.email.as_ref().map(|email| encoded(&email.address));
+    let vouched = person.email.as_ref().filter(|email| email.verified);
+    let address = vouched.map(|email| encoded(&email.address));
     let names: Vec<_> =
         person.groups.iter().filter(|name| !name.is_empty()).map(|name| encoded(name)).collect();
     let member_of = (!names.is_empty()).then(|| names.join(","));
@@ -61,7 +63,7 @@ mod tests {
             id: UserId::parse("u-1").unwrap(),
             login: login.into(),
             name: "never told".into(),
-            email: email.map(|address| Email { address: address.into(), verified: false }),
+            email: email.map(|address| Email { address: address.into(), verified: true }),
             groups: groups.iter().map(|&group| group.into()).collect(),
             banned: false,
             guest: false,
@@ -83,8 +85,12 @@ mod tests {
             ("x-forwarded-preferred-username", "jane"),
         ];
         assert_eq!(told(&all), expected.map(|(name, value)| (name, value.to_owned())));
-        let names: Vec<_> = told(&person("jane", None, &[""])).into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["x-forwarded-user", "x-forwarded-preferred-username"]);
+        let mut own = person("jane", Some("joe@example.org"), &[]);
+        own.email.as_mut().unwrap().verified = false;
+        for nothing in [person("jane", None, &[""]), own] {
+            let names: Vec<_> = told(&nothing).into_iter().map(|(name, _)| name).collect();
+            assert_eq!(names, ["x-forwarded-user", "x-forwarded-preferred-username"]);
+        }
     }
 
     /// Whoever may name a group must not thereby make its members members of another.

@@ -23,8 +23,8 @@ pub(crate) const APP_SECRET: &str = "app-secret-0123456789";
 /// A gateway with an administrator `root`, users `jane` and `joe`, services `app`, `alpha` and an untrusted `stranger`.
 pub(crate) struct Registry {
     pub(crate) gateway: Gateway,
-    /// Stays up as long as the gateway.
-    _upstream: Upstream,
+    /// Behind `/api`, for the service `alpha`.
+    pub(crate) upstream: Upstream,
 }
 
 impl Registry {
@@ -50,7 +50,7 @@ impl Registry {
                 .user("joe", &who("Joe"));
             more(setup);
         });
-        Self { gateway, _upstream: upstream }
+        Self { gateway, upstream }
     }
 
     /// An access token of a person, for these services.

@@ -257,9 +257,17 @@ fn nobody_makes_more_of_themselves() {
     let after = eve.good("users/me");
     assert_eq!(after["profile"]["avatar"]["url"], "https://a.example/eve.png");
     assert_eq!((&after["name"], &after["profile"]["email"]["verified"]), (&json!("Eve E."), &json!(true)));
+    // A backend is told an address that somebody vouches for, and none that one has given oneself.
+    let told = || {
+        let call = Request::get("/api/x").bearer(&registry.token("eve", "alpha"));
+        assert_eq!(registry.gateway.send(&call).status, 200);
+        registry.upstream.take().pop().unwrap().header("x-forwarded-email")
+    };
+    assert!(told().is_some());
     eve.done("users/me", &json!({"profile": {"email": {"email": "eve@new.example"}, "locale": {"language": "de", "region": "DE"}}}));
     let after = eve.good("users/me?fields=profile(email(verified),locale(name,language,region))");
     assert_eq!(after["profile"]["email"]["verified"], false);
+    assert_eq!(told(), None);
     assert_eq!(
         after["profile"]["locale"],
         json!({"type": "locale", "name": "de_DE", "language": "de", "region": "DE"})

@@ -52,8 +52,8 @@ pub fn known_for_person(
     collect(requested, registry, Words::OpenId(client), Unknown::Drop)
 }
 
-/// Narrows a granted scope to what a refresh asks for (RFC 6749 section 6). Words of OpenID Connect alone that were granted
-/// make a scope for the client itself, as they do in a first request, whatever else was granted with them.
+/// Narrows a granted scope to what a refresh asks for (RFC 6749 section 6). Words of OpenID Connect alone make a scope for the
+/// client itself, as they do in a first request; so the client has to be among what was granted.
 ///
 /// # Errors
 /// `invalid_scope` for anything that was not granted.
@@ -64,9 +64,7 @@ pub fn narrow(
     registry: &Registry,
 ) -> Result<GrantedScope, OAuthError> {
     let narrowed = collect(requested, registry, Words::OpenId(client), Unknown::Refuse)?;
-    let words_alone = narrowed.spelled.split(' ').all(|entry| OPENID_SCOPES.contains(&entry));
-    let service =
-        narrowed.services.iter().find(|service| !words_alone && !granted.services.contains(service));
+    let service = narrowed.services.iter().find(|service| !granted.services.contains(service));
     let word = narrowed.openid_entries().find(|word| !granted.has(word));
     match service.map(ServiceId::as_str).or(word) {
         Some(more) => Err(OAuthError::new(
@@ -222,7 +220,9 @@ mod tests {
         }
         // Words were granted, services as well, and the client is none of them.
         let granted = for_person("sl-1 openid profile", client, &registry).unwrap();
-        let narrowed = narrow(&granted, "openid", client, &registry).unwrap();
+        assert!(narrow(&granted, "openid", client, &registry).is_err(), "the client itself was not granted");
+        let with_client = for_person(&format!("openid {}", client.id), client, &registry).unwrap();
+        let narrowed = narrow(&with_client, "openid", client, &registry).unwrap();
         assert_eq!((narrowed.spelled.as_str(), narrowed.services), ("openid", vec![client.id.clone()]));
         for wider in ["email", "openid email", "openid yt-1", "YouTrack"] {
             let error = narrow(&granted, wider, client, &registry).unwrap_err();

@@ -111,7 +111,7 @@ pub(super) struct UpdateArgs {
     /// A redirect URI that is one no longer. May be repeated.
     #[arg(long, value_name = "URI")]
     remove_redirect_uri: Vec<String>,
-    /// Whether it may obtain tokens for itself (client credentials).
+    /// Whether it may obtain tokens for itself (client credentials); given alone, people are asked for consent when it may not.
     #[arg(long, value_name = "true|false")]
     trusted: Option<bool>,
     /// Whether people are asked before it obtains a token for them.

@@ -100,7 +100,11 @@ async fn carried_out(
         _ => None,
     };
     let ask = Ask { control, caller, asker, may, ids, query, fields, body };
-    let answer = (operation.handler)(&ask).await?;
+    let answer = (operation.handler)(&ask).await;
+    // 6 what was written is in force when the answer comes, also what came before a refusal
+    let in_force = if operation.method == Method::GET { Ok(()) } else { control.in_force().await };
+    let answer = answer?;
+    in_force?;
     Ok((answer, ask.asker))
 }
 

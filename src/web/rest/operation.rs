@@ -215,9 +215,4 @@ impl Ask<'_> {
         let objects = objects.iter().map(|object| project(object, fields)).collect();
         page.envelope(key, total, objects).map(Answer::Json)
     }
-
-    /// Waits until the gate acts on what was written.
-    pub(super) async fn in_force(&self) -> Result<(), RestError> {
-        Ok(self.control.in_force().await?)
-    }
 }

@@ -282,7 +282,6 @@ fn create_token<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
         let (clock, random) = (ask.control.clock.as_ref(), ask.control.random.as_ref());
         let (token, text) =
             tokens::create_token(ask.store().as_ref(), new, clock, random).await.map_err(refused)?;
-        ask.in_force().await?;
         let authors = authors(ask, &ask.fields, std::slice::from_ref(&token)).await?;
         Ok(ask.one(&TokenView { token: &token, text: Some(&text), owner: &user, authors: &authors, ask }))
     })
@@ -306,7 +305,6 @@ fn remove_token<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
         if !ask.store().remove_permanent_token(&owner.id, &id).await? {
             return Err(RestError::no_entity(ask.id(1)));
         }
-        ask.in_force().await?;
         Ok(Answer::Empty)
     })
 }
@@ -371,7 +369,6 @@ fn create_password<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
         let (clock, random) = (ask.control.clock.as_ref(), ask.control.random.as_ref());
         let made = tokens::create_password(ask.store().as_ref(), (&owner, name), clock, random).await;
         let (password, text) = made.map_err(refused)?;
-        ask.in_force().await?;
         Ok(ask.one(&PasswordView { password: &password, text: Some(&text), owner: &owner, ask }))
     })
 }
@@ -393,7 +390,6 @@ fn remove_password<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
         if !ask.store().remove_application_password(&owner.id, &id).await? {
             return Err(RestError::no_entity(ask.id(1)));
         }
-        ask.in_force().await?;
         Ok(Answer::Empty)
     })
 }

@@ -196,7 +196,6 @@ fn remove_grant<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
         let (grant, _) = grant_of(ask, &owner(ask).await?).await?;
         let revocation = Revocation::at(ask.control.clock.now(), RevocationTarget::Grant(grant.id));
         ask.store().revoke(&revocation).await?;
-        ask.in_force().await?;
         Ok(Answer::Empty)
     })
 }
@@ -260,7 +259,6 @@ fn remove_consent<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
         if !ask.store().remove_consent(&owner.id, &id, ask.control.clock.now()).await? {
             return Err(RestError::no_entity(ask.id(1)));
         }
-        ask.in_force().await?;
         Ok(Answer::Empty)
     })
 }

@@ -168,7 +168,6 @@ fn accept<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
         let change = Change { add_redirect_uris: vec![rejected.uri.clone()], ..Change::default() };
         verbs::change(ask.store().as_ref(), &service.id, change, ask.control.clock.as_ref()).await?;
         ask.store().forget_rejected_redirect(&service.id, &rejected.uri).await?;
-        ask.in_force().await?;
         Ok(Answer::Empty)
     })
 }

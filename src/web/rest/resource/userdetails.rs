@@ -251,7 +251,6 @@ fn remove<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
     Box::pin(async move {
         let user = find(ask, ask.id(0)).await?;
         verbs::set_password(ask.store().as_ref(), &user.id, None, ask.control.clock.as_ref()).await?;
-        ask.in_force().await?;
         Ok(Answer::Empty)
     })
 }

@@ -54,7 +54,6 @@ pub(super) fn register<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
         };
         let (clock, random) = (ask.control.clock.as_ref(), ask.control.random.as_ref());
         let (service, secret) = verbs::register(ask.store().as_ref(), new, clock, random).await?;
-        ask.in_force().await?;
         let view = ServiceView { full: Some(&ask.caller.snapshot), ..ServiceView::basic(&service) };
         let mut shown = project(&view, &ask.fields);
         // Only here, and only once.
@@ -92,7 +91,6 @@ pub(super) fn update<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
             let grace = ask.caller.snapshot.secret_grace;
             secrets::set(store.as_ref(), &service.id, &secret, grace, clock).await?;
         }
-        ask.in_force().await?;
         let after = store.find_service(&service.id).await?.ok_or_else(|| RestError::no_entity(ask.id(0)))?;
         Ok(ask.updated(&ServiceView::of(&after, ask)))
     })
@@ -125,7 +123,6 @@ pub(super) fn remove<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
             return Err(verbs::ServiceError::Reserved(service.id.clone()).into());
         }
         verbs::remove(ask.store().as_ref(), &service.id, ask.control.clock.as_ref()).await?;
-        ask.in_force().await?;
         Ok(Answer::Empty)
     })
 }

@@ -47,7 +47,6 @@ async fn make(ask: &Ask<'_>, parent: Option<GroupId>) -> Result<Group, RestError
 pub(super) fn add<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
     Box::pin(async move {
         let group = make(ask, parent(ask.input())?.flatten()).await?;
-        ask.in_force().await?;
         Ok(ask.one(&shown(ask, group).await?))
     })
 }
@@ -68,7 +67,6 @@ pub(super) fn update<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
         };
         let group =
             verbs::change(ask.store().as_ref(), &before.id, change, ask.control.clock.as_ref()).await?;
-        ask.in_force().await?;
         Ok(ask.updated(&shown(ask, group).await?))
     })
 }
@@ -81,7 +79,6 @@ pub(super) fn remove<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
             None => None,
         };
         verbs::remove(ask.store().as_ref(), &group.id, successor.as_ref()).await?;
-        ask.in_force().await?;
         Ok(Answer::Empty)
     })
 }
@@ -100,7 +97,6 @@ pub(super) fn merge<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
         for group in std::iter::once(first).chain(groups) {
             verbs::remove(ask.store().as_ref(), &group.id, Some(&into.id)).await?;
         }
-        ask.in_force().await?;
         let into = find_group(ask, into.id.as_str()).await?;
         Ok(ask.updated(&shown(ask, into).await?))
     })
@@ -136,7 +132,6 @@ pub(super) fn put_below<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
             }
             None => make(ask, Some(above.id)).await?,
         };
-        ask.in_force().await?;
         Ok(ask.updated(&shown(ask, group).await?))
     })
 }
@@ -149,7 +144,6 @@ pub(super) fn take_from_below<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
         }
         let change = Change { parent: Some(None), ..Change::default() };
         verbs::change(ask.store().as_ref(), &group.id, change, ask.control.clock.as_ref()).await?;
-        ask.in_force().await?;
         Ok(Answer::Empty)
     })
 }

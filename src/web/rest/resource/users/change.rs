@@ -78,7 +78,6 @@ pub(super) fn add<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
             verbs::remove(ask.store().as_ref(), &user.id, clock).await?;
             return Err(error);
         }
-        ask.in_force().await?;
         let user = find(ask, user.id.as_str()).await?;
         Ok(ask.one(&UserView::one(&user, ask).await?))
     })
@@ -106,7 +105,6 @@ pub(in crate::web::rest::resource) async fn change(
     } else {
         carry_out_own(ask, &user, wanted).await?;
     }
-    ask.in_force().await?;
     find(ask, user.id.as_str()).await
 }
 
@@ -236,7 +234,6 @@ pub(super) fn remove<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
                 lives::merge(store.as_ref(), &user.id, &successor.id, clock).await?;
             }
         }
-        ask.in_force().await?;
         Ok(Answer::Empty)
     })
 }
@@ -270,7 +267,6 @@ pub(super) fn merge<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
         for user in &users {
             lives::merge(ask.store().as_ref(), &user.id, &into.id, ask.control.clock.as_ref()).await?;
         }
-        ask.in_force().await?;
         let into = find(ask, into.id.as_str()).await?;
         Ok(ask.updated(&UserView::one(&into, ask).await?))
     })
@@ -280,7 +276,6 @@ pub(super) fn erase<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
     Box::pin(async move {
         let user = find(ask, ask.id(0)).await?;
         let erased = lives::erase(ask.store().as_ref(), &user.id, ask.control.clock.as_ref()).await?;
-        ask.in_force().await?;
         Ok(ask.updated(&UserView::one(&erased, ask).await?))
     })
 }
@@ -307,7 +302,6 @@ pub(super) fn invite<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
         let store = ask.store();
         let (user, password) =
             lives::invite(store.as_ref(), new, ask.control.hasher.as_ref(), clock, random).await?;
-        ask.in_force().await?;
         let mut shown = project(&UserView::one(&user, ask).await?, &ask.fields);
         // There is no mail: whoever invites hands both over. Only here, and only once.
         if let Some(members) = shown.as_object_mut() {

@@ -65,7 +65,6 @@ pub(in crate::web::rest::resource) async fn set(
         return Err(RestError::no_entity(group.id.as_str()));
     }
     verbs::set_member(ask.store().as_ref(), &group.id, &user.id, member, ask.control.clock.as_ref()).await?;
-    ask.in_force().await?;
     Ok(group)
 }
 

@@ -16,4 +16,5 @@ pub mod search;
 pub mod service;
 pub mod session;
 pub mod upstream;
+pub mod usage;
 pub mod user;

@@ -11,6 +11,7 @@ pub mod name;
 pub mod people;
 pub mod search;
 pub mod sqlite;
+pub mod usage;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use self::{
     grants::{ConsentStore, GrantStore, RejectedRedirectStore},
     people::{GroupStore, MergeStore, SessionStore, UserStore},
     search::PeopleSearch,
+    usage::{HoldingStore, UsageStore},
 };
 use crate::{
     base::{
@@ -223,9 +225,22 @@ impl<T> PeopleStore for T where
 }
 
 /// All of it; what a concrete store implements.
-pub trait Store: ServiceStore + KeyStore + RevocationStore + ChangeFeed + PeopleStore + EventStore {}
+pub trait Store:
+    ServiceStore + KeyStore + RevocationStore + ChangeFeed + PeopleStore + EventStore + UsageStore + HoldingStore
+{
+}
 
-impl<T: ServiceStore + KeyStore + RevocationStore + ChangeFeed + PeopleStore + EventStore> Store for T {}
+impl<T> Store for T where
+    T: ServiceStore
+        + KeyStore
+        + RevocationStore
+        + ChangeFeed
+        + PeopleStore
+        + EventStore
+        + UsageStore
+        + HoldingStore
+{
+}
 
 /// A store that is shared by the control plane's tasks.
 pub type SharedStore = Arc<dyn Store>;

@@ -7,6 +7,7 @@ pub(crate) mod consents;
 pub(crate) mod credentials;
 pub(crate) mod events;
 pub(crate) mod groups;
+pub(crate) mod holdings;
 pub(crate) mod keys;
 pub(crate) mod merges;
 pub(crate) mod nesting;
@@ -18,6 +19,7 @@ pub(crate) mod samples;
 pub(crate) mod search;
 pub(crate) mod services;
 pub(crate) mod sessions;
+pub(crate) mod usage;
 pub(crate) mod users;
 
 use async_trait::async_trait;
@@ -73,7 +75,9 @@ macro_rules! conformance {
                 are_told_to_the_gate, start_anew_with_an_unknown_number, race_with_the_end_of_a_service;
             events: go_with_each_change, say_what_has_changed, are_not_for_what_is_no_change, come_in_pages,
                 are_one_chain_for_all_writers, can_be_erased, keep_no_secret;
-            redirects: come_back_latest_first, are_few, go_when_forgotten;
+            redirects: come_back_latest_first, are_few, go_when_forgotten, go_with_the_change_that_accepts_them;
+            usage: comes_back_and_never_goes_back, links_services, is_counted;
+            holdings: sessions_are_listed, grants_are_listed, consents_are_listed, credentials_are_listed;
         }
     };
     (@rules $fresh:expr; $($topic:ident: $($rule:ident),+;)+) => {

@@ -7,9 +7,11 @@
 
 #![allow(dead_code, reason = "the rooms are being furnished")]
 
+mod access;
 mod common;
 mod errors;
 mod home;
+mod services;
 mod sign_in;
 mod time;
 

@@ -8,11 +8,13 @@
 
 #![allow(dead_code, reason = "the rooms are being furnished")]
 
+mod access;
 mod form;
 mod home;
 mod memory;
 mod parts;
 mod resume;
+mod services;
 mod visit;
 
 use axum::{Router, routing::get};
@@ -25,4 +27,6 @@ pub(super) fn routes() -> Router<Control> {
     Router::new()
         .route(Endpoint::Home.path(), get(home::page).fallback(reply::only_get))
         .route(Endpoint::Resume.path(), get(resume::page).fallback(reply::only_get))
+        .merge(access::routes())
+        .merge(services::routes())
 }

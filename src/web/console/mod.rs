@@ -9,6 +9,7 @@
 #![allow(dead_code, reason = "the rooms are being furnished")]
 
 mod form;
+mod frame;
 mod home;
 mod memory;
 mod parts;

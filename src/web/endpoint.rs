@@ -39,6 +39,8 @@ pub enum Endpoint {
     ConsentPage,
     /// The page on which somebody chooses a new password.
     PasswordPage,
+    /// The page on which somebody shows a code after the password.
+    SecondStepPage,
     /// The script of our pages.
     Asset,
     /// The page of an error code, RFC 6749's `error_uri`.
@@ -67,6 +69,7 @@ impl Endpoint {
             Self::LoginPage => "/auth/login",
             Self::ConsentPage => "/auth/consent",
             Self::PasswordPage => "/auth/password",
+            Self::SecondStepPage => "/auth/second-step",
             Self::Asset => "/auth/assets/{name}",
             Self::Error => "/errors/{code}",
         }

@@ -40,7 +40,7 @@ use tokio::{runtime::Handle, sync::Semaphore};
 use tower::ServiceExt as _;
 
 use self::{
-    authorize::{consent, home, login, logout, password},
+    authorize::{consent, home, login, logout, password, second_step},
     cors::Cors,
     endpoint::Endpoint,
     grants::Owners,
@@ -48,6 +48,7 @@ use self::{
 };
 use crate::{
     base::{id::UserId, random::Random, time::Clock},
+    crypto::seal::SealingKey,
     identity::{
         login::{Hasher, Logins},
         session::Sessions,
@@ -89,6 +90,8 @@ pub struct Control {
     pub sign_ins: Arc<SignIns>,
     /// Where passwords are hashed.
     pub hasher: Arc<dyn Hasher>,
+    /// Seals what a page carries for us and what the store keeps of a second step.
+    pub sealing: SealingKey,
     /// How many lists are read from the store at once, so that those who sign in find it free.
     pub listings: Arc<Semaphore>,
 }
@@ -181,6 +184,10 @@ impl ControlPlane {
             .route(
                 Endpoint::PasswordPage.path(),
                 get(password::page).post(password::post).fallback(reply::get_or_post),
+            )
+            .route(
+                Endpoint::SecondStepPage.path(),
+                get(second_step::page).post(second_step::post).fallback(reply::get_or_post),
             )
             .route(Endpoint::Rest.path(), any(rest::answer))
             .fallback(reply::not_found);

@@ -12,6 +12,7 @@ pub(super) mod login;
 pub(super) mod logout;
 pub(super) mod password;
 mod query;
+pub(super) mod second_step;
 
 use axum::{
     body::Bytes,

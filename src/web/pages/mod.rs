@@ -54,6 +54,10 @@ pub enum Notice {
     Busy(Duration),
     /// Nobody can sign in for now.
     Unavailable,
+    /// The code is wrong, or was used before; which is not said.
+    WrongCode,
+    /// The second step came too late, or not to this sign-in.
+    Expired,
 }
 
 impl fmt::Display for Notice {
@@ -66,6 +70,8 @@ impl fmt::Display for Notice {
             Self::Busy(wait) => {
                 write!(f, "Many people are signing in at the moment. Try again in {}.", in_words(*wait))
             }
+            Self::WrongCode => f.write_str("This code is not good, or not any more. Try the next one."),
+            Self::Expired => f.write_str("That took too long. Sign in again."),
             Self::Unavailable => f.write_str("Nobody can sign in at the moment. Try again in a minute."),
         }
     }
@@ -163,6 +169,21 @@ pub struct NewPassword<'a> {
     pub fields: &'a [(&'static str, String)],
 }
 
+/// The page on which somebody who has shown the password shows a code.
+#[derive(Debug)]
+pub struct SecondStep<'a> {
+    /// Whose.
+    pub login: &'a str,
+    /// What went wrong at the attempt before.
+    pub notice: Option<Notice>,
+    /// What the form carries unseen, as `ticket`; it brings `code` besides.
+    pub ticket: &'a str,
+    /// Where the form goes: path and query of ours.
+    pub action: &'a str,
+    /// Origins that may frame the page and are told how it stands; empty: none.
+    pub tell: &'a [String],
+}
+
 /// The page of somebody who is signed in and has not come with a request.
 #[derive(Debug)]
 pub struct Home<'a> {
@@ -230,6 +251,7 @@ macro_rules! template {
 template!(LoginPage, "login.html", Login, script: &'a str);
 template!(ConsentPage, "consent.html", Consent,);
 template!(NewPasswordPage, "password.html", NewPassword,);
+template!(SecondStepPage, "second_step.html", SecondStep, script: &'a str);
 template!(HomePage, "home.html", Home,);
 template!(ProblemPage, "notice.html", Problem,);
 template!(FormPostPage, "form_post.html", FormPost, script: &'a str);
@@ -275,6 +297,15 @@ impl Pages {
     #[must_use]
     pub fn new_password(&self, view: &NewPassword<'_>) -> Response {
         respond(StatusCode::OK, NewPasswordPage { view }.render(), self.leave(Some(Form::Ours)))
+    }
+
+    /// Somebody shows a code.
+    #[must_use]
+    pub fn second_step(&self, view: &SecondStep<'_>) -> Response {
+        let script = (!view.tell.is_empty()).then_some(self.script.as_str());
+        let page = SecondStepPage { view, script: &self.script }.render();
+        let leave = Leave { script, framed_by: view.tell, ..self.leave(Some(Form::Ours)) };
+        respond(StatusCode::OK, page, leave)
     }
 
     /// Somebody is signed in.

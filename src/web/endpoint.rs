@@ -1,4 +1,5 @@
-//! Every path that is ours. One list, for the router, for links, and for telling ours from an upstream's.
+//! Every path that is ours, apart from the pages below `/account` and `/admin`, which `console` lists: for the router, for links, and
+//! for telling ours from an upstream's.
 
 use http::Uri;
 
@@ -41,7 +42,9 @@ pub enum Endpoint {
     PasswordPage,
     /// The page on which somebody shows a code after the password.
     SecondStepPage,
-    /// The script of our pages.
+    /// A form whose session had ended is shown again.
+    Resume,
+    /// The script and style of our pages.
     Asset,
     /// The page of an error code, RFC 6749's `error_uri`.
     Error,
@@ -70,6 +73,7 @@ impl Endpoint {
             Self::ConsentPage => "/auth/consent",
             Self::PasswordPage => "/auth/password",
             Self::SecondStepPage => "/auth/second-step",
+            Self::Resume => "/auth/resume",
             Self::Asset => "/auth/assets/{name}",
             Self::Error => "/errors/{code}",
         }

@@ -55,6 +55,12 @@ super::catalogue! {
     password_not_taken(why) = "It cannot be taken: {why}.", "Es kann nicht verwendet werden: {why}.";
     password_save = "Save and continue", "Speichern und weiter";
 
+    second_step = "Two-step sign-in", "Anmeldung in zwei Schritten";
+    code = "Code", "Code";
+    code_rule = "The six digits that your authenticator app shows, or one of your recovery codes.", "Die sechs Ziffern, die Ihre Authenticator-App zeigt, oder einer Ihrer Wiederherstellungscodes.";
+    wrong_code = "This code is not good, or not any more. Try the next one.", "Dieser Code gilt nicht oder nicht mehr. Versuchen Sie es mit dem nächsten.";
+    second_step_expired = "That took too long. Sign in again.", "Das hat zu lange gedauert. Melden Sie sich noch einmal an.";
+
     signed_out = "You are signed out", "Sie sind abgemeldet";
     signed_out_detail = "Services that you have open may show what they have loaded until you close them.", "Geöffnete Dienste zeigen vielleicht noch, was sie geladen haben, bis Sie sie schließen.";
     sign_in_again = "Sign in again", "Wieder anmelden";

@@ -40,6 +40,8 @@ pub enum Endpoint {
     ConsentPage,
     /// The page on which somebody chooses a new password.
     PasswordPage,
+    /// The page on which somebody shows a code after the password.
+    SecondStepPage,
     /// A form whose session had ended is shown again.
     Resume,
     /// The script and style of our pages.
@@ -70,6 +72,7 @@ impl Endpoint {
             Self::LoginPage => "/auth/login",
             Self::ConsentPage => "/auth/consent",
             Self::PasswordPage => "/auth/password",
+            Self::SecondStepPage => "/auth/second-step",
             Self::Resume => "/auth/resume",
             Self::Asset => "/auth/assets/{name}",
             Self::Error => "/errors/{code}",

@@ -41,7 +41,7 @@ use tokio::{runtime::Handle, sync::Semaphore};
 use tower::ServiceExt as _;
 
 use self::{
-    authorize::{consent, login, logout, password},
+    authorize::{consent, login, logout, password, second_step},
     cors::Cors,
     endpoint::Endpoint,
     grants::Owners,
@@ -49,6 +49,7 @@ use self::{
 };
 use crate::{
     base::{id::UserId, random::Random, time::Clock},
+    crypto::seal::SealingKey,
     identity::{
         login::{Hasher, Logins},
         session::Sessions,
@@ -90,6 +91,8 @@ pub struct Control {
     pub sign_ins: Arc<SignIns>,
     /// Where passwords are hashed.
     pub hasher: Arc<dyn Hasher>,
+    /// Seals what a page carries for us and what the store keeps of a second step.
+    pub sealing: SealingKey,
     /// How many lists are read from the store at once, so that those who sign in find it free.
     pub listings: Arc<Semaphore>,
     /// What pages remember for a moment.
@@ -184,6 +187,10 @@ impl ControlPlane {
             .route(
                 Endpoint::PasswordPage.path(),
                 get(password::page).post(password::post).fallback(reply::get_or_post),
+            )
+            .route(
+                Endpoint::SecondStepPage.path(),
+                get(second_step::page).post(second_step::post).fallback(reply::get_or_post),
             )
             .route(Endpoint::Rest.path(), any(rest::answer))
             .fallback(reply::not_found);

@@ -11,6 +11,7 @@ pub(super) mod login;
 pub(super) mod logout;
 pub(super) mod password;
 pub(super) mod query;
+pub(super) mod second_step;
 
 use axum::{
     body::Bytes,

@@ -14,6 +14,9 @@ pub(super) const BAD_CREDENTIALS: &str = "hub-auth-credentials-bad";
 /// The value of [`PROBLEM`] after too many attempts; a number of seconds follows.
 pub(super) const THROTTLED: &str = "hub-auth-throttled-";
 
+/// The value of [`PROBLEM`] when the second step came too late.
+pub(super) const EXPIRED: &str = "hub-auth-expired";
+
 /// How a page that needs somebody to be signed in says where to come back to.
 pub(in crate::web) const BACK: &str = "back";
 

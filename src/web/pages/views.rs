@@ -43,6 +43,10 @@ pub enum Notice {
     Busy(Duration),
     /// Nobody can sign in for now.
     Unavailable,
+    /// The code is wrong, or was used before; which is not said.
+    WrongCode,
+    /// The second step came too late, or not to this sign-in.
+    Expired,
 }
 
 impl Notice {
@@ -54,6 +58,8 @@ impl Notice {
             Self::Throttled(wait) => t.throttled(t.duration(wait)),
             Self::Busy(wait) => t.busy(t.duration(wait)),
             Self::Unavailable => t.unavailable().to_owned(),
+            Self::WrongCode => t.wrong_code().to_owned(),
+            Self::Expired => t.second_step_expired().to_owned(),
         }
     }
 
@@ -61,7 +67,7 @@ impl Notice {
     pub(super) const fn wait(self) -> Option<u64> {
         match self {
             Self::Throttled(wait) | Self::Busy(wait) => Some(wait.as_secs() + 1),
-            Self::WrongCredentials | Self::Unavailable => None,
+            Self::WrongCredentials | Self::Unavailable | Self::WrongCode | Self::Expired => None,
         }
     }
 }
@@ -182,6 +188,21 @@ pub struct NewPassword<'a> {
     pub action: &'a str,
     /// What the form carries unseen.
     pub fields: &'a [(&'static str, String)],
+}
+
+/// The page on which somebody who has shown the password shows a code.
+#[derive(Debug)]
+pub struct SecondStep<'a> {
+    /// Whose.
+    pub login: &'a str,
+    /// What went wrong at the attempt before.
+    pub notice: Option<Notice>,
+    /// What the form carries unseen, as `ticket`; it brings `code` besides.
+    pub ticket: &'a str,
+    /// Where the form goes: path and query of ours.
+    pub action: &'a str,
+    /// Origins that may frame the page and are told how it stands; empty: none.
+    pub tell: &'a [String],
 }
 
 /// A page for what cannot be answered with a redirect: the client or its address cannot be trusted.

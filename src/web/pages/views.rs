@@ -158,6 +158,18 @@ impl Claim {
         asked.into_iter().filter(|(_, asked)| *asked).map(|(claim, _)| claim).collect()
     }
 
+    /// What its picture draws, on 24 by 24.
+    pub(super) const fn outline(self) -> &'static str {
+        match self {
+            Self::Identity => "M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8ZM4 20a8 8 0 0 1 16 0",
+            Self::Email => "M3 6h18v12H3ZM3 7l9 6 9-6",
+            Self::Groups => {
+                "M9 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7ZM2 20a7 7 0 0 1 14 0M16 4.5a3.5 3.5 0 0 1 0 6.5M18 14a7 7 0 0 1 4 6"
+            }
+            Self::Offline => "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18ZM12 7v5l3 2",
+        }
+    }
+
     pub(super) const fn title(self, t: Language) -> &'static str {
         match self {
             Self::Identity => t.claim_identity(),

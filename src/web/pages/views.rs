@@ -158,7 +158,7 @@ impl Claim {
         asked.into_iter().filter(|(_, asked)| *asked).map(|(claim, _)| claim).collect()
     }
 
-    pub(super) const fn title(self, t: Language) -> &'static str {
+    pub(in crate::web) const fn title(self, t: Language) -> &'static str {
         match self {
             Self::Identity => t.claim_identity(),
             Self::Email => t.claim_email(),

@@ -7,8 +7,6 @@ super::catalogue! {
     to_continue_to(service) = "to continue to {service}", "um mit {service} fortzufahren";
     login_or_email = "Login or e-mail address", "Anmeldename oder E-Mail-Adresse";
     password = "Password", "Passwort";
-    show_password = "Show password", "Passwort zeigen";
-    hide_password = "Hide password", "Passwort verbergen";
     caps_lock = "Caps Lock is on.", "Die Feststelltaste ist aktiv.";
     remember_me = "Remember me on this device", "Auf diesem Gerät angemeldet bleiben";
     forgot_password = "Forgot your password?", "Passwort vergessen?";

@@ -10,6 +10,7 @@
 
 mod account;
 mod form;
+mod frame;
 mod home;
 mod memory;
 mod parts;

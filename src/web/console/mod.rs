@@ -8,6 +8,7 @@
 
 #![allow(dead_code, reason = "the rooms are being furnished")]
 
+mod account;
 mod form;
 mod frame;
 mod home;
@@ -26,4 +27,5 @@ pub(super) fn routes() -> Router<Control> {
     Router::new()
         .route(Endpoint::Home.path(), get(home::page).fallback(reply::only_get))
         .route(Endpoint::Resume.path(), get(resume::page).fallback(reply::only_get))
+        .merge(account::routes())
 }

@@ -170,7 +170,7 @@ impl Claim {
         }
     }
 
-    pub(super) const fn title(self, t: Language) -> &'static str {
+    pub(in crate::web) const fn title(self, t: Language) -> &'static str {
         match self {
             Self::Identity => t.claim_identity(),
             Self::Email => t.claim_email(),

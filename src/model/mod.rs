@@ -18,4 +18,5 @@ pub mod second_step;
 pub mod service;
 pub mod session;
 pub mod upstream;
+pub mod usage;
 pub mod user;

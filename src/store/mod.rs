@@ -12,6 +12,7 @@ pub mod people;
 pub mod search;
 pub mod second_step;
 pub mod sqlite;
+pub mod usage;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use self::{
     people::{GroupStore, MergeStore, SessionStore, UserStore},
     search::PeopleSearch,
     second_step::SecondStepStore,
+    usage::{HoldingStore, UsageStore},
 };
 use crate::{
     base::{
@@ -227,9 +229,22 @@ impl<T> PeopleStore for T where
 }
 
 /// All of it; what a concrete store implements.
-pub trait Store: ServiceStore + KeyStore + RevocationStore + ChangeFeed + PeopleStore + EventStore {}
+pub trait Store:
+    ServiceStore + KeyStore + RevocationStore + ChangeFeed + PeopleStore + EventStore + UsageStore + HoldingStore
+{
+}
 
-impl<T: ServiceStore + KeyStore + RevocationStore + ChangeFeed + PeopleStore + EventStore> Store for T {}
+impl<T> Store for T where
+    T: ServiceStore
+        + KeyStore
+        + RevocationStore
+        + ChangeFeed
+        + PeopleStore
+        + EventStore
+        + UsageStore
+        + HoldingStore
+{
+}
 
 /// A store that is shared by the control plane's tasks.
 pub type SharedStore = Arc<dyn Store>;

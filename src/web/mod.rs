@@ -48,7 +48,11 @@ use self::{
     news::News,
 };
 use crate::{
-    base::{id::UserId, random::Random, time::Clock},
+    base::{
+        id::{ServiceId, UserId},
+        random::Random,
+        time::Clock,
+    },
     crypto::seal::SealingKey,
     identity::{
         login::{Hasher, Logins},
@@ -56,6 +60,7 @@ use crate::{
     },
     model::{
         event::Author,
+        usage::LastUse,
         user::{Person, User},
     },
     oauth::error::{ErrorCode, OAuthError},
@@ -144,6 +149,13 @@ impl Control {
             guest: user.guest,
             administrator: user.administrator,
         }))
+    }
+
+    /// When these services were last active, what is not written yet included.
+    async fn last_uses(&self, services: &[ServiceId]) -> Result<Vec<LastUse>, StoreError> {
+        let written = self.store.last_uses(services).await?;
+        let seen = services.iter().map(|service| self.gate.verdicts.uses().seen(service));
+        Ok(written.into_iter().zip(seen).map(|(written, seen)| written.merged(seen)).collect())
     }
 
     /// People, as the protocol asks for them while `caller`'s request is answered.

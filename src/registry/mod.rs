@@ -11,6 +11,7 @@ pub mod groups;
 pub mod held;
 pub mod import;
 pub mod keys;
+pub mod links;
 pub mod lives;
 pub mod people;
 pub mod profile;

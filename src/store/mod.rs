@@ -7,6 +7,7 @@ pub mod credentials;
 pub mod described;
 pub mod events;
 pub mod grants;
+pub mod links;
 pub mod name;
 pub mod people;
 pub mod search;
@@ -20,6 +21,7 @@ use self::{
     credentials::CredentialStore,
     events::EventStore,
     grants::{ConsentStore, GrantStore, RejectedRedirectStore},
+    links::LinkStore,
     people::{GroupStore, MergeStore, SessionStore, UserStore},
     search::PeopleSearch,
 };
@@ -206,6 +208,7 @@ pub trait PeopleStore:
     + ConsentStore
     + RejectedRedirectStore
     + CredentialStore
+    + LinkStore
 {
 }
 
@@ -219,6 +222,7 @@ impl<T> PeopleStore for T where
         + ConsentStore
         + RejectedRedirectStore
         + CredentialStore
+        + LinkStore
 {
 }
 

@@ -23,6 +23,8 @@ pub enum Endpoint {
     Logout,
     /// Where the login form goes, Hub's address of it.
     InteractiveLogin,
+    /// Where a client's own form asks for a link to choose a password, Hub's address of it.
+    InteractiveRestore,
     /// What a client shows beside a framed login page.
     LoginSettings,
     /// The registry (hub-contract section 9).
@@ -39,6 +41,10 @@ pub enum Endpoint {
     ConsentPage,
     /// The page on which somebody chooses a new password.
     PasswordPage,
+    /// The page on which somebody asks for a link to choose a password.
+    RestorePage,
+    /// What the links in our letters open.
+    Link,
     /// The script of our pages.
     Asset,
     /// The page of an error code, RFC 6749's `error_uri`.
@@ -59,6 +65,7 @@ impl Endpoint {
             Self::Revoke => "/api/rest/oauth2/revoke",
             Self::Logout => "/api/rest/oauth2/logout",
             Self::InteractiveLogin => "/api/rest/oauth2/interactive/login",
+            Self::InteractiveRestore => "/api/rest/oauth2/interactive/restore",
             Self::LoginSettings => "/api/rest/oauth2/interactive/login/settings",
             Self::Rest => "/api/rest/{*path}",
             Self::OpenIdConfiguration => OPENID_CONFIGURATION,
@@ -67,6 +74,8 @@ impl Endpoint {
             Self::LoginPage => "/auth/login",
             Self::ConsentPage => "/auth/consent",
             Self::PasswordPage => "/auth/password",
+            Self::RestorePage => "/auth/restore",
+            Self::Link => "/auth/link",
             Self::Asset => "/auth/assets/{name}",
             Self::Error => "/errors/{code}",
         }

@@ -14,6 +14,7 @@ pub mod endpoint;
 mod grants;
 mod introspect;
 mod keys;
+mod letters;
 mod login_settings;
 pub mod management;
 pub mod news;
@@ -40,7 +41,7 @@ use tokio::{runtime::Handle, sync::Semaphore};
 use tower::ServiceExt as _;
 
 use self::{
-    authorize::{consent, home, login, logout, password},
+    authorize::{consent, home, link, login, logout, password, restore},
     cors::Cors,
     endpoint::Endpoint,
     grants::Owners,
@@ -49,9 +50,11 @@ use self::{
 use crate::{
     base::{id::UserId, random::Random, time::Clock},
     identity::{
+        asking::Askings,
         login::{Hasher, Logins},
         session::Sessions,
     },
+    mail::Mailer,
     model::{
         event::Author,
         user::{Person, User},
@@ -89,9 +92,18 @@ pub struct Control {
     pub sign_ins: Arc<SignIns>,
     /// Where passwords are hashed.
     pub hasher: Arc<dyn Hasher>,
+    /// Where letters are posted.
+    pub mailer: Arc<Mailer>,
+    /// How often letters may be asked for.
+    pub askings: Arc<Askings>,
+    /// How many questions for a new password are looked into at once.
+    pub restoring: Arc<Semaphore>,
     /// How many lists are read from the store at once, so that those who sign in find it free.
     pub listings: Arc<Semaphore>,
 }
+
+/// See [`Control::restoring`].
+pub const RESTORING: usize = letters::RESTORING;
 
 /// See [`Control::listings`]; the store has twice as many readers.
 pub const LISTINGS: usize = 2;
@@ -182,6 +194,12 @@ impl ControlPlane {
                 Endpoint::PasswordPage.path(),
                 get(password::page).post(password::post).fallback(reply::get_or_post),
             )
+            .route(
+                Endpoint::RestorePage.path(),
+                get(restore::page).post(restore::post).fallback(reply::get_or_post),
+            )
+            .route(Endpoint::Link.path(), get(link::page).post(link::post).fallback(reply::get_or_post))
+            .route(Endpoint::InteractiveRestore.path(), post(restore::interactive).fallback(reply::only_post))
             .route(Endpoint::Rest.path(), any(rest::answer))
             .fallback(reply::not_found);
         let read_only = [

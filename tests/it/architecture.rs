@@ -25,16 +25,20 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("proxy", &["base", "model", "crypto", "store", "oauth", "identity", "access", "observe"]),
     (
         "web",
-        &["base", "model", "crypto", "store", "oauth", "identity", "registry", "access", "proxy", "observe"],
+        &[
+            "base", "model", "crypto", "store", "oauth", "identity", "registry", "access", "proxy",
+            "observe", "mail",
+        ],
     ),
     ("observe", &["base"]),
+    ("mail", &["base", "observe"]),
     ("server", &["base", "observe"]),
     ("config", &["base", "model"]),
     (
         "app",
         &[
             "base", "model", "crypto", "store", "oauth", "identity", "registry", "access", "proxy", "web",
-            "observe", "server", "config",
+            "observe", "mail", "server", "config",
         ],
     ),
     ("demo", &["base", "model", "registry", "config", "app", "observe"]),

@@ -18,6 +18,7 @@ mod grants;
 mod groups;
 mod keeper;
 mod keys;
+mod links;
 mod merges;
 mod nesting;
 mod record;

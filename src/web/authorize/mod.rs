@@ -8,10 +8,12 @@
 mod carry_out;
 pub(super) mod consent;
 pub(super) mod home;
+pub(super) mod link;
 pub(super) mod login;
 pub(super) mod logout;
 pub(super) mod password;
 mod query;
+pub(super) mod restore;
 
 use axum::{
     body::Bytes,

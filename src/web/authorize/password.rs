@@ -26,12 +26,14 @@ use crate::{
         browser::{Browser, noted},
         cookie,
         endpoint::Endpoint,
+        letters,
         pages::NewPassword,
     },
 };
 
 /// What the page says of passwords.
-const RULE: &str = "At least 12 characters. A few words that you remember are better than one with tricks.";
+pub(super) const RULE: &str =
+    "At least 12 characters. A few words that you remember are better than one with tricks.";
 
 /// `GET …/auth/password`
 pub(in crate::web) async fn page(
@@ -80,18 +82,12 @@ impl Desk<'_> {
         let Some(who) = must_change(&browser) else {
             return Ok(self.go(StatusCode::SEE_OTHER, &self.next(&query)));
         };
-        let field = |name| form.get(name).map(|text| Secret::new(text.to_owned()));
-        let (Some(new), Some(again)) = (field("newPassword"), field("newPasswordAgain")) else {
-            return Ok(self.new_password(&query, who, Some("Type the new password twice.")));
+        let new = match chosen(&form) {
+            Ok(new) => new,
+            Err(why) => return Ok(self.new_password(&query, who, Some(why))),
         };
-        if new != again {
-            return Ok(self.new_password(&query, who, Some("The two are not the same.")));
-        }
-        if new.expose().chars().count() < 12 {
-            return Ok(self.new_password(&query, who, Some("It has fewer than 12 characters.")));
-        }
         let before = who.user.password.as_ref().map(|password| password.hash.clone()).unwrap_or_default();
-        if self.control.hasher.verify(&before, &new).await.map_err(busy)? {
+        if self.control.hasher.verify(&before, &new).await.map_err(|_| busy())? {
             return Ok(self.new_password(
                 &query,
                 who,
@@ -118,6 +114,7 @@ impl Desk<'_> {
             .await
             .map_err(store_failed)?;
         self.control.in_force().await?;
+        control.tell_password_changed(self.caller, &user, letters::language(self.headers));
         let age = session.remember.then(|| self.control.sessions.life().absolute);
         let response = self.go(StatusCode::SEE_OTHER, &self.next(&query));
         Ok(giving(response, cookie::set(&value, age)))
@@ -126,6 +123,7 @@ impl Desk<'_> {
     fn new_password(&self, query: &Query, who: &SignedIn, notice: Option<&str>) -> Response {
         self.pages().new_password(&NewPassword {
             login: &who.user.login,
+            intro: "The password that you signed in with was good for one time.",
             notice,
             rule: RULE,
             action: &self.own(Endpoint::PasswordPage, query),
@@ -147,6 +145,21 @@ fn must_change(browser: &Browser) -> Option<&SignedIn> {
     browser.signed_in().filter(due)
 }
 
-fn busy(_: crate::identity::login::HashError) -> OAuthError {
+/// The password that a form brings twice, or what is wrong with it.
+pub(super) fn chosen(form: &Form) -> Result<Secret, &'static str> {
+    let field = |name| form.get(name).map(|text| Secret::new(text.to_owned()));
+    let (Some(new), Some(again)) = (field("newPassword"), field("newPasswordAgain")) else {
+        return Err("Type the new password twice.");
+    };
+    if new != again {
+        return Err("The two are not the same.");
+    }
+    if new.expose().chars().count() < 12 {
+        return Err("It has fewer than 12 characters.");
+    }
+    Ok(new)
+}
+
+pub(super) fn busy() -> OAuthError {
     invalid_request("the password cannot be checked at this moment")
 }

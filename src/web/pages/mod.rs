@@ -39,6 +39,8 @@ pub struct Login<'a> {
     pub remember: bool,
     /// Where the form goes: path and query of ours.
     pub action: &'a str,
+    /// Where whoever has forgotten the password goes, if anywhere.
+    pub restore: Option<&'a str>,
     /// Origins that may frame the page and are told how it stands; empty: none.
     pub tell: &'a [String],
 }
@@ -54,6 +56,16 @@ pub enum Notice {
     Busy(Duration),
     /// Nobody can sign in for now.
     Unavailable,
+    /// A password was chosen by a link. Nothing went wrong.
+    PasswordSet,
+}
+
+impl Notice {
+    /// Whether it is good news.
+    #[must_use]
+    pub const fn is_good(self) -> bool {
+        matches!(self, Self::PasswordSet)
+    }
 }
 
 impl fmt::Display for Notice {
@@ -66,6 +78,7 @@ impl fmt::Display for Notice {
             Self::Busy(wait) => {
                 write!(f, "Many people are signing in at the moment. Try again in {}.", in_words(*wait))
             }
+            Self::PasswordSet => f.write_str("Your new password is saved. Sign in with it."),
             Self::Unavailable => f.write_str("Nobody can sign in at the moment. Try again in a minute."),
         }
     }
@@ -153,6 +166,8 @@ impl Claim {
 pub struct NewPassword<'a> {
     /// Whose.
     pub login: &'a str,
+    /// Why, or what comes of it.
+    pub intro: &'a str,
     /// What was wrong with the attempt before.
     pub notice: Option<&'a str>,
     /// What a password has to be.
@@ -161,6 +176,25 @@ pub struct NewPassword<'a> {
     pub action: &'a str,
     /// What the form carries unseen.
     pub fields: &'a [(&'static str, String)],
+}
+
+/// A page around a letter: asking for one, what its link does, that it does nothing any more.
+#[derive(Debug, Default)]
+pub struct Mailed<'a> {
+    /// The heading.
+    pub title: &'a str,
+    /// The text below it.
+    pub text: &'a str,
+    /// What went wrong at the attempt before.
+    pub notice: Option<Notice>,
+    /// Where the form goes, if there is one: path and query of ours.
+    pub action: Option<&'a str>,
+    /// What the form's field `username` begins with, if it has one.
+    pub name: Option<&'a str>,
+    /// What the form's button says.
+    pub button: &'a str,
+    /// A link of ours, and what it says.
+    pub back: Option<(&'a str, &'a str)>,
 }
 
 /// The page of somebody who is signed in and has not come with a request.
@@ -230,6 +264,7 @@ macro_rules! template {
 template!(LoginPage, "login.html", Login, script: &'a str);
 template!(ConsentPage, "consent.html", Consent,);
 template!(NewPasswordPage, "password.html", NewPassword,);
+template!(MailedPage, "mailed.html", Mailed,);
 template!(HomePage, "home.html", Home,);
 template!(ProblemPage, "notice.html", Problem,);
 template!(FormPostPage, "form_post.html", FormPost, script: &'a str);
@@ -275,6 +310,15 @@ impl Pages {
     #[must_use]
     pub fn new_password(&self, view: &NewPassword<'_>) -> Response {
         respond(StatusCode::OK, NewPasswordPage { view }.render(), self.leave(Some(Form::Ours)))
+    }
+
+    /// Somebody has asked for a letter or comes from one.
+    #[must_use]
+    pub fn mailed(&self, view: &Mailed<'_>) -> Response {
+        let name = view.name.map(|name| if name.len() <= MAX_SHOWN { name } else { "" });
+        let view = Mailed { name, ..*view };
+        let form = view.action.map(|_| Form::Ours);
+        respond(StatusCode::OK, MailedPage { view: &view }.render(), self.leave(form))
     }
 
     /// Somebody is signed in.

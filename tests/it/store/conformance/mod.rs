@@ -8,6 +8,7 @@ pub(crate) mod credentials;
 pub(crate) mod events;
 pub(crate) mod groups;
 pub(crate) mod keys;
+pub(crate) mod links;
 pub(crate) mod merges;
 pub(crate) mod nesting;
 pub(crate) mod people;
@@ -73,6 +74,8 @@ macro_rules! conformance {
                 are_told_to_the_gate, start_anew_with_an_unknown_number, race_with_the_end_of_a_service;
             events: go_with_each_change, say_what_has_changed, are_not_for_what_is_no_change, come_in_pages,
                 are_one_chain_for_all_writers, can_be_erased, keep_no_secret;
+            links: come_back_as_they_were, are_good_for_a_time, take_the_place_of_others, fit_their_user,
+                end_with_what_ends_sessions, are_spent_once;
             redirects: come_back_latest_first, are_few, go_when_forgotten;
         }
     };

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::Language;
+use crate::texts::Language;
 
 /// What a letter is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,71 +66,25 @@ impl Letter {
 
     /// The line above it.
     pub(super) fn title(&self) -> String {
-        let host = self.host();
-        match (self.language, self.subject) {
-            (Language::En, Subject::Restore) => format!("Choose a new password for {host}"),
-            (Language::De, Subject::Restore) => format!("Neues Passwort für {host}"),
-            (Language::En, Subject::Invitation) => format!("You are invited to {host}"),
-            (Language::De, Subject::Invitation) => format!("Einladung zu {host}"),
-            (Language::En, Subject::Address) => format!("Confirm your e-mail address for {host}"),
-            (Language::De, Subject::Address) => format!("E-Mail-Adresse für {host} bestätigen"),
-            (Language::En, Subject::PasswordChanged) => format!("Your password for {host} was changed"),
-            (Language::De, Subject::PasswordChanged) => format!("Ihr Passwort für {host} wurde geändert"),
-            (Language::En, Subject::AddressChanged) => format!("Your e-mail address at {host} was changed"),
-            (Language::De, Subject::AddressChanged) => {
-                format!("Ihre E-Mail-Adresse bei {host} wurde geändert")
-            }
+        let (t, host) = (self.language, self.host());
+        match self.subject {
+            Subject::Restore => t.letter_restore_title(host),
+            Subject::Invitation => t.letter_invitation_title(host),
+            Subject::Address => t.letter_address_title(host),
+            Subject::PasswordChanged => t.letter_password_changed_title(host),
+            Subject::AddressChanged => t.letter_address_changed_title(host),
         }
     }
 
     /// Its text.
     pub(super) fn text(&self) -> String {
-        let (host, login, link) = (self.host(), &self.login, &self.link);
-        match (self.language, self.subject) {
-            (Language::En, Subject::Restore) => format!(
-                "Somebody asked for a new password for your account \"{login}\" at {host}.\n\n\
-                 If it was you, choose one here. The link is good for one hour, and once:\n\n{link}\n\n\
-                 If it was not you, there is nothing to do: your password stays as it is.\n"
-            ),
-            (Language::De, Subject::Restore) => format!(
-                "Für Ihr Konto \"{login}\" bei {host} wurde ein neues Passwort angefordert.\n\n\
-                 Wenn Sie das waren, wählen Sie es hier. Der Link gilt eine Stunde lang und ein Mal:\n\n{link}\n\n\
-                 Wenn Sie das nicht waren, müssen Sie nichts tun: Ihr Passwort bleibt, wie es ist.\n"
-            ),
-            (Language::En, Subject::Invitation) => format!(
-                "There is an account for you at {host}. Your login is \"{login}\".\n\n\
-                 Choose your password here. The link is good for seven days, and once:\n\n{link}\n"
-            ),
-            (Language::De, Subject::Invitation) => format!(
-                "Bei {host} gibt es ein Konto für Sie. Ihr Login ist \"{login}\".\n\n\
-                 Wählen Sie hier Ihr Passwort. Der Link gilt sieben Tage lang und ein Mal:\n\n{link}\n"
-            ),
-            (Language::En, Subject::Address) => format!(
-                "This address was given for the account \"{login}\" at {host}.\n\n\
-                 If it is your account, confirm the address here. The link is good for one day:\n\n{link}\n\n\
-                 If it is not, there is nothing to do.\n"
-            ),
-            (Language::De, Subject::Address) => format!(
-                "Diese Adresse wurde für das Konto \"{login}\" bei {host} angegeben.\n\n\
-                 Wenn es Ihr Konto ist, bestätigen Sie die Adresse hier. Der Link gilt einen Tag lang:\n\n{link}\n\n\
-                 Wenn nicht, müssen Sie nichts tun.\n"
-            ),
-            (Language::En, Subject::PasswordChanged) => format!(
-                "The password of your account \"{login}\" at {host} was changed, and all sessions were ended.\n\n\
-                 If it was not you, tell your administrator at once, and choose another password here:\n\n{link}\n"
-            ),
-            (Language::De, Subject::PasswordChanged) => format!(
-                "Das Passwort Ihres Kontos \"{login}\" bei {host} wurde geändert, und alle Sitzungen wurden beendet.\n\n\
-                 Wenn Sie das nicht waren, sagen Sie es sofort Ihrem Administrator und wählen Sie hier ein anderes:\n\n{link}\n"
-            ),
-            (Language::En, Subject::AddressChanged) => format!(
-                "The account \"{login}\" at {host} has another e-mail address now, or none. This one is used no more.\n\n\
-                 If it was not you, choose another password here, and tell your administrator:\n\n{link}\n"
-            ),
-            (Language::De, Subject::AddressChanged) => format!(
-                "Das Konto \"{login}\" bei {host} hat jetzt eine andere oder keine E-Mail-Adresse. Diese wird nicht mehr benutzt.\n\n\
-                 Wenn Sie das nicht waren, wählen Sie ein anderes Passwort und sagen Sie es Ihrem Administrator:\n\n{link}\n"
-            ),
+        let (t, host, login, link) = (self.language, self.host(), &self.login, &self.link);
+        match self.subject {
+            Subject::Restore => t.letter_restore(login, host, link),
+            Subject::Invitation => t.letter_invitation(login, host, link),
+            Subject::Address => t.letter_address(login, host, link),
+            Subject::PasswordChanged => t.letter_password_changed(login, host, link),
+            Subject::AddressChanged => t.letter_address_changed(login, host, link),
         }
     }
 }

@@ -5,7 +5,6 @@
 //!
 //! RFC 5321, RFC 5322; RFC 3207 and RFC 8314 (TLS); RFC 3834 (`Auto-Submitted`).
 
-mod language;
 mod letter;
 mod transport;
 
@@ -16,7 +15,6 @@ use tokio::sync::{Semaphore, mpsc};
 
 use self::transport::{Failure, Transport};
 pub use self::{
-    language::Language,
     letter::{Letter, Subject},
     transport::{Encryption, MailError, Server},
 };

@@ -1,4 +1,5 @@
-//! Every path that is ours. One list, for the router, for links, and for telling ours from an upstream's.
+//! Every path that is ours, apart from the pages below `/account` and `/admin`, which `console` lists: for the router, for links, and
+//! for telling ours from an upstream's.
 
 use http::Uri;
 
@@ -45,7 +46,9 @@ pub enum Endpoint {
     RestorePage,
     /// What the links in our letters open.
     Link,
-    /// The script of our pages.
+    /// A form whose session had ended is shown again.
+    Resume,
+    /// The script and style of our pages.
     Asset,
     /// The page of an error code, RFC 6749's `error_uri`.
     Error,
@@ -76,6 +79,7 @@ impl Endpoint {
             Self::PasswordPage => "/auth/password",
             Self::RestorePage => "/auth/restore",
             Self::Link => "/auth/link",
+            Self::Resume => "/auth/resume",
             Self::Asset => "/auth/assets/{name}",
             Self::Error => "/errors/{code}",
         }

@@ -5,11 +5,9 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, header::ACCEPT_LANGUAGE};
-
 use super::{Control, endpoint::Endpoint};
 use crate::{
-    mail::{Language, Letter, Subject},
+    mail::{Letter, Subject},
     model::{
         event::Author,
         link::LinkKind,
@@ -18,20 +16,15 @@ use crate::{
     proxy::gate::Caller,
     registry::links::{self, Made},
     store::StoreError,
+    texts::Language,
 };
 
 /// Questions for a new password that are being looked into at once. What comes beyond is answered like the others.
 pub(super) const RESTORING: usize = 32;
 
-/// The language of the browser that asks.
-pub(super) fn language(headers: &HeaderMap) -> Language {
-    let accept = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-    Language::of_browser(accept.unwrap_or_default())
-}
-
 /// The user's own language, where one is known.
 fn language_of(user: &User, asking: Language) -> Language {
-    user.profile.locale.as_deref().and_then(Language::of_locale).unwrap_or(asking)
+    user.profile.locale.as_deref().and_then(Language::of_tag).unwrap_or(asking)
 }
 
 /// What became of a letter with a link.

@@ -12,7 +12,7 @@ use http::{HeaderMap, StatusCode, Uri};
 
 use super::{
     Desk,
-    password::{RULE, busy, chosen},
+    password::{busy, chosen},
     query::{PASSWORD_SET, Query},
     store_failed,
 };
@@ -28,10 +28,11 @@ use crate::{
         links,
         users::{self, PeopleError},
     },
+    texts::Language,
     web::{
         Control,
+        browser::language_of,
         endpoint::Endpoint,
-        letters,
         pages::{Mailed, NewPassword},
     },
 };
@@ -79,28 +80,24 @@ impl Desk<'_> {
     fn link_page(&self, token: &str, link: &Link, user: &User, notice: Option<&str>) -> Response {
         let hub = &self.caller.snapshot.desk.hub_url;
         let action = format!("{}?token={token}", Endpoint::Link.url(hub));
+        let pages = self.pages_for(user);
+        let t = pages.language();
         let intro = match link.kind {
-            LinkKind::Restore => "All sessions of this account end, on every device.",
-            LinkKind::Invitation => "With it you sign in from now on.",
+            LinkKind::Restore => t.link_restore(),
+            LinkKind::Invitation => t.link_invitation(),
             LinkKind::Address => {
-                let text = format!("Is {} your address, and {} your account?", link.address, user.login);
-                return self.pages().mailed(&Mailed {
-                    title: "Confirm your e-mail address",
+                let text = t.confirm_text(&link.address, &user.login);
+                return pages.mailed(&Mailed {
+                    title: t.confirm_title(),
                     text: &text,
                     action: Some(&action),
-                    button: "Yes, confirm it",
+                    button: t.confirm_yes(),
                     ..Mailed::default()
                 });
             }
         };
-        self.pages().new_password(&NewPassword {
-            login: &user.login,
-            intro,
-            notice,
-            rule: RULE,
-            action: &action,
-            fields: &[],
-        })
+        let (login, action) = (user.login.as_str(), action.as_str());
+        pages.new_password(&NewPassword { login, intro, notice, action, fields: &[] })
     }
 
     /// A link that is used, over, replaced by another, or never was one.
@@ -108,14 +105,15 @@ impl Desk<'_> {
         self.caller.snapshot.quota.refused(self.caller.source);
         let hub = &self.caller.snapshot.desk.hub_url;
         let (restore, login) = (Endpoint::RestorePage.url(hub), Endpoint::LoginPage.url(hub));
+        let t = self.pages().language();
         let again = if self.control.mailer.is_ready() {
-            (restore.as_str(), "Ask for another link")
+            (restore.as_str(), t.link_again())
         } else {
-            (login.as_str(), "Back to sign-in")
+            (login.as_str(), t.restore_back())
         };
         let mut response = self.pages().mailed(&Mailed {
-            title: "This link is no longer good",
-            text: "A link is good once and for a time, and a newer one takes its place.",
+            title: t.link_over_title(),
+            text: t.link_over(),
             back: Some(again),
             ..Mailed::default()
         });
@@ -133,7 +131,7 @@ impl Desk<'_> {
         }
         let form = Form::parse(body)?;
         let again = |why: &str| Ok(self.link_page(&token, &link, &user, Some(why)));
-        let new = match chosen(&form) {
+        let new = match chosen(&form, language_of(&user, self.headers)) {
             Ok(new) => new,
             Err(why) => return again(why),
         };
@@ -153,7 +151,7 @@ impl Desk<'_> {
         };
         self.control.in_force().await?;
         if link.kind == LinkKind::Restore {
-            control.tell_password_changed(self.caller, &user, letters::language(self.headers));
+            control.tell_password_changed(self.caller, &user, Language::wanted(self.headers));
         }
         let query = Query::read(&link.query)?;
         let login = Endpoint::LoginPage.url(&self.caller.snapshot.desk.hub_url);
@@ -174,10 +172,12 @@ impl Desk<'_> {
             Err(_) => return Ok(self.over()),
         }
         let home = Endpoint::Home.url(&self.caller.snapshot.desk.hub_url);
-        Ok(self.pages().mailed(&Mailed {
-            title: "Your e-mail address is confirmed",
-            text: "Thank you. There is nothing more to do.",
-            back: Some((&home, "Go on")),
+        let pages = self.pages_for(user);
+        let t = pages.language();
+        Ok(pages.mailed(&Mailed {
+            title: t.confirmed_title(),
+            text: t.confirmed_text(),
+            back: Some((&home, t.continue_())),
             ..Mailed::default()
         }))
     }

@@ -24,7 +24,8 @@ use crate::{
         gate::{Caller, Outcome},
         refusal::{self, Refusal},
     },
-    web::{Control, endpoint::Endpoint, letters, pages::Mailed, reply},
+    texts::Language,
+    web::{Control, endpoint::Endpoint, pages::Mailed, reply},
 };
 
 /// Bytes of a name that is looked for.
@@ -124,20 +125,15 @@ impl Desk<'_> {
         let address = |endpoint: Endpoint| format!("{}?{}", endpoint.url(hub), query.clean());
         let (action, login) = (address(Endpoint::RestorePage), address(Endpoint::LoginPage));
         let asked = query.problem() == Some(ASKED);
-        let text = if asked {
-            "If there is an account of this name, a link is on its way to its e-mail address. It is good for one hour. \
-             Nothing came? Look among the spam, or ask your administrator."
-        } else {
-            "Tell your login or e-mail address, and a link to choose another password comes by mail."
-        };
+        let t = self.pages().language();
         self.pages().mailed(&Mailed {
-            title: if asked { "Look into your mail" } else { "Forgotten password" },
-            text,
+            title: if asked { t.restore_asked_title() } else { t.restore_title() },
+            text: if asked { t.restore_asked() } else { t.restore_text() },
             notice: query.problem().and_then(notice),
             action: (!asked).then_some(action.trim_end_matches('?')),
             name: (!asked).then(|| query.form().get("login_hint").unwrap_or_default()),
-            button: "Send me a link",
-            back: Some((login.trim_end_matches('?'), "Back to sign-in")),
+            button: t.restore_send(),
+            back: Some((login.trim_end_matches('?'), t.restore_back())),
         })
     }
 
@@ -181,7 +177,7 @@ impl Desk<'_> {
         }
         let goes_on = query.asks() && self.request(query).is_ok();
         let query = if goes_on { query.clean() } else { String::new() };
-        let language = letters::language(self.headers);
+        let language = Language::wanted(self.headers);
         self.control.restore_by_mail(self.caller, language, name.to_owned(), query);
     }
 

@@ -99,7 +99,7 @@ async fn carried_out(
         Gives::Page(_) | Gives::PageOf(..) => Some(turn(control).await?),
         _ => None,
     };
-    let language = super::letters::language(headers);
+    let language = crate::texts::Language::wanted(headers);
     let ask = Ask { control, caller, asker, may, ids, query, fields, body, language };
     let answer = (operation.handler)(&ask).await;
     // 6 what was written is in force when the answer comes, also what came before a refusal

@@ -20,7 +20,6 @@ use super::{
 };
 use crate::{
     base::id::{ServiceId, UserId},
-    mail::Language,
     model::{
         event::Author,
         link::LinkKind,
@@ -29,6 +28,7 @@ use crate::{
     oauth::form::Form,
     proxy::gate::Caller,
     store::SharedStore,
+    texts::Language,
     web::{Control, letters::Sent},
 };
 

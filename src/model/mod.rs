@@ -9,6 +9,7 @@ pub mod event;
 pub mod flow;
 pub mod grant;
 pub mod key;
+pub mod link;
 pub mod naming;
 pub mod registry;
 pub mod revocation;

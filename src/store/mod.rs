@@ -7,6 +7,7 @@ pub mod credentials;
 pub mod described;
 pub mod events;
 pub mod grants;
+pub mod links;
 pub mod name;
 pub mod people;
 pub mod search;
@@ -22,6 +23,7 @@ use self::{
     credentials::CredentialStore,
     events::EventStore,
     grants::{ConsentStore, GrantStore, RejectedRedirectStore},
+    links::LinkStore,
     people::{GroupStore, MergeStore, SessionStore, UserStore},
     search::PeopleSearch,
     second_step::SecondStepStore,
@@ -211,6 +213,7 @@ pub trait PeopleStore:
     + RejectedRedirectStore
     + CredentialStore
     + SecondStepStore
+    + LinkStore
 {
 }
 
@@ -225,6 +228,7 @@ impl<T> PeopleStore for T where
         + RejectedRedirectStore
         + CredentialStore
         + SecondStepStore
+        + LinkStore
 {
 }
 

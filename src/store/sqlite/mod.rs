@@ -19,6 +19,7 @@ mod groups;
 mod holdings;
 mod keeper;
 mod keys;
+mod links;
 mod merges;
 mod nesting;
 mod record;

@@ -9,6 +9,7 @@ pub(crate) mod events;
 pub(crate) mod groups;
 pub(crate) mod holdings;
 pub(crate) mod keys;
+pub(crate) mod links;
 pub(crate) mod merges;
 pub(crate) mod nesting;
 pub(crate) mod people;
@@ -81,6 +82,8 @@ macro_rules! conformance {
             redirects: come_back_latest_first, are_few, go_when_forgotten, go_with_the_change_that_accepts_them;
             usage: comes_back_and_never_goes_back, links_services, is_counted;
             holdings: sessions_are_listed, grants_are_listed, consents_are_listed, credentials_are_listed;
+            links: come_back_as_they_were, are_good_for_a_time, take_the_place_of_others, fit_their_user,
+                end_with_what_ends_sessions, are_spent_once;
         }
     };
     (@rules $fresh:expr; $($topic:ident: $($rule:ident),+;)+) => {

@@ -7,9 +7,11 @@ pub mod credentials;
 pub mod described;
 pub mod events;
 pub mod grants;
+pub mod links;
 pub mod name;
 pub mod people;
 pub mod search;
+pub mod second_step;
 pub mod sqlite;
 pub mod usage;
 
@@ -21,8 +23,10 @@ use self::{
     credentials::CredentialStore,
     events::EventStore,
     grants::{ConsentStore, GrantStore, RejectedRedirectStore},
+    links::LinkStore,
     people::{GroupStore, MergeStore, SessionStore, UserStore},
     search::PeopleSearch,
+    second_step::SecondStepStore,
     usage::{HoldingStore, UsageStore},
 };
 use crate::{
@@ -208,6 +212,8 @@ pub trait PeopleStore:
     + ConsentStore
     + RejectedRedirectStore
     + CredentialStore
+    + SecondStepStore
+    + LinkStore
 {
 }
 
@@ -221,6 +227,8 @@ impl<T> PeopleStore for T where
         + ConsentStore
         + RejectedRedirectStore
         + CredentialStore
+        + SecondStepStore
+        + LinkStore
 {
 }
 

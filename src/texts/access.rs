@@ -5,7 +5,7 @@ super::catalogue! {
     access_sessions = "Sessions", "Sitzungen";
     access_grants = "Refresh tokens", "Refresh-Tokens";
     access_consents = "Consents", "Erlaubnisse";
-    access_tokens = "Permanent tokens", "Permanente Tokens";
+    access_tokens = "Permanent tokens", "Dauerhafte Tokens";
     access_passwords = "Application passwords", "Anwendungspasswörter";
     access_person = "Person: login, e-mail address or id", "Person: Anmeldename, E-Mail-Adresse oder Kennung";
     access_client = "Given to service: name or id", "Gegeben an Dienst: Name oder Kennung";
@@ -25,7 +25,6 @@ super::catalogue! {
     access_until = "Until", "Bis";
     access_every_service = "Every service", "Jeden Dienst";
     access_gone_service = "A service that is gone", "Ein Dienst, den es nicht mehr gibt";
-    access_unknown_device = "Unknown", "Unbekannt";
     access_end_session = "End", "Beenden";
     access_count(count) = "{count} found", "{count} gefunden";
     access_count_more(count) = "more than {count} found", "mehr als {count} gefunden";
@@ -33,7 +32,7 @@ super::catalogue! {
     access_paste = "End a token that was found", "Ein gefundenes Token beenden";
     access_paste_why = "In a log, a chat, a repository: paste it, whatever kind it is and whoever it belongs to. It is neither kept nor shown again.", "In einem Protokoll, einem Chat, einem Repository: Fügen Sie es ein, gleich welcher Art und wem es gehört. Es wird weder behalten noch wieder gezeigt.";
     access_paste_label = "Token", "Token";
-    access_paste_hint = "Access token, refresh token, permanent token, application password, code or session cookie.", "Zugriffstoken, Refresh-Token, permanentes Token, Anwendungspasswort, Code oder Sitzungs-Cookie.";
+    access_paste_hint = "Access token, refresh token, permanent token, application password, code or session cookie.", "Zugriffstoken, Refresh-Token, dauerhaftes Token, Anwendungspasswort, Code oder Sitzungs-Cookie.";
     access_paste_family = "Also everything else that came of the same sign-in", "Auch alles andere, was aus derselben Anmeldung stammt";
     access_paste_family_hint = "Other access tokens and the refresh token of that client.", "Andere Zugriffstokens und das Refresh-Token dieses Clients.";
     access_paste_do = "End it", "Beenden";
@@ -44,7 +43,7 @@ super::catalogue! {
     access_kind_refresh = "Refresh token", "Refresh-Token";
     access_kind_code = "Authorization code", "Autorisierungscode";
     access_kind_session = "Session", "Sitzung";
-    access_kind_permanent = "Permanent token", "Permanentes Token";
+    access_kind_permanent = "Permanent token", "Dauerhaftes Token";
     access_kind_password = "Application password", "Anwendungspasswort";
     access_acted_for = "Acted for", "Handelte für";
     access_itself = "The service itself", "Den Dienst selbst";

@@ -8,9 +8,11 @@
 #![allow(dead_code, reason = "the rooms are being furnished")]
 
 mod access;
+mod account;
 mod common;
 mod errors;
 mod home;
+mod letters;
 mod services;
 mod sign_in;
 mod time;

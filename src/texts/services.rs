@@ -111,13 +111,13 @@ super::catalogue! {
     service_consents = "People who have allowed it", "Menschen, die ihn erlaubt haben";
     service_grants = "Sign-ins that it can go on with", "Anmeldungen, die er fortsetzen kann";
     service_granted_for = "Sign-ins of clients that may use it", "Anmeldungen von Clients, die ihn benutzen dürfen";
-    service_tokens = "Permanent tokens for it", "Permanente Tokens für ihn";
+    service_tokens = "Permanent tokens for it", "Dauerhafte Tokens für ihn";
     service_asked_by = "Services that ask for it", "Dienste, die ihn verlangen";
     service_asks_for = "Services that it asks for", "Dienste, die er verlangt";
     at_least(count) = "more than {count}", "mehr als {count}";
 
     service_remove = "Remove this service", "Diesen Dienst entfernen";
-    service_remove_what = "Every token that it has obtained ends at once, and so do consents and sign-ins. Its id leaves the scope of permanent tokens. This cannot be undone.", "Alle Tokens, die er erlangt hat, enden sofort, ebenso Erlaubnisse und Anmeldungen. Seine Kennung verschwindet aus permanenten Tokens. Das lässt sich nicht rückgängig machen.";
+    service_remove_what = "Every token that it has obtained ends at once, and so do consents and sign-ins. Its id leaves the scope of permanent tokens. This cannot be undone.", "Alle Tokens, die er erlangt hat, enden sofort, ebenso Erlaubnisse und Anmeldungen. Seine Kennung verschwindet aus dauerhaften Tokens. Das lässt sich nicht rückgängig machen.";
 
     service_name_rule = "A name has 1 to 100 characters.", "Ein Name hat 1 bis 100 Zeichen.";
     service_name_taken = "Another service has this name.", "Ein anderer Dienst heißt so.";
@@ -125,7 +125,7 @@ super::catalogue! {
     service_text_rule = "It is too long, or has a character that cannot be shown.", "Der Text ist zu lang oder hat ein Zeichen, das nicht gezeigt werden kann.";
     service_too_many_addresses = "At most 200 addresses.", "Höchstens 200 Adressen.";
     service_rotation_rule = "The refresh tokens of a public client have to change with each use: whoever has copied one needs no secret to use it.", "Die Refresh-Tokens eines öffentlichen Clients müssen sich bei jeder Benutzung ändern: Wer eines kopiert hat, braucht kein Geheimnis dafür.";
-    service_changed_meanwhile = "This cannot be done: the service has changed meanwhile.", "Das geht nicht: Der Dienst wurde inzwischen geändert.";
+    service_changed_meanwhile = "Somebody has changed this service while you were typing. What you typed is kept: look through it and save again.", "Jemand hat diesen Dienst geändert, während Sie tippten. Ihre Eingaben sind noch da: Sehen Sie sie durch und speichern Sie erneut.";
     service_grace_rule = "Choose one of the times.", "Wählen Sie eine der Zeiten.";
 
     address_long(address) = "{address}: longer than 2,000 bytes.", "{address}: länger als 2.000 Bytes.";

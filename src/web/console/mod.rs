@@ -9,7 +9,9 @@
 #![allow(dead_code, reason = "the rooms are being furnished")]
 
 mod access;
+mod account;
 mod form;
+mod frame;
 mod home;
 mod memory;
 mod parts;
@@ -28,5 +30,6 @@ pub(super) fn routes() -> Router<Control> {
         .route(Endpoint::Home.path(), get(home::page).fallback(reply::only_get))
         .route(Endpoint::Resume.path(), get(resume::page).fallback(reply::only_get))
         .merge(access::routes())
+        .merge(account::routes())
         .merge(services::routes())
 }

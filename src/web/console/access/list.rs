@@ -13,8 +13,10 @@ use crate::{
     model::usage::{Count, Listed, Owned, Sought, Window},
     store::{Result, usage::MOST_COUNTED},
     web::console::{
+        account::device,
         form::{Fields, Mistakes},
-        parts::{Check, Frame, Input, Pager, ROWS, Section},
+        frame::{Frame, Section},
+        parts::{Check, Input, Pager, ROWS},
         visit::Visit,
     },
 };
@@ -303,34 +305,4 @@ impl Row {
 fn each<T>(listed: Listed<Owned<T>>, row: impl Fn(T) -> Row) -> (Vec<Row>, Count) {
     let owned = |owned: Owned<T>| Row { login: owned.login, name: owned.name, ..row(owned.record) };
     (listed.rows.into_iter().map(owned).collect(), listed.total)
-}
-
-/// Browser and system, as far as the user agent says them in words that are known.
-fn device(t: crate::texts::Language, agent: &str) -> String {
-    // The order matters: most browsers name others too.
-    let browsers = [
-        ("Edg/", "Edge"),
-        ("OPR/", "Opera"),
-        ("Firefox/", "Firefox"),
-        ("Chrome/", "Chrome"),
-        ("Safari/", "Safari"),
-        ("curl/", "curl"),
-    ];
-    let systems = [
-        ("Android", "Android"),
-        ("iPhone", "iPhone"),
-        ("iPad", "iPad"),
-        ("Windows", "Windows"),
-        ("Mac OS X", "macOS"),
-        ("Linux", "Linux"),
-    ];
-    let of = |known: &[(&str, &'static str)]| {
-        known.iter().find(|(part, _)| agent.contains(part)).map(|(_, name)| *name)
-    };
-    match (of(&browsers), of(&systems)) {
-        (Some(browser), Some(system)) => format!("{browser}, {system}"),
-        (Some(one), None) | (None, Some(one)) => one.to_owned(),
-        (None, None) if agent.is_empty() => t.access_unknown_device().to_owned(),
-        (None, None) => agent.chars().take(60).collect(),
-    }
 }

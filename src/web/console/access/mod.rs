@@ -27,13 +27,18 @@ const LIST: &str = "/admin/tokens";
 pub(super) fn routes() -> Router<Control> {
     Router::new()
         .route(LIST, get(page).fallback(reply::only_get))
-        .route("/admin/tokens/revoke", post(revoke).fallback(reply::only_post))
-        .route("/admin/tokens/paste", post(paste::end).fallback(reply::only_post))
+        .route("/admin/tokens/revoke", post(revoke).get(back).fallback(reply::get_or_post))
+        .route("/admin/tokens/paste", post(paste::end).get(back).fallback(reply::get_or_post))
 }
 
 async fn page(Administrator(visit): Administrator) -> Response {
     let wanted = Wanted::read(&visit.query());
     list::show(&visit, wanted, list::Pasted::default()).await
+}
+
+/// Somebody who goes back from a form that waited for them to sign in, or loads its answer again.
+async fn back(Administrator(visit): Administrator) -> Response {
+    visit.go(LIST)
 }
 
 /// Ends one of those that the list shows, and leads back to where it was.

@@ -83,6 +83,13 @@ pub(super) async fn save(Path(id): Path<String>, AdministratorPost(post): Admini
         let said = Said { typed: Some(typed), mistakes, ..Said::default() };
         return show(visit, StatusCode::UNPROCESSABLE_ENTITY, &service, said).await;
     }
+    // Nobody undoes what another has changed meanwhile without having seen it.
+    let seen = fields.given("seen").is_none_or(|seen| seen == service.updated.millis().to_string());
+    if !seen && !typed.is_so(&service, visit.caller.snapshot.flows) {
+        let alarm = Some(visit.t.service_changed_meanwhile().to_owned());
+        let said = Said { typed: Some(typed), alarm, ..Said::default() };
+        return show(visit, StatusCode::CONFLICT, &service, said).await;
+    }
     let acting = visit.acting();
     let change = typed.change(&service, visit.caller.snapshot.flows);
     match verbs::change(acting.store.as_ref(), &service.id, change, acting.clock.as_ref()).await {

@@ -77,6 +77,21 @@ impl Typed {
         }
     }
 
+    /// Whether `service` is so already, flows apart that the form does not show.
+    pub(super) fn is_so(&self, service: &Service, shown: Flows) -> bool {
+        let now = Self::of(service);
+        let texts = |typed: &Self| {
+            [&typed.name, &typed.description, &typed.vendor, &typed.home_url, &typed.icon_url].map(String::clone)
+        };
+        let flags =
+            |typed: &Self| [typed.trusted, typed.consent, typed.public, typed.pkce, typed.rotate];
+        texts(self) == texts(&now)
+            && flags(self) == flags(&now)
+            && lines(&self.base_urls) == lines(&now.base_urls)
+            && lines(&self.redirect_uris) == lines(&now.redirect_uris)
+            && shown.iter().all(|flow| self.flows.contains(flow) == now.flows.contains(flow))
+    }
+
     /// What is wrong with what was typed, field by field.
     pub(super) fn check(&self, t: Language) -> Mistakes {
         let mut mistakes = Mistakes::default();

@@ -17,7 +17,8 @@ use crate::{
     store::name::folded,
     web::console::{
         form::Mistakes,
-        parts::{Area, Check, Frame, Input, Made, Section},
+        frame::{Frame, Section},
+        parts::{Area, Check, Input, Made},
         visit::{Administrator, AdministratorPost, Once, Post, Visit},
     },
 };

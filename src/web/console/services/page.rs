@@ -18,7 +18,8 @@ use crate::{
     web::{
         console::{
             form::Mistakes,
-            parts::{Area, Check, Frame, Input, Made, Section, Select},
+            frame::{Frame, Section},
+            parts::{Area, Check, Input, Made, Select},
             visit::{Administrator, Visit},
         },
         endpoint::Endpoint,
@@ -98,6 +99,14 @@ pub(super) struct Said<'s> {
 pub(super) async fn page(Path(id): Path<String>, Administrator(visit): Administrator) -> Response {
     match find(&visit, &id).await {
         Ok(service) => show(&visit, StatusCode::OK, &service, Said::default()).await,
+        Err(refused) => refused,
+    }
+}
+
+/// Somebody who goes back from a form that waited for them to sign in, or loads its answer again.
+pub(super) async fn back(Path(id): Path<String>, Administrator(visit): Administrator) -> Response {
+    match find(&visit, &id).await {
+        Ok(service) => visit.go(&path_of(&service.id)),
         Err(refused) => refused,
     }
 }

@@ -97,7 +97,8 @@ impl Facts {
     pub(super) async fn of(visit: &Visit, service: &Service) -> Result<Self> {
         let store = &visit.control.store;
         let used = visit.control.last_uses(std::slice::from_ref(&service.id)).await?;
-        let Links { asks_for, asked_by } = store.links(&service.id).await?;
+        let seen = visit.control.gate.verdicts.uses().links(&service.id);
+        let Links { asks_for, asked_by } = store.links(&service.id).await?.merged(seen);
         Ok(Self {
             used: used.first().copied().unwrap_or_default(),
             routes: routes(visit, &service.id),

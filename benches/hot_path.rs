@@ -244,6 +244,7 @@ fn routes(count: usize) -> (&'static Routes, String) {
         strip_path: false,
         credential: Credential::Scoped,
         timeout: Duration::ZERO,
+        websocket_timeout: Duration::ZERO,
         connect_timeout: Duration::ZERO,
         max_idle: 0,
         max_body_size: None,

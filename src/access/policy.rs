@@ -220,6 +220,7 @@ mod tests {
             strip_path: false,
             credential: Credential::Scoped,
             timeout: std::time::Duration::ZERO,
+            websocket_timeout: std::time::Duration::ZERO,
             connect_timeout: std::time::Duration::ZERO,
             max_idle: 0,
             max_body_size: None,

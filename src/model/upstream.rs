@@ -25,6 +25,8 @@ pub struct Upstream {
     pub credential: Credential,
     /// How long until the upstream's answer begins, and between two pieces of it.
     pub timeout: Duration,
+    /// How long nothing may move on a WebSocket.
+    pub websocket_timeout: Duration,
     /// How long until a connection stands.
     pub connect_timeout: Duration,
     /// Idle connections kept per worker and target.

@@ -21,6 +21,7 @@ use super::{
     route::Route,
     upstream::{ConnectError, Lease},
     waits::{BodyFault, Progress},
+    websocket::{self, Handshake, Switched},
 };
 
 /// Forwards a permitted request and answers with what comes back, or with 413, 502, 503 or 504.
@@ -29,6 +30,7 @@ pub(super) async fn forward(
     form: Form,
     mut request: Outgoing<RequestBody>,
     progress: Rc<Progress>,
+    handshake: Option<Box<Handshake>>,
 ) -> Answer {
     let view = Rc::clone(&record.view);
     let Some(route) = view.route(record.route) else {
@@ -46,6 +48,16 @@ pub(super) async fn forward(
         Err(refusal) => return rendered(record, form, &refusal),
     };
     clean(&mut head.headers);
+    if let Some(handshake) = handshake {
+        match handshake.answered(&mut head) {
+            Ok(Switched::No) => {}
+            Ok(Switched::Yes) => return websocket::opened(head, lease, record, &progress),
+            Err(refusal) => {
+                worker.journal().upstream("upstream_errors", record.route, "websocket");
+                return rendered(record, form, &refusal);
+            }
+        }
+    }
     record.status = head.status;
     let source = Source::new(lease, request, &progress, route.timeout);
     let mut response = Response::new(AnswerBody::relayed(source, route.timeout, record));

@@ -22,6 +22,7 @@ use super::{
     http1::Fault,
     record::Record,
     waits::{BodyFault, Progress},
+    websocket::Tunnel,
 };
 use crate::base::body::Whole;
 
@@ -173,6 +174,8 @@ pub enum AnswerBody {
     },
     /// An upstream's.
     Relayed(Relayed),
+    /// None: another protocol follows the head.
+    Switched(Option<Box<Tunnel>>),
 }
 
 /// An upstream's answer on its way to the client.
@@ -190,6 +193,12 @@ impl AnswerBody {
             record.complete();
         }
         Self::Own { bytes: Some(bytes).filter(|b| !b.is_empty()), record }
+    }
+
+    /// What follows the head in place of a body, once.
+    #[must_use]
+    pub fn take_tunnel(&mut self) -> Option<Box<Tunnel>> {
+        if let Self::Switched(tunnel) = self { tunnel.take() } else { None }
     }
 
     /// An upstream's.
@@ -220,6 +229,7 @@ impl Body for AnswerBody {
                 Poll::Ready(frame)
             }
             Self::Relayed(relayed) => relayed.poll(cx),
+            Self::Switched(_) => Poll::Ready(None),
         }
     }
 
@@ -227,6 +237,7 @@ impl Body for AnswerBody {
         match self {
             Self::Own { bytes, .. } => bytes.is_none(),
             Self::Relayed(relayed) => relayed.source.has_ended(),
+            Self::Switched(_) => true,
         }
     }
 
@@ -236,6 +247,7 @@ impl Body for AnswerBody {
             Self::Relayed(relayed) => {
                 relayed.source.left().map_or_else(SizeHint::default, SizeHint::with_exact)
             }
+            Self::Switched(_) => SizeHint::with_exact(0),
         }
     }
 }

@@ -37,6 +37,8 @@ pub struct Route {
     pub credential: Credential,
     /// Until the answer begins, and between two pieces of it.
     pub timeout: Duration,
+    /// How long nothing may move on a WebSocket.
+    pub websocket_timeout: Duration,
     /// Until a connection stands.
     pub connect_timeout: Duration,
     /// Idle connections kept per worker and target.
@@ -115,6 +117,7 @@ impl Routes {
                 strip_path: upstream.strip_path,
                 credential: upstream.credential,
                 timeout: upstream.timeout,
+                websocket_timeout: upstream.websocket_timeout,
                 connect_timeout: upstream.connect_timeout,
                 max_idle: upstream.max_idle,
                 max_body_size: upstream.max_body_size.unwrap_or(max_body_size),
@@ -168,6 +171,7 @@ mod tests {
             strip_path: false,
             credential: Credential::Scoped,
             timeout: Duration::ZERO,
+            websocket_timeout: Duration::ZERO,
             connect_timeout: Duration::ZERO,
             max_idle: 0,
             max_body_size: None,

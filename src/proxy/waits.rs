@@ -35,7 +35,19 @@ pub struct Progress {
     last: Cell<Instant>,
     /// The client has not sent the next piece yet: then it is not the upstream that is slow.
     uploading: Cell<bool>,
-    over: Cell<bool>,
+    call: Cell<Call>,
+}
+
+/// What the tick has to say to whoever waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Call {
+    /// Nothing.
+    #[default]
+    None,
+    /// It has lasted too long.
+    Over,
+    /// The gateway is stopping.
+    Leave,
 }
 
 impl Progress {
@@ -46,7 +58,7 @@ impl Progress {
             fault: Cell::new(BodyFault::None),
             last: Cell::new(now),
             uploading: Cell::new(false),
-            over: Cell::new(false),
+            call: Cell::new(Call::None),
         }
     }
 
@@ -90,6 +102,19 @@ struct Wait {
     progress: Rc<Progress>,
     limit: Duration,
     waker: Waker,
+    /// Whether it has no end of its own, so that it is told when the gateway is stopping.
+    endless: bool,
+}
+
+/// How a wait has ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Waited<T> {
+    /// With what was waited for.
+    Answered(T),
+    /// It has lasted too long.
+    Over,
+    /// The gateway is stopping.
+    Leave,
 }
 
 impl Waits {
@@ -101,19 +126,43 @@ impl Waits {
         progress: &Rc<Progress>,
         answer: impl Future<Output = T>,
     ) -> Option<T> {
+        match self.watched((limit, false), progress, answer).await {
+            Waited::Answered(answer) => Some(answer),
+            Waited::Over | Waited::Leave => None,
+        }
+    }
+
+    /// Carries what has no end of its own, at most `limit` after something was last noted.
+    pub async fn carried<T>(
+        &self,
+        limit: Duration,
+        progress: &Rc<Progress>,
+        event: impl Future<Output = T>,
+    ) -> Waited<T> {
+        self.watched((limit, true), progress, event).await
+    }
+
+    async fn watched<T>(
+        &self,
+        (limit, endless): (Duration, bool),
+        progress: &Rc<Progress>,
+        answer: impl Future<Output = T>,
+    ) -> Waited<T> {
         let mut answer = pin!(answer);
         let mut place: Option<Place<'_>> = None;
         poll_fn(|cx| {
             if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
-                return Poll::Ready(Some(answer));
+                return Poll::Ready(Waited::Answered(answer));
             }
-            if progress.over.get() {
-                return Poll::Ready(None);
+            match progress.call.get() {
+                Call::None => {}
+                Call::Over => return Poll::Ready(Waited::Over),
+                Call::Leave => return Poll::Ready(Waited::Leave),
             }
             if let Some(place) = &place {
                 place.wake_by(cx.waker());
             } else {
-                let wait = Wait { progress: Rc::clone(progress), limit, waker: cx.waker().clone() };
+                let wait = Wait { progress: Rc::clone(progress), limit, waker: cx.waker().clone(), endless };
                 place = Some(Place { waits: self, key: self.0.borrow_mut().insert(wait) });
             }
             Poll::Pending
@@ -126,9 +175,17 @@ impl Waits {
         for (_, wait) in self.0.borrow().iter() {
             let waited = now.saturating_duration_since(wait.progress.last.get());
             if waited >= wait.limit && !wait.progress.uploading.get() {
-                wait.progress.over.set(true);
+                wait.progress.call.set(Call::Over);
                 wait.waker.wake_by_ref();
             }
+        }
+    }
+
+    /// Tells what has no end of its own that the gateway is stopping.
+    pub fn leave(&self) {
+        for (_, wait) in self.0.borrow().iter().filter(|(_, wait)| wait.endless) {
+            wait.progress.call.set(Call::Leave);
+            wait.waker.wake_by_ref();
         }
     }
 }

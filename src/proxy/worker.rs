@@ -3,7 +3,7 @@
 //! Invariant: used by one thread alone, so nothing in here is locked or counted atomically.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, RefCell, RefMut},
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -60,6 +60,9 @@ pub struct WorkerParts {
     pub body_timeout: Duration,
 }
 
+/// What is read at once of a WebSocket, in bytes.
+const SPACE: usize = 32 * 1024;
+
 /// Bodies for our own endpoints that a worker reads at a time: 64 MiB at most.
 const MAX_OWN_BODIES: usize = 1024;
 
@@ -77,6 +80,7 @@ pub struct Worker {
     parts: WorkerParts,
     view: RefCell<Rc<View>>,
     waits: Waits,
+    space: RefCell<Vec<u8>>,
     own_bodies: Cell<usize>,
     ids: Cell<u64>,
     seed: u64,
@@ -94,7 +98,8 @@ impl Worker {
             *slot = digit;
         }
         let view = RefCell::new(Rc::new(view(&parts.gate, None)));
-        Self { parts, view, waits: Waits::default(), own_bodies: Cell::new(0), ids: Cell::new(0), seed, id }
+        let (waits, space) = (Waits::default(), RefCell::default());
+        Self { parts, view, waits, space, own_bodies: Cell::new(0), ids: Cell::new(0), seed, id }
     }
 
     /// What all workers share.
@@ -119,6 +124,18 @@ impl Worker {
     #[must_use]
     pub(super) const fn waits(&self) -> &Waits {
         &self.waits
+    }
+
+    /// Room to read into, for as long as somebody is at it without waiting.
+    pub(super) fn space(&self) -> RefMut<'_, Vec<u8>> {
+        let mut space = self.space.borrow_mut();
+        space.resize(SPACE, 0);
+        space
+    }
+
+    /// The gateway is stopping: what has no end of its own is told.
+    pub fn leave(&self) {
+        self.waits.leave();
     }
 
     /// The right to read a body for one of our own endpoints; `None` while too many are being read.

@@ -31,3 +31,4 @@ mod token_endpoint;
 mod token_inquiries;
 mod tokens;
 mod vectors;
+mod websocket;

@@ -55,6 +55,11 @@ fn upstream(
             .parse("credential", |text| choice(text, &credentials))
             .unwrap_or(Credential::Scoped),
         timeout: section.duration("timeout", limits::timeout(), defaults::UPSTREAM_TIMEOUT),
+        websocket_timeout: section.duration(
+            "websocket_timeout",
+            limits::websocket_timeout(),
+            defaults::UPSTREAM_WEBSOCKET_TIMEOUT,
+        ),
         connect_timeout: section.duration(
             "connect_timeout",
             limits::timeout(),

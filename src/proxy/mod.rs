@@ -12,6 +12,7 @@ pub mod gate;
 pub mod http1;
 pub mod identity;
 pub mod inherited;
+mod live;
 mod outbound;
 pub mod path;
 pub mod peer;
@@ -167,6 +168,9 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
         let refusal = Refusal::unavailable("the upstream's token could not be made", RETRY);
         return answer_with(record, form, &refusal);
     };
+    if permit.identity().is_some() {
+        progress.hold(record.held(permit));
+    }
     // 7 to the upstream and back
     Answering::Waiting(Box::pin(forward::forward(record, form, request, progress, handshake)))
 }

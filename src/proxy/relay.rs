@@ -20,8 +20,9 @@ use tokio::time::{Instant, Sleep};
 use super::{
     exchange::Source,
     http1::Fault,
+    live,
     record::Record,
-    waits::{BodyFault, Progress},
+    waits::{BodyFault, Place, Progress},
     websocket::Tunnel,
 };
 use crate::base::body::Whole;
@@ -41,6 +42,9 @@ pub enum BodyError {
     /// No byte for too long.
     #[error("the body has stalled")]
     Silent,
+    /// The token that asked for it is not good any more.
+    #[error("what was permitted is not any more")]
+    Refused,
 }
 
 /// Ends a wait that takes too long. Costs nothing while there is no wait.
@@ -183,6 +187,8 @@ pub struct Relayed {
     source: Source,
     patience: Patience,
     record: Record,
+    /// Where it is listed, unless all of it was there when it began.
+    place: Option<(Place, Rc<Progress>)>,
 }
 
 impl AnswerBody {
@@ -203,11 +209,15 @@ impl AnswerBody {
 
     /// An upstream's.
     #[must_use]
-    pub(super) fn relayed(source: Source, silence: Duration, mut record: Record) -> Self {
+    pub(super) fn relayed(
+        source: Source,
+        silence: Duration,
+        (mut record, place): (Record, Option<(Place, Rc<Progress>)>),
+    ) -> Self {
         if source.has_ended() {
             record.complete();
         }
-        Self::Relayed(Relayed { source, patience: Patience::new(silence), record })
+        Self::Relayed(Relayed { source, patience: Patience::new(silence), record, place })
     }
 }
 
@@ -254,7 +264,17 @@ impl Body for AnswerBody {
 
 impl Relayed {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some((_, progress)) = &self.place
+            && let Some(refusal) = progress.refusal()
+        {
+            live::ended(&self.record, &refusal);
+            self.place = None;
+            return Poll::Ready(Some(Err(BodyError::Refused)));
+        }
         let Poll::Ready(frame) = self.source.poll_frame(cx) else {
+            if let Some((place, _)) = &self.place {
+                place.wake_by(cx.waker());
+            }
             return if self.patience.is_over(cx) {
                 Poll::Ready(Some(Err(BodyError::Silent)))
             } else {

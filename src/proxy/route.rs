@@ -10,7 +10,7 @@ use crate::{
     base::FastMap,
     model::{
         registry::Registry,
-        upstream::{Credential, Target, Upstream},
+        upstream::{Credential, OnExpiry, Target, Upstream},
     },
 };
 
@@ -37,6 +37,8 @@ pub struct Route {
     pub credential: Credential,
     /// Until the answer begins, and between two pieces of it.
     pub timeout: Duration,
+    /// What becomes of an answer when the token behind it is not good any more.
+    pub on_expiry: OnExpiry,
     /// How long nothing may move on a WebSocket.
     pub websocket_timeout: Duration,
     /// Until a connection stands.
@@ -117,6 +119,7 @@ impl Routes {
                 strip_path: upstream.strip_path,
                 credential: upstream.credential,
                 timeout: upstream.timeout,
+                on_expiry: upstream.on_expiry,
                 websocket_timeout: upstream.websocket_timeout,
                 connect_timeout: upstream.connect_timeout,
                 max_idle: upstream.max_idle,
@@ -171,6 +174,7 @@ mod tests {
             strip_path: false,
             credential: Credential::Scoped,
             timeout: Duration::ZERO,
+            on_expiry: OnExpiry::Close,
             websocket_timeout: Duration::ZERO,
             connect_timeout: Duration::ZERO,
             max_idle: 0,

@@ -73,6 +73,11 @@ impl Lease {
         self.connection.left()
     }
 
+    /// Whether all of the answer is known to have arrived.
+    pub(super) fn has_arrived(&self) -> bool {
+        self.connection.has_arrived()
+    }
+
     /// The bare socket with what has arrived on it; it never goes back to the pool.
     pub(super) fn into_socket(self) -> (Transport, Bytes) {
         self.connection.into_socket()

@@ -16,6 +16,7 @@ mod framing_upstream;
 mod gate_people;
 mod headers;
 mod import;
+mod live;
 mod operation;
 mod own_endpoints;
 mod paths;

@@ -165,6 +165,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         self.body.left()
     }
 
+    /// Whether all of the body is known to have arrived.
+    #[must_use]
+    pub fn has_arrived(&self) -> bool {
+        self.left().is_some_and(|left| left <= self.arrived.len() as u64)
+    }
+
     /// Carries no other exchange.
     pub const fn spoil(&mut self) {
         self.keep_alive = false;

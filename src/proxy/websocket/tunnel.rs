@@ -26,6 +26,7 @@ use super::{
 };
 use crate::proxy::{
     gate::Gate,
+    live,
     record::Record,
     transport::Transport,
     upstream::Lease,
@@ -40,6 +41,7 @@ const HALF_CLOSED: Duration = Duration::from_secs(30);
 
 /// RFC 6455 section 7.4.1.
 const GOING_AWAY: u16 = 1001;
+const POLICY: u16 = 1008;
 
 /// An open WebSocket whose client's side is still to be handed over.
 pub struct Tunnel {
@@ -111,6 +113,10 @@ impl Tunnel {
                     return self.farewell(client, (GOING_AWAY, "nothing was sent for too long")).await;
                 }
                 Waited::Leave => return self.farewell(client, (GOING_AWAY, "the gateway is stopping")).await,
+                Waited::Refused(refusal) => {
+                    live::ended(&self.record, &refusal);
+                    return self.farewell(client, (POLICY, "the access that opened it has ended")).await;
+                }
                 Waited::Answered(Event::Half) => limit = limit.min(HALF_CLOSED),
                 Waited::Answered(Event::Ended) => {
                     self.record.complete();

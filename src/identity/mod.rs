@@ -4,6 +4,7 @@
 
 mod counter;
 pub mod login;
+pub mod second_step;
 pub mod session;
 pub mod throttle;
 

@@ -160,6 +160,29 @@ impl Sessions {
         self.store.end_session(id, &ended(id, self.clock.now())).await
     }
 
+    /// The sessions of a user that are good now, the one last used first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn list(&self, user: &UserId) -> Result<Vec<Session>, StoreError> {
+        let (life, now) = (self.life(), self.clock.now());
+        let mut sessions = self.store.list_sessions(user).await?;
+        sessions.retain(|session| session.is_live(life, now));
+        Ok(sessions)
+    }
+
+    /// Ends the session of this id and what came of it, if it is one of this user's. Returns whether it was.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn end_one(&self, user: &UserId, id: &SessionId) -> Result<bool, StoreError> {
+        // An id stays with its user: a sign-in of somebody else on the same browser has another.
+        if !self.store.list_sessions(user).await?.iter().any(|session| session.id == *id) {
+            return Ok(false);
+        }
+        self.store.end_session(id, &ended(id, self.clock.now())).await
+    }
+
     /// Ends all sessions of a user but `except`, each with what came of it. Returns how many.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ pub mod lives;
 pub mod people;
 pub mod profile;
 pub mod query;
+pub mod second_step;
 pub mod secrets;
 pub mod services;
 pub mod tokens;

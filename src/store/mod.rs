@@ -10,6 +10,7 @@ pub mod grants;
 pub mod name;
 pub mod people;
 pub mod search;
+pub mod second_step;
 pub mod sqlite;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use self::{
     grants::{ConsentStore, GrantStore, RejectedRedirectStore},
     people::{GroupStore, MergeStore, SessionStore, UserStore},
     search::PeopleSearch,
+    second_step::SecondStepStore,
 };
 use crate::{
     base::{
@@ -206,6 +208,7 @@ pub trait PeopleStore:
     + ConsentStore
     + RejectedRedirectStore
     + CredentialStore
+    + SecondStepStore
 {
 }
 
@@ -219,6 +222,7 @@ impl<T> PeopleStore for T where
         + ConsentStore
         + RejectedRedirectStore
         + CredentialStore
+        + SecondStepStore
 {
 }
 

@@ -26,6 +26,7 @@ mod refresh;
 mod revocations;
 mod schema;
 mod search;
+mod second_step;
 mod services;
 mod sessions;
 mod setup;

@@ -16,6 +16,7 @@ pub(crate) mod refreshes;
 pub(crate) mod revocations;
 pub(crate) mod samples;
 pub(crate) mod search;
+pub(crate) mod second_steps;
 pub(crate) mod services;
 pub(crate) mod sessions;
 pub(crate) mod users;
@@ -71,6 +72,8 @@ macro_rules! conformance {
             credentials: come_back_as_they_were, are_refused_without_a_trace, are_taken_back_by_their_owner,
                 die_with_their_user, end_with_the_password_or_stay, leave_services_that_are_gone, remember_their_last_use,
                 are_told_to_the_gate, start_anew_with_an_unknown_number, race_with_the_end_of_a_service;
+            second_steps: come_back_as_they_were, are_refused_without_a_trace, spend_a_time_step_once,
+                spend_a_recovery_code_once, race, end_with_everything_of_theirs;
             events: go_with_each_change, say_what_has_changed, are_not_for_what_is_no_change, come_in_pages,
                 are_one_chain_for_all_writers, can_be_erased, keep_no_secret;
             redirects: come_back_latest_first, are_few, go_when_forgotten;

@@ -11,6 +11,7 @@ mod account;
 mod common;
 mod errors;
 mod home;
+mod letters;
 mod sign_in;
 mod time;
 

@@ -17,6 +17,7 @@ mod framing_upstream;
 mod gate_people;
 mod headers;
 mod import;
+mod letters;
 mod operation;
 mod own_endpoints;
 mod paths;

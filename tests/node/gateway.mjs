@@ -127,6 +127,10 @@ async function startUpstream() {
   return server;
 }
 
+// Ours overrides the configuration, which nobody means here.
+const environment = () =>
+  Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("HUBGATE_")));
+
 // Carries out a command about the gateway that the tests run against; its input is the password.
 export function command(...line) {
   return commandIn(process.env.GATEWAY_FOLDER, line);
@@ -135,6 +139,7 @@ export function command(...line) {
 function commandIn(folder, line) {
   const done = spawnSync(binary(), [...line, "--config", "gateway.toml"], {
     cwd: folder,
+    env: environment(),
     input: `${PASSWORD}\n`,
     encoding: "utf8",
   });
@@ -153,10 +158,9 @@ export async function start() {
   await writeFile(path.join(folder, "gateway.toml"), text);
   const output = path.join(folder, "output");
   const file = openSync(output, "w");
-  const environment = Object.entries(process.env).filter(([name]) => !name.startsWith("HUBGATE_"));
   const child = spawn(binary(), ["serve", "--config", "gateway.toml"], {
     cwd: folder,
-    env: Object.fromEntries(environment),
+    env: environment(),
     stdio: ["ignore", file, file],
   });
   const ended = new Promise((resolve) => child.once("exit", (code, sign) => resolve(code ?? sign)));

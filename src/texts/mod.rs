@@ -11,6 +11,7 @@ mod common;
 mod errors;
 mod home;
 mod letters;
+mod people;
 mod sign_in;
 mod time;
 

@@ -212,6 +212,7 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         restoring: Arc::new(Semaphore::new(RESTORING)),
         listings: Arc::new(Semaphore::new(LISTINGS)),
         hasher: Arc::clone(&shared.people.pool) as Arc<dyn Hasher>,
+        sealing: shared.sealing.clone(),
         memory: Arc::default(),
     };
     let own: Arc<dyn OwnEndpoints> = Arc::new(ControlPlane::new(control.handle().clone(), control_parts));

@@ -316,6 +316,14 @@ impl Shared {
         Ok(())
     }
 
+    /// Writes when services were last active, as far as that has changed. What cannot be written is tried again.
+    pub(super) async fn note_service_uses(&self) -> Result<(), StoreError> {
+        let changed = self.gate.verdicts.uses().unwritten();
+        self.store.note_service_uses(&changed).await?;
+        self.gate.verdicts.uses().written(&changed);
+        Ok(())
+    }
+
     /// Forgets what has expired.
     pub(super) async fn purge(&self) -> Result<(), StoreError> {
         let now = self.gate.clock.now();

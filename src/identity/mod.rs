@@ -5,6 +5,7 @@
 pub mod asking;
 mod counter;
 pub mod login;
+pub mod second_step;
 pub mod session;
 pub mod throttle;
 

@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod credential;
+pub mod device;
 pub mod event;
 pub mod flow;
 pub mod grant;
@@ -14,7 +15,9 @@ pub mod registry;
 pub mod revocation;
 pub mod scope;
 pub mod search;
+pub mod second_step;
 pub mod service;
 pub mod session;
 pub mod upstream;
+pub mod usage;
 pub mod user;

@@ -11,7 +11,9 @@ pub mod links;
 pub mod name;
 pub mod people;
 pub mod search;
+pub mod second_step;
 pub mod sqlite;
+pub mod usage;
 
 use std::sync::Arc;
 
@@ -24,6 +26,8 @@ use self::{
     links::LinkStore,
     people::{GroupStore, MergeStore, SessionStore, UserStore},
     search::PeopleSearch,
+    second_step::SecondStepStore,
+    usage::{HoldingStore, UsageStore},
 };
 use crate::{
     base::{
@@ -208,6 +212,7 @@ pub trait PeopleStore:
     + ConsentStore
     + RejectedRedirectStore
     + CredentialStore
+    + SecondStepStore
     + LinkStore
 {
 }
@@ -222,14 +227,28 @@ impl<T> PeopleStore for T where
         + ConsentStore
         + RejectedRedirectStore
         + CredentialStore
+        + SecondStepStore
         + LinkStore
 {
 }
 
 /// All of it; what a concrete store implements.
-pub trait Store: ServiceStore + KeyStore + RevocationStore + ChangeFeed + PeopleStore + EventStore {}
+pub trait Store:
+    ServiceStore + KeyStore + RevocationStore + ChangeFeed + PeopleStore + EventStore + UsageStore + HoldingStore
+{
+}
 
-impl<T: ServiceStore + KeyStore + RevocationStore + ChangeFeed + PeopleStore + EventStore> Store for T {}
+impl<T> Store for T where
+    T: ServiceStore
+        + KeyStore
+        + RevocationStore
+        + ChangeFeed
+        + PeopleStore
+        + EventStore
+        + UsageStore
+        + HoldingStore
+{
+}
 
 /// A store that is shared by the control plane's tasks.
 pub type SharedStore = Arc<dyn Store>;

@@ -7,6 +7,7 @@
 
 #![allow(dead_code, reason = "the rooms are being furnished")]
 
+mod account;
 mod common;
 mod errors;
 mod home;

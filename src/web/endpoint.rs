@@ -42,6 +42,8 @@ pub enum Endpoint {
     ConsentPage,
     /// The page on which somebody chooses a new password.
     PasswordPage,
+    /// The page on which somebody shows a code after the password.
+    SecondStepPage,
     /// The page on which somebody asks for a link to choose a password.
     RestorePage,
     /// What the links in our letters open.
@@ -77,6 +79,7 @@ impl Endpoint {
             Self::LoginPage => "/auth/login",
             Self::ConsentPage => "/auth/consent",
             Self::PasswordPage => "/auth/password",
+            Self::SecondStepPage => "/auth/second-step",
             Self::RestorePage => "/auth/restore",
             Self::Link => "/auth/link",
             Self::Resume => "/auth/resume",

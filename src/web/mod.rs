@@ -42,14 +42,19 @@ use tokio::{runtime::Handle, sync::Semaphore};
 use tower::ServiceExt as _;
 
 use self::{
-    authorize::{consent, link, login, logout, password, restore},
+    authorize::{consent, link, login, logout, password, restore, second_step},
     cors::Cors,
     endpoint::Endpoint,
     grants::Owners,
     news::News,
 };
 use crate::{
-    base::{id::UserId, random::Random, time::Clock},
+    base::{
+        id::{ServiceId, UserId},
+        random::Random,
+        time::Clock,
+    },
+    crypto::seal::SealingKey,
     identity::{
         asking::Askings,
         login::{Hasher, Logins},
@@ -58,6 +63,7 @@ use crate::{
     mail::Mailer,
     model::{
         event::Author,
+        usage::LastUse,
         user::{Person, User},
     },
     oauth::error::{ErrorCode, OAuthError},
@@ -93,6 +99,8 @@ pub struct Control {
     pub sign_ins: Arc<SignIns>,
     /// Where passwords are hashed.
     pub hasher: Arc<dyn Hasher>,
+    /// Seals what a page carries for us and what the store keeps of a second step.
+    pub sealing: SealingKey,
     /// Where letters are posted.
     pub mailer: Arc<Mailer>,
     /// How often letters may be asked for.
@@ -155,6 +163,13 @@ impl Control {
         }))
     }
 
+    /// When these services were last active, what is not written yet included.
+    async fn last_uses(&self, services: &[ServiceId]) -> Result<Vec<LastUse>, StoreError> {
+        let written = self.store.last_uses(services).await?;
+        let seen = services.iter().map(|service| self.gate.verdicts.uses().seen(service));
+        Ok(written.into_iter().zip(seen).map(|(written, seen)| written.merged(seen)).collect())
+    }
+
     /// People, as the protocol asks for them while `caller`'s request is answered.
     fn owners<'c>(&'c self, caller: &'c Caller) -> Owners<'c> {
         Owners(self, &caller.request_id)
@@ -196,6 +211,10 @@ impl ControlPlane {
             .route(
                 Endpoint::PasswordPage.path(),
                 get(password::page).post(password::post).fallback(reply::get_or_post),
+            )
+            .route(
+                Endpoint::SecondStepPage.path(),
+                get(second_step::page).post(second_step::post).fallback(reply::get_or_post),
             )
             .route(
                 Endpoint::RestorePage.path(),

@@ -7,6 +7,7 @@
 mod support;
 
 mod architecture;
+mod console;
 mod demo;
 mod directory;
 mod flows;

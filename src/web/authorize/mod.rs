@@ -13,6 +13,7 @@ pub(super) mod logout;
 pub(super) mod password;
 pub(super) mod query;
 pub(super) mod restore;
+pub(super) mod second_step;
 
 use axum::{
     body::Bytes,

@@ -14,6 +14,9 @@ pub(super) const BAD_CREDENTIALS: &str = "hub-auth-credentials-bad";
 /// The value of [`PROBLEM`] after too many attempts; a number of seconds follows.
 pub(super) const THROTTLED: &str = "hub-auth-throttled-";
 
+/// The value of [`PROBLEM`] when the second step came too late.
+pub(super) const EXPIRED: &str = "hub-auth-expired";
+
 /// The value of [`PROBLEM`] after a new password was asked for.
 pub(super) const ASKED: &str = "hub-restore-asked";
 

@@ -8,7 +8,9 @@
 
 #![allow(dead_code, reason = "the rooms are being furnished")]
 
+mod account;
 mod form;
+mod frame;
 mod home;
 mod memory;
 mod parts;
@@ -27,4 +29,5 @@ pub(super) fn routes() -> Router<Control> {
         .route(Endpoint::Home.path(), get(home::page).fallback(reply::only_get))
         .merge(people::routes())
         .route(Endpoint::Resume.path(), get(resume::page).fallback(reply::only_get))
+        .merge(account::routes())
 }

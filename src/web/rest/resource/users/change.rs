@@ -200,7 +200,9 @@ async fn carry_out_own(ask: &Ask<'_>, user: &User, wanted: Wanted) -> Result<(),
             let known = ask.control.logins.authenticate(user.id.as_str(), old, ask.caller.source).await;
             match known {
                 Ok(known) if known.id == user.id => {}
-                Ok(_) | Err(LoginError::Credentials) => {
+                // The password is what is asked for here.
+                Err(LoginError::SecondStep(known)) if known.user == user.id => {}
+                Ok(_) | Err(LoginError::Credentials | LoginError::SecondStep(_)) => {
                     return Err(RestError::bad_field("oldValue", "is not the password"));
                 }
                 Err(LoginError::Store(error)) => return Err(error.into()),

@@ -48,6 +48,17 @@ pub enum Requirement<'a> {
     Token(Option<RuleRef<'a>>),
 }
 
+impl Policy {
+    /// Paths and methods of the rules that ask for membership of this group.
+    pub fn rules_for_group<'p>(
+        &'p self,
+        group: &'p str,
+    ) -> impl Iterator<Item = (&'p PathPattern, &'p [Method])> {
+        let named = move |rule: &&Rule| rule.groups.iter().any(|name| name == group);
+        self.rules.iter().filter(named).map(|rule| (&rule.path, rule.methods.as_slice()))
+    }
+}
+
 /// The rule that matched.
 #[derive(Debug, Clone, Copy)]
 pub struct RuleRef<'a>(&'a Rule);

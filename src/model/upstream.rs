@@ -2,7 +2,7 @@
 //!
 //! Invariant: paths and patterns are in canonical form (see `proxy::path`), so comparing text is comparing paths.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use http::{Method, Uri};
 
@@ -110,6 +110,21 @@ pub struct PathPattern {
     pub segments: Vec<Segment>,
     /// Whether it ends in `**`.
     pub open: bool,
+}
+
+impl fmt::Display for PathPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for segment in &self.segments {
+            match segment {
+                Segment::Literal(text) => write!(f, "/{text}")?,
+                Segment::Any => f.write_str("/*")?,
+            }
+        }
+        if self.open {
+            return f.write_str("/**");
+        }
+        if self.segments.is_empty() { f.write_str("/") } else { Ok(()) }
+    }
 }
 
 impl PathPattern {

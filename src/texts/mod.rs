@@ -12,6 +12,7 @@ mod common;
 mod errors;
 mod home;
 mod letters;
+mod people;
 mod sign_in;
 mod time;
 

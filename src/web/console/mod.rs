@@ -14,6 +14,7 @@ mod frame;
 mod home;
 mod memory;
 mod parts;
+mod people;
 mod resume;
 mod visit;
 
@@ -26,6 +27,7 @@ use super::{Control, endpoint::Endpoint, reply};
 pub(super) fn routes() -> Router<Control> {
     Router::new()
         .route(Endpoint::Home.path(), get(home::page).fallback(reply::only_get))
+        .merge(people::routes())
         .route(Endpoint::Resume.path(), get(resume::page).fallback(reply::only_get))
         .merge(account::routes())
 }

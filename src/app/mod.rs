@@ -7,6 +7,7 @@ mod background;
 mod changes;
 mod data;
 mod difference;
+mod explain;
 mod gauges;
 mod hashing;
 mod people;
@@ -20,7 +21,7 @@ use std::{io::Write, sync::Arc};
 use tokio::sync::{Semaphore, watch};
 
 use self::{
-    background::Background,
+    background::{Background, Numbers},
     people::People,
     plane::{WorkerLimits, work},
     shared::Shared,
@@ -29,6 +30,7 @@ use self::{
 pub use self::{
     data::{DataError, certificate_files, sealing_key},
     difference::differences,
+    explain::{explain, owns, routes},
     running::Running,
     shared::ReloadError,
 };
@@ -221,8 +223,14 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         threads.push(thread.spawn(move || work(build, setup))?);
     }
     let gauges = Arc::new(gauges::gauges(&shared.gate, &admission, &sink, &shared.people.pool));
-    let background =
-        Background { shared: Arc::clone(&shared), certificate: Arc::clone(&certificate), stage: told };
+    let numbers =
+        Numbers { totals: Arc::clone(&totals), admission: Arc::clone(&admission), history: Arc::default() };
+    let background = Background {
+        shared: Arc::clone(&shared),
+        certificate: Arc::clone(&certificate),
+        stage: told,
+        numbers,
+    };
     let ready = background.readiness();
     let management = match sockets.management {
         None => None,

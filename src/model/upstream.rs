@@ -2,7 +2,7 @@
 //!
 //! Invariant: paths and patterns are in canonical form (see `proxy::path`), so comparing text is comparing paths.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use http::{Method, Uri};
 
@@ -114,6 +114,18 @@ impl PathPattern {
     }
 }
 
+impl fmt::Display for PathPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for segment in &self.segments {
+            match segment {
+                Segment::Literal(text) => write!(f, "/{text}")?,
+                Segment::Any => f.write_str("/*")?,
+            }
+        }
+        if self.open { f.write_str("/**") } else { Ok(()) }
+    }
+}
+
 /// One segment of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Segment {
@@ -156,6 +168,7 @@ mod tests {
             ("/a/*/c/**", "/a/b/d", false),
         ] {
             assert_eq!(pattern(rule).matches(path), expected, "{rule} on {path}");
+            assert_eq!(pattern(rule).to_string(), rule);
         }
     }
 }

@@ -9,6 +9,7 @@ mod support;
 mod architecture;
 mod demo;
 mod directory;
+mod explain;
 mod flows;
 mod forwarding;
 mod framing;

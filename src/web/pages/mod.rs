@@ -6,6 +6,7 @@
 
 pub(super) mod error;
 mod headers;
+pub mod plot;
 pub(super) mod script;
 
 use std::{borrow::Cow, fmt, time::Duration};

@@ -156,7 +156,7 @@ fn rendered(answer: Answer, asker: Asker, caller: &Caller) -> Response {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     }
     let decision = if matches!(asker.who, Who::Nobody) { "public" } else { "allowed" };
-    let outcome = Outcome { decision, reason: String::new(), client: asker.client, jti: asker.jti };
+    let outcome = Outcome { decision, client: asker.client, jti: asker.jti, ..Outcome::default() };
     response.extensions_mut().insert(outcome);
     reply::name(response, caller)
 }

@@ -15,4 +15,5 @@ pub mod proxy;
 pub mod registry;
 pub mod server;
 pub mod store;
+pub mod texts;
 pub mod web;

@@ -199,6 +199,7 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         sign_ins: Arc::clone(&shared.people.sign_ins),
         listings: Arc::new(Semaphore::new(LISTINGS)),
         hasher: Arc::clone(&shared.people.pool) as Arc<dyn Hasher>,
+        memory: Arc::default(),
     };
     let own: Arc<dyn OwnEndpoints> = Arc::new(ControlPlane::new(control.handle().clone(), control_parts));
     let mut threads = Vec::with_capacity(workers);

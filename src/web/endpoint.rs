@@ -1,4 +1,5 @@
-//! Every path that is ours. One list, for the router, for links, and for telling ours from an upstream's.
+//! Every path that is ours, apart from the pages below `/account` and `/admin`, which `console` lists: for the router, for links, and
+//! for telling ours from an upstream's.
 
 use http::Uri;
 
@@ -39,7 +40,9 @@ pub enum Endpoint {
     ConsentPage,
     /// The page on which somebody chooses a new password.
     PasswordPage,
-    /// The script of our pages.
+    /// A form whose session had ended is shown again.
+    Resume,
+    /// The script and style of our pages.
     Asset,
     /// The page of an error code, RFC 6749's `error_uri`.
     Error,
@@ -67,6 +70,7 @@ impl Endpoint {
             Self::LoginPage => "/auth/login",
             Self::ConsentPage => "/auth/consent",
             Self::PasswordPage => "/auth/password",
+            Self::Resume => "/auth/resume",
             Self::Asset => "/auth/assets/{name}",
             Self::Error => "/errors/{code}",
         }

@@ -7,6 +7,7 @@
 mod authorize;
 mod bearer;
 mod browser;
+pub mod console;
 pub mod cookie;
 mod cors;
 mod discovery;
@@ -40,7 +41,7 @@ use tokio::{runtime::Handle, sync::Semaphore};
 use tower::ServiceExt as _;
 
 use self::{
-    authorize::{consent, home, login, logout, password},
+    authorize::{consent, login, logout, password},
     cors::Cors,
     endpoint::Endpoint,
     grants::Owners,
@@ -91,6 +92,8 @@ pub struct Control {
     pub hasher: Arc<dyn Hasher>,
     /// How many lists are read from the store at once, so that those who sign in find it free.
     pub listings: Arc<Semaphore>,
+    /// What pages remember for a moment.
+    pub memory: Arc<console::Memory>,
 }
 
 /// See [`Control::listings`]; the store has twice as many readers.
@@ -185,20 +188,19 @@ impl ControlPlane {
             .route(Endpoint::Rest.path(), any(rest::answer))
             .fallback(reply::not_found);
         let read_only = [
-            (Endpoint::Home, get(home::page)),
             (Endpoint::LoginPage, get(login::page)),
             (Endpoint::Keys, get(keys::answer)),
             (Endpoint::OpenIdConfiguration, get(discovery::answer)),
             (Endpoint::OAuthOpenIdConfiguration, get(discovery::answer)),
             (Endpoint::AuthorizationServer, get(discovery::answer)),
             (Endpoint::LoginSettings, get(login_settings::answer)),
-            (Endpoint::Asset, get(pages::script::answer)),
+            (Endpoint::Asset, get(pages::assets::answer)),
             (Endpoint::Error, get(pages::error::answer)),
         ];
         let router = read_only.into_iter().fold(router, |router, (endpoint, method)| {
             router.route(endpoint.path(), method.fallback(reply::only_get))
         });
-        let router = router.with_state(control.clone());
+        let router = router.merge(console::routes()).with_state(control.clone());
         Self { control, router, runtime }
     }
 }

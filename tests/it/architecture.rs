@@ -22,10 +22,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     // What an administrator does, for commands, configuration and later REST alike.
     ("registry", &["base", "model", "crypto", "store", "oauth"]),
     ("access", &["base", "model", "crypto", "store", "oauth", "identity"]),
-    ("proxy", &["base", "model", "crypto", "store", "oauth", "identity", "access", "observe"]),
+    // What people read, in every language; errors have their words beside their codes.
+    ("texts", &["base", "oauth::error", "oauth::cause"]),
+    ("proxy", &["base", "model", "crypto", "store", "oauth", "identity", "access", "observe", "texts"]),
     (
         "web",
-        &["base", "model", "crypto", "store", "oauth", "identity", "registry", "access", "proxy", "observe"],
+        &[
+            "base", "model", "crypto", "store", "oauth", "identity", "registry", "access", "proxy",
+            "observe", "texts",
+        ],
     ),
     ("observe", &["base"]),
     ("server", &["base", "observe"]),

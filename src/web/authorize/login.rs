@@ -32,7 +32,7 @@ use crate::{
         cookie,
         endpoint::Endpoint,
         origin,
-        pages::{Login, Notice, framers},
+        pages::{Login, Notice, framers, icon_of},
     },
 };
 
@@ -80,7 +80,9 @@ impl Desk<'_> {
         let tell = client.map_or_else(Vec::new, |client| framers(client, strict));
         let notice = query.problem().and_then(notice);
         self.pages().login(Login {
-            service: client.map_or("this gateway", |client| client.name.as_str()),
+            service: client.map(|client| client.name.as_str()),
+            icon: client.and_then(icon_of),
+            restore: None,
             message: query.form().get("message").map(Into::into),
             notice,
             login: query.form().get("login_hint").unwrap_or_default(),
@@ -121,8 +123,14 @@ impl Desk<'_> {
                 let next = if query.asks() {
                     let hub = &self.caller.snapshot.desk.hub_url;
                     format!("{hub}{}?{}", Endpoint::Authorize.path(), query.after_login())
+                } else if user.password.as_ref().is_some_and(|password| password.must_change) {
+                    format!(
+                        "{}?{}",
+                        Endpoint::PasswordPage.url(&self.caller.snapshot.desk.hub_url),
+                        query.clean()
+                    )
                 } else {
-                    self.own(Endpoint::Home, &Query::read("")?)
+                    self.onward(&query)
                 };
                 let age = remember.then(|| sessions.life().absolute);
                 let mut response = giving(self.go(StatusCode::SEE_OTHER, &next), cookie::set(&value, age));

@@ -23,15 +23,12 @@ use crate::{
     registry::users::{self, PeopleError},
     web::{
         Control,
-        browser::{Browser, noted},
+        browser::{Browser, language_of, noted},
         cookie,
         endpoint::Endpoint,
         pages::NewPassword,
     },
 };
-
-/// What the page says of passwords.
-const RULE: &str = "At least 12 characters. A few words that you remember are better than one with tricks.";
 
 /// `GET …/auth/password`
 pub(in crate::web) async fn page(
@@ -80,28 +77,25 @@ impl Desk<'_> {
         let Some(who) = must_change(&browser) else {
             return Ok(self.go(StatusCode::SEE_OTHER, &self.next(&query)));
         };
+        let t = language_of(&who.user, self.headers);
         let field = |name| form.get(name).map(|text| Secret::new(text.to_owned()));
         let (Some(new), Some(again)) = (field("newPassword"), field("newPasswordAgain")) else {
-            return Ok(self.new_password(&query, who, Some("Type the new password twice.")));
+            return Ok(self.new_password(&query, who, Some(t.password_twice())));
         };
         if new != again {
-            return Ok(self.new_password(&query, who, Some("The two are not the same.")));
+            return Ok(self.new_password(&query, who, Some(t.password_differs())));
         }
         if new.expose().chars().count() < 12 {
-            return Ok(self.new_password(&query, who, Some("It has fewer than 12 characters.")));
+            return Ok(self.new_password(&query, who, Some(t.password_short())));
         }
         let before = who.user.password.as_ref().map(|password| password.hash.clone()).unwrap_or_default();
         if self.control.hasher.verify(&before, &new).await.map_err(busy)? {
-            return Ok(self.new_password(
-                &query,
-                who,
-                Some("This is the one-time password. Choose another."),
-            ));
+            return Ok(self.new_password(&query, who, Some(t.password_same())));
         }
         let hashed = match users::NewPassword::of(&new, false, self.control.hasher.as_ref()).await {
             Ok(hashed) => hashed,
             Err(PeopleError::Store(error)) => return Err(store_failed(error)),
-            Err(other) => return Ok(self.new_password(&query, who, Some(&other.to_string()))),
+            Err(other) => return Ok(self.new_password(&query, who, Some(&t.password_not_taken(other)))),
         };
         let control = self.control.acting(self.caller, Author::from(&who.user));
         let store = control.store.as_ref();
@@ -110,7 +104,7 @@ impl Desk<'_> {
         let user = match changed {
             Ok(user) => user,
             Err(PeopleError::Store(error)) => return Err(store_failed(error)),
-            Err(other) => return Ok(self.new_password(&query, who, Some(&other.to_string()))),
+            Err(other) => return Ok(self.new_password(&query, who, Some(&t.password_not_taken(other)))),
         };
         let (value, session) = control
             .sessions
@@ -124,10 +118,9 @@ impl Desk<'_> {
     }
 
     fn new_password(&self, query: &Query, who: &SignedIn, notice: Option<&str>) -> Response {
-        self.pages().new_password(&NewPassword {
+        self.pages_for(&who.user).new_password(&NewPassword {
             login: &who.user.login,
             notice,
-            rule: RULE,
             action: &self.own(Endpoint::PasswordPage, query),
             fields: &[],
         })
@@ -138,7 +131,7 @@ impl Desk<'_> {
         if query.asks() {
             return self.own(Endpoint::Authorize, query);
         }
-        format!("{}{}", self.caller.snapshot.desk.hub_url, Endpoint::Home.path())
+        self.onward(query)
     }
 }
 

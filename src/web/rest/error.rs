@@ -157,7 +157,7 @@ impl RestError {
         let problem = match self {
             Self::Gate(refusal) => {
                 // A client of REST reads JSON, whatever else it says to accept.
-                let form = if form == Form::Page { Form::Json } else { form };
+                let form = if matches!(form, Form::Page(_)) { Form::Json } else { form };
                 return reply::refuse(&refusal, form, caller);
             }
             Self::Problem(problem) => *problem,

@@ -8,6 +8,7 @@ mod changes;
 mod data;
 mod difference;
 mod explain;
+mod facts;
 mod gauges;
 mod hashing;
 mod people;
@@ -22,6 +23,7 @@ use tokio::sync::{Semaphore, watch};
 
 use self::{
     background::{Background, Numbers},
+    facts::Told,
     people::People,
     plane::{WorkerLimits, work},
     shared::Shared,
@@ -43,7 +45,7 @@ use crate::{
     crypto::keyring::KeyringError,
     identity::login::Hasher,
     model::{event::Author, key::Algorithm},
-    observe::{journal::Journal, line::Format, metrics::Totals, sink::Sink},
+    observe::{history::History, journal::Journal, line::Format, metrics::Totals, sink::Sink},
     proxy::{gate::OwnEndpoints, worker::WorkerParts},
     registry::{
         keys::{Coming, KeyError},
@@ -187,6 +189,7 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         control.block_on(Shared::build(config, store, people, (sealing, coming), (clock, random)))?;
     let sink = Sink::start(lines)?;
     let (stage, told) = watch::channel(Stage::Serve);
+    let history = Arc::<History>::default();
     let control_parts = Control {
         clock: Arc::clone(&shared.gate.clock),
         random: Arc::clone(&shared.gate.random),
@@ -199,6 +202,12 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         sign_ins: Arc::clone(&shared.people.sign_ins),
         listings: Arc::new(Semaphore::new(LISTINGS)),
         hasher: Arc::clone(&shared.people.pool) as Arc<dyn Hasher>,
+        history: Arc::clone(&history),
+        facts: Arc::new(Told {
+            shared: Arc::clone(&shared),
+            certificate: Arc::clone(&certificate),
+            started: shared.gate.clock.now(),
+        }),
         memory: Arc::default(),
     };
     let own: Arc<dyn OwnEndpoints> = Arc::new(ControlPlane::new(control.handle().clone(), control_parts));
@@ -224,8 +233,7 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         threads.push(thread.spawn(move || work(build, setup))?);
     }
     let gauges = Arc::new(gauges::gauges(&shared.gate, &admission, &sink, &shared.people.pool));
-    let numbers =
-        Numbers { totals: Arc::clone(&totals), admission: Arc::clone(&admission), history: Arc::default() };
+    let numbers = Numbers { totals: Arc::clone(&totals), admission: Arc::clone(&admission), history };
     let background = Background {
         shared: Arc::clone(&shared),
         certificate: Arc::clone(&certificate),

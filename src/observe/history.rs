@@ -202,17 +202,28 @@ impl Point {
     /// The duration that this part of the forwarded requests did not exceed, in microseconds; `None` where there were none.
     #[must_use]
     pub fn quantile(&self, part: f64) -> Option<u64> {
+        Self::quantile_over(std::iter::once(self), part)
+    }
+
+    /// The same of several points together.
+    #[must_use]
+    pub fn quantile_over<'p>(points: impl Iterator<Item = &'p Self>, part: f64) -> Option<u64> {
         let mut all = Histogram::default();
-        for (_, durations) in self.counted.durations.iter().filter(|(route, _)| is_forwarded(route)) {
-            all.add(durations);
+        for point in points {
+            let forwarded = point.counted.durations.iter().filter(|(route, _)| is_forwarded(route));
+            forwarded.for_each(|(_, durations)| all.add(durations));
         }
         all.quantile(part)
     }
 
     /// The same of one route.
     #[must_use]
-    pub fn quantile_of(&self, route: &str, part: f64) -> Option<u64> {
-        self.counted.durations.get(route)?.quantile(part)
+    pub fn quantile_of<'p>(points: impl Iterator<Item = &'p Self>, route: &str, part: f64) -> Option<u64> {
+        let mut all = Histogram::default();
+        points
+            .filter_map(|point| point.counted.durations.get(route))
+            .for_each(|durations| all.add(durations));
+        all.quantile(part)
     }
 }
 
@@ -455,8 +466,9 @@ mod tests {
         assert!((100..=250).contains(&median), "{median}");
         let late = point.quantile(0.95).unwrap();
         assert!((50_000..=100_000).contains(&late), "{late}");
-        assert_eq!(point.quantile_of("hub", 0.5), Some(10_000_000), "no more is known of what is longer");
-        assert_eq!(point.quantile_of("/b", 0.5), None);
+        let of = |route| Point::quantile_of(std::iter::once(point.as_ref()), route, 0.5);
+        assert_eq!(of("hub"), Some(10_000_000), "no more is known of what is longer");
+        assert_eq!(of("/b"), None);
         assert_eq!(Histogram::default().quantile(0.5), None);
     }
 }

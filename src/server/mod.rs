@@ -7,4 +7,5 @@ pub mod connection;
 pub mod io;
 pub mod listener;
 pub mod tls;
+mod validity;
 pub mod worker;

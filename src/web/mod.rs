@@ -12,6 +12,7 @@ pub mod cookie;
 mod cors;
 mod discovery;
 pub mod endpoint;
+pub mod facts;
 mod grants;
 mod introspect;
 mod keys;
@@ -44,6 +45,7 @@ use self::{
     authorize::{consent, login, logout, password},
     cors::Cors,
     endpoint::Endpoint,
+    facts::Facts,
     grants::Owners,
     news::News,
 };
@@ -58,7 +60,7 @@ use crate::{
         user::{Person, User},
     },
     oauth::error::{ErrorCode, OAuthError},
-    observe::metrics::Totals,
+    observe::{history::History, metrics::Totals},
     proxy::{
         gate::{Caller, Gate, OwnEndpoints},
         refusal::{Form, Refusal},
@@ -88,6 +90,10 @@ pub struct Control {
     pub sessions: Arc<Sessions>,
     /// Sign-ins without a session, for the audit log.
     pub sign_ins: Arc<SignIns>,
+    /// How the numbers were.
+    pub history: Arc<History>,
+    /// What the gateway tells of itself.
+    pub facts: Arc<dyn Facts>,
     /// Where passwords are hashed.
     pub hasher: Arc<dyn Hasher>,
     /// How many lists are read from the store at once, so that those who sign in find it free.

@@ -8,12 +8,20 @@
 
 #![allow(dead_code, reason = "the rooms are being furnished")]
 
+mod audit;
+mod audit_words;
+mod charts;
+mod dashboard;
+mod explained;
 mod form;
 mod home;
 mod memory;
 mod parts;
 mod resume;
+mod settings;
+mod upstreams;
 mod visit;
+mod why;
 
 use axum::{Router, routing::get};
 
@@ -25,4 +33,9 @@ pub(super) fn routes() -> Router<Control> {
     Router::new()
         .route(Endpoint::Home.path(), get(home::page).fallback(reply::only_get))
         .route(Endpoint::Resume.path(), get(resume::page).fallback(reply::only_get))
+        .merge(audit::routes())
+        .merge(dashboard::routes())
+        .merge(settings::routes())
+        .merge(upstreams::routes())
+        .merge(why::routes())
 }

@@ -14,7 +14,7 @@ const HEIGHT: f64 = 160.0;
 const SPARK: (f64, f64) = (100.0, 24.0);
 
 /// Colours that the style has: series beyond them share the last.
-pub const COLOURS: usize = 6;
+pub const COLOURS: usize = 5;
 
 /// How numbers are written on a page.
 #[derive(Debug, Clone, Copy)]
@@ -250,7 +250,7 @@ fn value(line: &Line<'_>, at: usize) -> Option<f64> {
 }
 
 const fn colour(at: usize) -> &'static str {
-    ["c1", "c2", "c3", "c4", "c5", "c6"][if at < COLOURS { at } else { COLOURS - 1 }]
+    ["c1", "c2", "c3", "c4", "c5"][if at < COLOURS { at } else { COLOURS - 1 }]
 }
 
 /// A small line within a text or a table. `title` says what it shows.
@@ -391,6 +391,6 @@ mod tests {
     fn more_series_than_colours_share_the_last() {
         let lines = vec![("x", &[Some(1.0)][..]); COLOURS + 3];
         let html = plot(Shape::Bars, &lines).html();
-        assert_eq!(html.matches("class=\"c6\"").count(), 4);
+        assert_eq!(html.matches("class=\"c5\"").count(), 4);
     }
 }

@@ -152,6 +152,14 @@ impl RestError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error", "the gateway failed to do this")
     }
 
+    /// What is wrong, in words.
+    pub(super) fn description(&self) -> &str {
+        match self {
+            Self::Gate(refusal) => &refusal.description,
+            Self::Problem(problem) => &problem.description,
+        }
+    }
+
     /// The answer.
     pub(super) fn render(self, form: Form, caller: &Caller) -> Response {
         let problem = match self {

@@ -17,6 +17,8 @@ mod resource;
 mod search;
 mod table;
 
+pub(in crate::web) use self::resource::events::wanted as wanted_events;
+
 use std::time::Duration;
 
 use axum::{

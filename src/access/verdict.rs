@@ -20,6 +20,7 @@ use super::{
     judge::{Judge, Judged},
     revocations::Revocations,
     scheme::basic::Basic,
+    uses::{Activity, Uses},
 };
 use crate::{
     base::{id::ServiceId, time::Timestamp},
@@ -37,6 +38,8 @@ pub struct Verdict {
     pub person: Option<Arc<Person>>,
     /// The permanent token or application password itself; `None` where an access token was presented.
     pub credential: Option<Arc<Credential>>,
+    /// Where the activity of its client is noted.
+    client: Arc<Activity>,
     /// The epoch at which it was last held against the revocations.
     epoch: AtomicU64,
     /// The epoch at which it was made.
@@ -99,6 +102,7 @@ impl Verdict {
                 _ => self.epoch.store(epoch, Ordering::Release),
             }
         }
+        self.client.accepted(judge.now);
         if let Some(credential) = &self.credential {
             judge.credentials.used(credential, judge.now);
         }
@@ -117,6 +121,7 @@ impl Verdict {
             claims: self.claims.clone(),
             person: Some(person),
             credential: None,
+            client: Arc::clone(&self.client),
             epoch: AtomicU64::new(epoch),
             born: self.born,
             recent: AtomicBool::new(true),
@@ -170,6 +175,7 @@ pub struct Verdicts {
     floor: AtomicU64,
     hits: AtomicU64,
     misses: AtomicU64,
+    uses: Uses,
 }
 
 impl Verdicts {
@@ -183,7 +189,14 @@ impl Verdicts {
             floor: AtomicU64::new(0),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
+            uses: Uses::default(),
         }
+    }
+
+    /// When services were last active.
+    #[must_use]
+    pub const fn uses(&self) -> &Uses {
+        &self.uses
     }
 
     /// The verdict on a token that is remembered, if it is: still good, or why not any more.
@@ -264,10 +277,13 @@ impl Verdicts {
         if let Some(credential) = &credential {
             judge.credentials.used(credential, judge.now);
         }
+        let client = self.uses.of(&claims.client_id);
+        client.accepted(judge.now);
         let verdict = Arc::new(Verdict {
             claims,
             person,
             credential,
+            client,
             epoch: AtomicU64::new(epoch),
             born: epoch,
             recent: AtomicBool::new(false),

@@ -4,16 +4,20 @@
 
 pub mod address;
 pub mod credential;
+pub mod device;
 pub mod event;
 pub mod flow;
 pub mod grant;
 pub mod key;
+pub mod link;
 pub mod naming;
 pub mod registry;
 pub mod revocation;
 pub mod scope;
 pub mod search;
+pub mod second_step;
 pub mod service;
 pub mod session;
 pub mod upstream;
+pub mod usage;
 pub mod user;

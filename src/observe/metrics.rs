@@ -121,6 +121,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ("refusals", "Refused requests, by cause"),
     ("tokens_issued", "Access tokens issued, by grant"),
     ("logins", "Attempts to sign in, by result"),
+    ("mails", "Letters to people, by what they are about and what became of them"),
     ("token_errors", "Refusals of the token endpoint, by error"),
     ("upstream_errors", "Requests that an upstream did not answer, by route and kind"),
     ("upstream_connections_opened", "Connections opened to upstreams, by route"),

@@ -188,6 +188,12 @@ super::catalogue! {
     event_banned = "banned", "gesperrt";
     event_unbanned = "unbanned", "entsperrt";
     event_password = "password changed", "Passwort geändert";
+    event_second_step_on = "second step on", "zweiter Schritt eingeschaltet";
+    event_second_step_off = "second step off", "zweiter Schritt ausgeschaltet";
+    event_recovery_codes_replaced = "recovery codes replaced", "Notfallcodes ersetzt";
+    event_recovery_code_used = "recovery code used", "Notfallcode verwendet";
+    event_link_sent = "link sent by mail", "Link per Mail gesendet";
+    event_link_used = "link used", "Link verwendet";
     event_secret = "secret changed", "Geheimnis geändert";
     event_signed_in = "signed in", "angemeldet";
     event_signed_out = "signed out", "abgemeldet";

@@ -7,8 +7,6 @@ super::catalogue! {
     to_continue_to(service) = "to continue to {service}", "um mit {service} fortzufahren";
     login_or_email = "Login or e-mail address", "Anmeldename oder E-Mail-Adresse";
     password = "Password", "Passwort";
-    show_password = "Show password", "Passwort zeigen";
-    hide_password = "Hide password", "Passwort verbergen";
     caps_lock = "Caps Lock is on.", "Die Feststelltaste ist aktiv.";
     remember_me = "Remember me on this device", "Auf diesem Gerät angemeldet bleiben";
     forgot_password = "Forgot your password?", "Passwort vergessen?";
@@ -56,6 +54,12 @@ super::catalogue! {
     password_same = "This is the one-time password. Choose another.", "Das ist das Einmalpasswort. Wählen Sie ein anderes.";
     password_not_taken(why) = "It cannot be taken: {why}.", "Es kann nicht verwendet werden: {why}.";
     password_save = "Save and continue", "Speichern und weiter";
+
+    second_step = "Two-step sign-in", "Anmeldung in zwei Schritten";
+    code = "Code", "Code";
+    code_rule = "The six digits that your authenticator app shows, or one of your recovery codes.", "Die sechs Ziffern, die Ihre Authenticator-App zeigt, oder einer Ihrer Wiederherstellungscodes.";
+    wrong_code = "This code is not good, or not any more. Try the next one.", "Dieser Code gilt nicht oder nicht mehr. Versuchen Sie es mit dem nächsten.";
+    second_step_expired = "That took too long. Sign in again.", "Das hat zu lange gedauert. Melden Sie sich noch einmal an.";
 
     signed_out = "You are signed out", "Sie sind abgemeldet";
     signed_out_detail = "Services that you have open may show what they have loaded until you close them.", "Geöffnete Dienste zeigen vielleicht noch, was sie geladen haben, bis Sie sie schließen.";

@@ -24,6 +24,8 @@ pub enum Endpoint {
     Logout,
     /// Where the login form goes, Hub's address of it.
     InteractiveLogin,
+    /// Where a client's own form asks for a link to choose a password, Hub's address of it.
+    InteractiveRestore,
     /// What a client shows beside a framed login page.
     LoginSettings,
     /// The registry (hub-contract section 9).
@@ -40,6 +42,12 @@ pub enum Endpoint {
     ConsentPage,
     /// The page on which somebody chooses a new password.
     PasswordPage,
+    /// The page on which somebody shows a code after the password.
+    SecondStepPage,
+    /// The page on which somebody asks for a link to choose a password.
+    RestorePage,
+    /// What the links in our letters open.
+    Link,
     /// A form whose session had ended is shown again.
     Resume,
     /// The script and style of our pages.
@@ -62,6 +70,7 @@ impl Endpoint {
             Self::Revoke => "/api/rest/oauth2/revoke",
             Self::Logout => "/api/rest/oauth2/logout",
             Self::InteractiveLogin => "/api/rest/oauth2/interactive/login",
+            Self::InteractiveRestore => "/api/rest/oauth2/interactive/restore",
             Self::LoginSettings => "/api/rest/oauth2/interactive/login/settings",
             Self::Rest => "/api/rest/{*path}",
             Self::OpenIdConfiguration => OPENID_CONFIGURATION,
@@ -70,6 +79,9 @@ impl Endpoint {
             Self::LoginPage => "/auth/login",
             Self::ConsentPage => "/auth/consent",
             Self::PasswordPage => "/auth/password",
+            Self::SecondStepPage => "/auth/second-step",
+            Self::RestorePage => "/auth/restore",
+            Self::Link => "/auth/link",
             Self::Resume => "/auth/resume",
             Self::Asset => "/auth/assets/{name}",
             Self::Error => "/errors/{code}",

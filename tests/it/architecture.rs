@@ -29,17 +29,18 @@ const ARROWS: &[(&str, &[&str])] = &[
         "web",
         &[
             "base", "model", "crypto", "store", "oauth", "identity", "registry", "access", "proxy",
-            "observe", "texts",
+            "observe", "mail", "texts",
         ],
     ),
     ("observe", &["base"]),
+    ("mail", &["base", "observe", "texts"]),
     ("server", &["base", "observe"]),
     ("config", &["base", "model"]),
     (
         "app",
         &[
             "base", "model", "crypto", "store", "oauth", "identity", "registry", "access", "proxy", "web",
-            "observe", "server", "config",
+            "observe", "mail", "server", "config",
         ],
     ),
     ("demo", &["base", "model", "registry", "config", "app", "observe"]),

@@ -7,6 +7,7 @@
 mod support;
 
 mod architecture;
+mod console;
 mod demo;
 mod directory;
 mod explain;
@@ -17,6 +18,7 @@ mod framing_upstream;
 mod gate_people;
 mod headers;
 mod import;
+mod letters;
 mod operation;
 mod own_endpoints;
 mod paths;

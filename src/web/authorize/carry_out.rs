@@ -107,6 +107,8 @@ impl Desk<'_> {
             Ok(answer) => {
                 let flow = if request.wanted.response.code { "authorization_code" } else { "implicit" };
                 self.control.totals.add("tokens_issued", vec![("grant", flow.to_owned())], 1);
+                let (client, wanted) = (&request.client.id, &request.wanted.scope.services);
+                self.control.gate.verdicts.uses().issued(client, wanted, self.control.clock.now());
                 self.send_for(request.client.id.as_str(), answer, "issued", flow.to_owned())
             }
             Err(error) => self.refuse(&request.address, &error),

@@ -5,7 +5,7 @@ use askama::Template;
 use axum::response::Response;
 
 use super::{
-    parts::{Frame, Section},
+    frame::{Frame, Section},
     visit::Visit,
 };
 use crate::{

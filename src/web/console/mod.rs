@@ -8,12 +8,14 @@
 
 #![allow(dead_code, reason = "the rooms are being furnished")]
 
+mod account;
 mod audit;
 mod audit_words;
 mod charts;
 mod dashboard;
 mod explained;
 mod form;
+mod frame;
 mod home;
 mod memory;
 mod parts;
@@ -38,4 +40,5 @@ pub(super) fn routes() -> Router<Control> {
         .merge(settings::routes())
         .merge(upstreams::routes())
         .merge(why::routes())
+        .merge(account::routes())
 }

@@ -4,8 +4,8 @@ use askama::Template;
 use axum::response::Response;
 
 use super::{
+    frame::{Frame, Section},
     memory::Parked,
-    parts::{Frame, Section},
     visit::Visit,
 };
 

@@ -15,8 +15,8 @@ use http::{HeaderMap, StatusCode, Uri, header::LOCATION, request::Parts};
 
 use super::{
     form::Fields,
+    frame::{Frame, Section},
     memory::{Before, End, Parked, name},
-    parts::{Frame, Section},
 };
 use crate::{
     base::{secret::Secret, time::Timestamp},

@@ -17,7 +17,9 @@ use axum::{body::Body, response::Response};
 use http::{HeaderValue, StatusCode};
 
 use self::headers::{Form, Leave};
-pub use self::views::{Claim, Consent, FormPost, Login, NewPassword, Notice, Problem, Wanted, icon_of};
+pub use self::views::{
+    Claim, Consent, FormPost, Login, Mailed, NewPassword, Notice, Problem, SecondStep, Wanted, icon_of,
+};
 pub(in crate::web) use self::views::{colour, letter};
 use crate::{base::url::web_origin, model::service::Service, texts::Language};
 
@@ -55,6 +57,8 @@ macro_rules! template {
 template!(LoginPage, "login.html", Login, script: &'a str);
 template!(ConsentPage, "consent.html", Consent,);
 template!(NewPasswordPage, "password.html", NewPassword, script: &'a str);
+template!(SecondStepPage, "second_step.html", SecondStep, script: &'a str);
+template!(MailedPage, "mailed.html", Mailed,);
 template!(ProblemPage, "notice.html", Problem,);
 template!(FormPostPage, "form_post.html", FormPost, script: &'a str);
 
@@ -123,6 +127,23 @@ impl Pages {
     pub fn new_password(&self, view: &NewPassword<'_>) -> Response {
         let page = NewPasswordPage { t: self.t, view, script: &self.script }.render();
         self.respond(StatusCode::OK, page, self.scripted(Form::Ours))
+    }
+
+    /// Somebody shows a code.
+    #[must_use]
+    pub fn second_step(&self, view: &SecondStep<'_>) -> Response {
+        let page = SecondStepPage { t: self.t, view, script: &self.script }.render();
+        let leave = Leave { framed_by: view.tell, ..self.scripted(Form::Ours) };
+        self.respond(StatusCode::OK, page, leave)
+    }
+
+    /// Somebody has asked for a letter or comes from one.
+    #[must_use]
+    pub fn mailed(&self, view: &Mailed<'_>) -> Response {
+        let name = view.name.map(|name| if name.len() <= MAX_SHOWN { name } else { "" });
+        let view = Mailed { name, ..*view };
+        let leave = self.leave(view.action.map(|_| Form::Ours));
+        self.respond(StatusCode::OK, MailedPage { t: self.t, view: &view }.render(), leave)
     }
 
     /// Somebody is signed out. `home` is the name and the address of the service that they came from, `sign_in` the

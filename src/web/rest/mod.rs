@@ -101,7 +101,8 @@ async fn carried_out(
         Gives::Page(_) | Gives::PageOf(..) => Some(turn(control).await?),
         _ => None,
     };
-    let ask = Ask { control, caller, asker, may, ids, query, fields, body };
+    let language = crate::texts::Language::wanted(headers);
+    let ask = Ask { control, caller, asker, may, ids, query, fields, body, language };
     let answer = (operation.handler)(&ask).await;
     // 6 what was written is in force when the answer comes, also what came before a refusal
     let in_force = if operation.method == Method::GET { Ok(()) } else { control.in_force().await };

@@ -73,7 +73,12 @@ fn a_form_outlives_its_session() {
     assert!(profile.contains("name=\"name\" value=\"Jane\""), "{profile}");
     // Signed out in another tab; then the form is sent.
     browser.cookie = None;
-    let typed = form(&[("name", "Jane & <Söhne>"), ("email", "jane@example.org"), ("language", "en"), ("password", "hunter2")]);
+    let typed = form(&[
+        ("name", "Jane & <Söhne>"),
+        ("email", "jane@example.org"),
+        ("language", "en"),
+        ("password", "hunter2"),
+    ]);
     let answer = browser.post("/hub/account", &typed);
     assert_eq!(answer.status, 303, "{}", answer.text());
     let login = own(&answer);

@@ -1,6 +1,7 @@
 //! The pages of people who are signed in, from outside: what they show, what their forms do and refuse.
 
 mod basics;
+mod people;
 
 use crate::support::{
     Answer, Gateway, Request, Setup, Upstream,

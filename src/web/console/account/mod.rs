@@ -17,6 +17,7 @@ use axum::{
     routing::{get, post},
 };
 
+pub(super) use self::sessions::device;
 use super::{
     parts::Section,
     visit::{Post, Visit},

@@ -86,6 +86,12 @@ impl Permit {
     pub fn identity(&self) -> Option<&Arc<Verdict>> {
         self.identity.as_ref()
     }
+
+    /// The same decision, on what is known now of the same token.
+    #[must_use]
+    pub fn renewed(&self, verdict: Arc<Verdict>) -> Self {
+        Self { identity: self.identity.is_some().then_some(verdict) }
+    }
 }
 
 impl Policy {
@@ -231,6 +237,8 @@ mod tests {
             strip_path: false,
             credential: Credential::Scoped,
             timeout: std::time::Duration::ZERO,
+            on_expiry: upstream::OnExpiry::Close,
+            websocket_timeout: std::time::Duration::ZERO,
             connect_timeout: std::time::Duration::ZERO,
             max_idle: 0,
             max_body_size: None,

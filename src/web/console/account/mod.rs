@@ -19,7 +19,7 @@ use axum::{
 
 pub(super) use self::sessions::device;
 use super::{
-    parts::Section,
+    frame::Section,
     visit::{Post, Visit},
 };
 use crate::{

@@ -3,6 +3,8 @@
 //! Invariants: a remembered verdict is used only while its token lives and no revocation hits it; the memory is
 //! bounded, whatever is presented; tokens that do not verify are never remembered.
 
+mod renewal;
+
 use std::{
     collections::VecDeque,
     net::IpAddr,
@@ -24,13 +26,9 @@ use super::{
 };
 use crate::{
     base::{id::ServiceId, time::Timestamp},
-    crypto::{digest::TokenDigest, jws::SigningKey, permanent},
-    model::{credential::CredentialKind, user::Person},
-    oauth::token::{
-        claims::AccessClaims,
-        issue::Issuer,
-        verify::{self, TokenError},
-    },
+    crypto::{digest::TokenDigest, jws::SigningKey},
+    model::user::Person,
+    oauth::token::{claims::AccessClaims, issue::Issuer, verify::TokenError},
 };
 
 /// What is known about one token.
@@ -81,6 +79,21 @@ impl Verdict {
     /// # Errors
     /// [`TokenError`], why not any more.
     pub fn still_good(&self, verdicts: &Verdicts, judge: Judge<'_>) -> Result<Standing, TokenError> {
+        let standing = self.standing(verdicts, judge)?;
+        if matches!(standing, Standing::Unchanged) {
+            self.client.accepted(judge.now);
+            if let Some(credential) = &self.credential {
+                judge.credentials.used(credential, judge.now);
+            }
+        }
+        Ok(standing)
+    }
+
+    /// The same of a verdict that is not being used.
+    ///
+    /// # Errors
+    /// [`TokenError`], why not any more.
+    pub fn standing(&self, verdicts: &Verdicts, judge: Judge<'_>) -> Result<Standing, TokenError> {
         if judge.now >= self.claims.expires() {
             return Err(TokenError::Expired);
         }
@@ -105,10 +118,6 @@ impl Verdict {
                 _ if !self.credential.as_ref().is_none_or(known) => return Ok(Standing::Stale),
                 _ => self.epoch.store(epoch, Ordering::Release),
             }
-        }
-        self.client.accepted(judge.now);
-        if let Some(credential) = &self.credential {
-            judge.credentials.used(credential, judge.now);
         }
         Ok(Standing::Unchanged)
     }
@@ -257,15 +266,7 @@ impl Verdicts {
     /// # Errors
     /// [`TokenError`], why the token is not accepted.
     pub fn verify(&self, token: &[u8], judge: Judge<'_>) -> Result<Arc<Verdict>, TokenError> {
-        self.reached(TokenDigest::of(token), judge, || {
-            if permanent::is_meant(token) {
-                let digest = permanent::digest(token).ok_or(TokenError::Unknown)?;
-                return judge.credential(&digest, CredentialKind::PermanentToken);
-            }
-            let claims = verify::verify(token, judge.keyring, judge.issuer, judge.now)?;
-            let person = judge.parties(&claims)?;
-            Ok((claims, person, None))
-        })
+        self.reached(TokenDigest::of(token), judge, || judge.token(token))
     }
 
     /// Verifies an application password that is not remembered, and that the login is its owner's; remembers the verdict.
@@ -273,11 +274,7 @@ impl Verdicts {
     /// # Errors
     /// [`TokenError`], why it is not accepted. Whether the login or the password is wrong is not told.
     pub fn verify_password(&self, basic: &Basic, judge: Judge<'_>) -> Result<Arc<Verdict>, TokenError> {
-        self.reached(basic.key, judge, || {
-            let judged = judge.credential(&basic.digest, CredentialKind::ApplicationPassword)?;
-            let is_owner = judged.1.as_ref().is_some_and(|person| basic.is_of(person));
-            if is_owner { Ok(judged) } else { Err(TokenError::Unknown) }
-        })
+        self.reached(basic.key, judge, || judge.password(basic))
     }
 
     fn reached(

@@ -2,7 +2,7 @@
 //!
 //! Invariant: paths and patterns are in canonical form (see `proxy::path`), so comparing text is comparing paths.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use http::{Method, Uri};
 
@@ -25,6 +25,10 @@ pub struct Upstream {
     pub credential: Credential,
     /// How long until the upstream's answer begins, and between two pieces of it.
     pub timeout: Duration,
+    /// What becomes of an answer when the token behind it is not good any more.
+    pub on_expiry: OnExpiry,
+    /// How long nothing may move on a WebSocket.
+    pub websocket_timeout: Duration,
     /// How long until a connection stands.
     pub connect_timeout: Duration,
     /// Idle connections kept per worker and target.
@@ -59,6 +63,16 @@ pub enum Credential {
     Pass,
     /// Nothing.
     None,
+}
+
+/// What becomes of an answer that is still on its way when the token that asked for it is not good any more. A WebSocket
+/// and a stream of events, which have no end of their own, are ended in either case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnExpiry {
+    /// It is broken off.
+    Close,
+    /// It may end.
+    Drain,
 }
 
 /// An exception to "a token with this service in scope".
@@ -96,6 +110,21 @@ pub struct PathPattern {
     pub segments: Vec<Segment>,
     /// Whether it ends in `**`.
     pub open: bool,
+}
+
+impl fmt::Display for PathPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for segment in &self.segments {
+            match segment {
+                Segment::Literal(text) => write!(f, "/{text}")?,
+                Segment::Any => f.write_str("/*")?,
+            }
+        }
+        if self.open {
+            return f.write_str("/**");
+        }
+        if self.segments.is_empty() { f.write_str("/") } else { Ok(()) }
+    }
 }
 
 impl PathPattern {
@@ -156,6 +185,7 @@ mod tests {
             ("/a/*/c/**", "/a/b/d", false),
         ] {
             assert_eq!(pattern(rule).matches(path), expected, "{rule} on {path}");
+            assert_eq!(pattern(rule).to_string(), rule);
         }
     }
 }

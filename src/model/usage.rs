@@ -142,7 +142,8 @@ mod tests {
     fn the_later_of_two_notes_counts() {
         let link = |id: &str, at| (ServiceId::parse(id).unwrap(), Timestamp::from_millis(at));
         let known = Links { asks_for: vec![link("a", 5), link("b", 4)], asked_by: vec![] };
-        let newer = Links { asks_for: vec![link("b", 9), link("a", 1), link("c", 5)], asked_by: vec![link("d", 1)] };
+        let newer =
+            Links { asks_for: vec![link("b", 9), link("a", 1), link("c", 5)], asked_by: vec![link("d", 1)] };
         let merged = known.merged(newer);
         assert_eq!(merged.asks_for, [link("b", 9), link("a", 5), link("c", 5)]);
         assert_eq!(merged.asked_by, [link("d", 1)]);

@@ -8,7 +8,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -35,9 +35,11 @@ use crate::{
     crypto::keyring::Keyring,
     model::{flow::Flows, registry::Registry},
     oauth::{
+        cause::Cause,
         grant::Lives,
         token::{issue::Issuer, verify::TokenError},
     },
+    observe::refusals::Refusals,
 };
 
 /// Everything that requests are judged by at one moment.
@@ -116,6 +118,8 @@ pub struct Outcome {
     pub client: String,
     /// `jti`
     pub jti: String,
+    /// Why it was refused, where that is known.
+    pub cause: Option<Cause>,
 }
 
 /// What a change of the snapshot has touched, and when.
@@ -143,6 +147,10 @@ pub struct Gate {
     pub people: Directory,
     /// Permanent tokens and application passwords.
     pub credentials: Credentials,
+    /// How many WebSockets are open.
+    pub websockets: AtomicUsize,
+    /// The last refusals.
+    pub refusals: Refusals,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -161,6 +169,8 @@ impl Gate {
             revocations: Revocations::default(),
             people: Directory::default(),
             credentials: Credentials::default(),
+            websockets: AtomicUsize::new(0),
+            refusals: Refusals::default(),
             clock,
             random,
         }

@@ -4,7 +4,9 @@
 
 pub mod admission;
 pub mod connection;
+mod early;
 pub mod io;
 pub mod listener;
 pub mod tls;
+mod validity;
 pub mod worker;

@@ -9,10 +9,13 @@
 
 mod access;
 mod account;
+mod causes;
 mod common;
 mod errors;
 mod home;
 mod letters;
+mod observe;
+mod people;
 mod services;
 mod sign_in;
 mod time;

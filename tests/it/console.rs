@@ -2,6 +2,8 @@
 
 mod access;
 mod basics;
+mod observe;
+mod people;
 mod services;
 
 use crate::support::{

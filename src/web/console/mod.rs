@@ -10,14 +10,23 @@
 
 mod access;
 mod account;
+mod audit;
+mod audit_words;
+mod charts;
+mod dashboard;
+mod explained;
 mod form;
 mod frame;
 mod home;
 mod memory;
 mod parts;
+mod people;
 mod resume;
 mod services;
+mod settings;
+mod upstreams;
 mod visit;
+mod why;
 
 use axum::{Router, routing::get};
 
@@ -28,8 +37,14 @@ use super::{Control, endpoint::Endpoint, reply};
 pub(super) fn routes() -> Router<Control> {
     Router::new()
         .route(Endpoint::Home.path(), get(home::page).fallback(reply::only_get))
+        .merge(people::routes())
         .route(Endpoint::Resume.path(), get(resume::page).fallback(reply::only_get))
         .merge(access::routes())
+        .merge(audit::routes())
+        .merge(dashboard::routes())
+        .merge(settings::routes())
+        .merge(upstreams::routes())
+        .merge(why::routes())
         .merge(account::routes())
         .merge(services::routes())
 }

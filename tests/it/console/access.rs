@@ -113,7 +113,10 @@ fn refresh_tokens_are_found_by_person_client_and_service() {
     }
     assert!(works(&console, &access));
     let text = page(&root.get(&format!("{LIST}?kind=grants&user=jane")));
-    assert!(text.contains("alpha by name, Hub") && text.contains("Mobile") && !text.contains(&refresh), "{text}");
+    assert!(
+        text.contains("alpha by name, Hub") && text.contains("Mobile") && !text.contains(&refresh),
+        "{text}"
+    );
     let done = root.post(REVOKE, &first(&text));
     let text = after(&mut root, &done);
     assert!(text.contains("Nothing found.") && text.contains("value=\"jane\""), "back where it was: {text}");

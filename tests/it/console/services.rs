@@ -81,7 +81,7 @@ fn services_are_found_while_one_types() {
     console.gateway.send(&Request::get("/api/x").bearer(&token));
     eventually("the use is seen", || page(&root.get(&format!("{LIST}?q=alpha"))).contains("<time datetime="));
     let shown = page(&root.get(&format!("{LIST}/alpha")));
-    assert!(shown.contains(">machine by name</a>"), "{shown}");
+    assert!(shown.contains(">machine by name</a>") && shown.contains(&console.upstream.origin()), "{shown}");
     assert_guarded(&console, LIST, None);
     assert_guarded(&console, &format!("{LIST}/alpha"), None);
     assert_eq!(root.get(&format!("{LIST}/nobody")).status, 404);

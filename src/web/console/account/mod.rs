@@ -10,8 +10,6 @@ mod security;
 mod sessions;
 mod tokens;
 
-pub(super) use self::sessions::device;
-
 use axum::{
     Router,
     extract::Path,
@@ -19,8 +17,9 @@ use axum::{
     routing::{get, post},
 };
 
+pub(super) use self::sessions::device;
 use super::{
-    parts::Section,
+    frame::Section,
     visit::{Post, Visit},
 };
 use crate::{

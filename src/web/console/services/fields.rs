@@ -81,10 +81,10 @@ impl Typed {
     pub(super) fn is_so(&self, service: &Service, shown: Flows) -> bool {
         let now = Self::of(service);
         let texts = |typed: &Self| {
-            [&typed.name, &typed.description, &typed.vendor, &typed.home_url, &typed.icon_url].map(String::clone)
+            [&typed.name, &typed.description, &typed.vendor, &typed.home_url, &typed.icon_url]
+                .map(String::clone)
         };
-        let flags =
-            |typed: &Self| [typed.trusted, typed.consent, typed.public, typed.pkce, typed.rotate];
+        let flags = |typed: &Self| [typed.trusted, typed.consent, typed.public, typed.pkce, typed.rotate];
         texts(self) == texts(&now)
             && flags(self) == flags(&now)
             && lines(&self.base_urls) == lines(&now.base_urls)

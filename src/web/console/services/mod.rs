@@ -38,10 +38,22 @@ pub(super) fn routes() -> Router<Control> {
         .route(LIST, get(list).fallback(reply::only_get))
         .route("/admin/services/new", get(new::page).post(new::register).fallback(reply::get_or_post))
         .route("/admin/services/{id}", get(page::page).post(change::save).fallback(reply::get_or_post))
-        .route("/admin/services/{id}/secret", post(change::secret).get(page::back).fallback(reply::get_or_post))
-        .route("/admin/services/{id}/grace", post(change::end_grace).get(page::back).fallback(reply::get_or_post))
-        .route("/admin/services/{id}/redirects", post(change::redirect).get(page::back).fallback(reply::get_or_post))
-        .route("/admin/services/{id}/remove", post(change::remove).get(page::back).fallback(reply::get_or_post))
+        .route(
+            "/admin/services/{id}/secret",
+            post(change::secret).get(page::back).fallback(reply::get_or_post),
+        )
+        .route(
+            "/admin/services/{id}/grace",
+            post(change::end_grace).get(page::back).fallback(reply::get_or_post),
+        )
+        .route(
+            "/admin/services/{id}/redirects",
+            post(change::redirect).get(page::back).fallback(reply::get_or_post),
+        )
+        .route(
+            "/admin/services/{id}/remove",
+            post(change::remove).get(page::back).fallback(reply::get_or_post),
+        )
 }
 
 /// The path of a service's page.

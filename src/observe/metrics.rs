@@ -94,6 +94,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ("logins", "Attempts to sign in, by result"),
     ("token_errors", "Refusals of the token endpoint, by error"),
     ("upstream_errors", "Requests that an upstream did not answer, by route and kind"),
+    ("upstream_retries", "Requests that were sent to an upstream again, by route"),
     ("upstream_connections_opened", "Connections opened to upstreams, by route"),
 ];
 

@@ -1,6 +1,7 @@
 //! To the upstream and back: the connection, the deadline, what is retried, and what of the answer goes on.
 //!
-//! Invariant: a request is sent a second time only when not a byte of it was sent the first time.
+//! Invariant: a request is sent a second time only when not a byte of it was sent the first time; or once, when the upstream
+//! closed a kept connection before it began to answer, the method is safe and there is no body (RFC 9110 section 9.2.2).
 
 use std::{future::poll_fn, rc::Rc};
 
@@ -74,11 +75,17 @@ async fn send(
 ) -> Result<(Head, Lease), Refusal> {
     let view = Rc::clone(&record.view);
     let pools = view.pools(route).ok_or_else(|| Refusal::bad_gateway("the upstream has no target"))?;
+    pools.budget.request();
     let mut timed_out = false;
-    for pool in pools.in_turn() {
+    let mut repeated = false;
+    for (at, pool) in pools.in_turn().enumerate() {
         record.upstream = Some(Rc::clone(pool));
+        if at > 0 {
+            record.worker().journal().upstream("upstream_retries", record.route, "");
+        }
         loop {
-            let mut lease = match pool.idle() {
+            let idle = if repeated { None } else { pool.idle() };
+            let mut lease = match idle {
                 Some(lease) => lease,
                 // On the heap: it is rare, and would make every request's future large.
                 None => match Box::pin(pool.connect()).await {
@@ -101,6 +108,17 @@ async fn send(
                 }
                 // The upstream had closed the kept connection: nothing was sent.
                 Err(_) if lease.reused && request.is_untouched() => {}
+                // It closed the kept connection while the request was on its way, as servers do with idle ones.
+                Err(Fault::Ended | Fault::Io(_))
+                    if lease.reused
+                        && lease.connection().is_unanswered()
+                        && request.is_repeatable()
+                        && pools.budget.retry() =>
+                {
+                    request.rewind();
+                    repeated = true;
+                    record.worker().journal().upstream("upstream_retries", record.route, "");
+                }
                 Err(fault) => return Err(failed(record, &pool.label, &fault, progress.fault())),
             }
         }

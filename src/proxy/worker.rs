@@ -163,8 +163,11 @@ impl Worker {
     pub fn tick(&self, now: Instant) {
         self.waits.tick(now);
         self.hand_over();
-        for pool in self.view.borrow().pools.iter().flat_map(RoutePools::iter) {
-            pool.tidy(now);
+        for pools in &self.view.borrow().pools {
+            pools.budget.tick(now);
+            for pool in pools.iter() {
+                pool.tidy(now);
+            }
         }
     }
 

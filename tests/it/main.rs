@@ -30,4 +30,5 @@ mod timeouts;
 mod token_endpoint;
 mod token_inquiries;
 mod tokens;
+mod upstreams;
 mod vectors;

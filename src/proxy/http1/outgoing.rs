@@ -39,6 +39,8 @@ pub struct Outgoing<B> {
     flushed: bool,
     moved: u64,
     to_head: bool,
+    /// All of it is kept until the answer comes, because it may be sent a second time.
+    repeatable: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -64,6 +66,7 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
             }
             (None, None) => Framing::Counted(0),
         };
+        let repeatable = head.is_safe() && body.is_none();
         let (bytes, to_head) = head.end();
         Self {
             bytes,
@@ -75,7 +78,21 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
             flushed: false,
             moved: 0,
             to_head,
+            repeatable,
         }
+    }
+
+    /// Whether it does no harm to send it again, whatever became of it the first time: the method is safe and there is no
+    /// body (RFC 9110 section 9.2.2).
+    #[must_use]
+    pub const fn is_repeatable(&self) -> bool {
+        self.repeatable
+    }
+
+    /// Begins anew, on another connection. Only for what is repeatable.
+    pub fn rewind(&mut self) {
+        debug_assert!(self.repeatable, "what was sent of it is gone");
+        (self.written, self.moved, self.flushed) = (0, 0, false);
     }
 
     /// Whether the answer has no body because of the method.
@@ -224,7 +241,7 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
         self.moved += count as u64;
         let first = count.min(self.bytes.len() - self.written);
         self.written += first;
-        if self.written == self.bytes.len() {
+        if self.written == self.bytes.len() && !self.repeatable {
             self.bytes.clear();
             self.written = 0;
         }

@@ -13,6 +13,7 @@ const ROOM: usize = 2048;
 pub struct RequestHead {
     bytes: Vec<u8>,
     to_head: bool,
+    safe: bool,
 }
 
 impl RequestHead {
@@ -24,7 +25,14 @@ impl RequestHead {
         bytes.push(b' ');
         bytes.extend_from_slice(target.as_str().as_bytes());
         bytes.extend_from_slice(b" HTTP/1.1\r\n");
-        Self { bytes, to_head: *method == Method::HEAD }
+        // RFC 9110 section 9.2.1; TRACE is not forwarded.
+        let safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+        Self { bytes, to_head: *method == Method::HEAD, safe }
+    }
+
+    /// Whether the method asks for nothing to be changed, so that asking twice does no harm.
+    pub(super) const fn is_safe(&self) -> bool {
+        self.safe
     }
 
     /// Adds a field.

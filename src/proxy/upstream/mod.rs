@@ -3,6 +3,8 @@
 //! Invariant: a connection goes back to the pool only after its request was sent and its answer read to the end, and is
 //! lent again only when nothing has come on it since; whatever breaks off is closed (RFC 9112 section 9.3).
 
+pub mod budget;
+
 use std::{
     cell::{Cell, RefCell},
     io,
@@ -15,6 +17,7 @@ use rustls::pki_types::ServerName;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
 
+use self::budget::Budget;
 use super::{http1::Connection, transport::Transport};
 use crate::model::upstream::Target;
 
@@ -155,13 +158,15 @@ impl TargetPool {
 pub struct RoutePools {
     pools: Vec<Rc<TargetPool>>,
     next: Cell<usize>,
+    /// How much is sent again.
+    pub budget: Budget,
 }
 
 impl RoutePools {
     /// Over these pools.
     #[must_use]
-    pub const fn new(pools: Vec<Rc<TargetPool>>) -> Self {
-        Self { pools, next: Cell::new(0) }
+    pub fn new(pools: Vec<Rc<TargetPool>>) -> Self {
+        Self { pools, next: Cell::new(0), budget: Budget::new(Instant::now()) }
     }
 
     /// All pools, beginning with the one whose turn it is.

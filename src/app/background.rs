@@ -3,13 +3,17 @@
 //!
 //! Invariant: a failure is said once, until it is over; what was in use before stays in use.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use tokio::{runtime::Handle, sync::watch, time::MissedTickBehavior};
 
 use super::shared::Shared;
 use crate::{
+    proxy::upstream::check,
     server::{tls::Certificate, worker::Stage},
     web::management::Readiness,
 };
@@ -47,6 +51,7 @@ impl Background {
     /// Begins. Ends with the runtime.
     pub(super) fn start(self, runtime: &Handle) {
         let Self { shared, certificate, .. } = self;
+        runtime.spawn(upstreams(Arc::clone(&shared)));
         let store = Arc::clone(&shared);
         runtime.spawn(repeat(LOOK_AT_STORE, "changes in the store cannot be taken up", move || {
             let shared = Arc::clone(&store);
@@ -82,6 +87,18 @@ impl Background {
                 rotated.and(purged)
             }
         }));
+    }
+}
+
+/// Asks the targets of upstreams whether they work, and looks their names up.
+async fn upstreams(shared: Arc<Shared>) {
+    let mut interval = tokio::time::interval(check::LOOK);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        for job in check::due(&shared.gate.snapshot().routes, Instant::now()) {
+            tokio::spawn(job.run());
+        }
     }
 }
 

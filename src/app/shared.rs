@@ -35,7 +35,8 @@ use crate::{
     proxy::{
         gate::{Gate, Snapshot},
         refusal::Desk,
-        route::{Routes, UpstreamTls},
+        route::Routes,
+        upstream::{Cluster, UpstreamTls},
     },
     registry::{
         keys,
@@ -91,18 +92,19 @@ pub(super) struct Inputs {
     config: Arc<Config>,
     /// What access tokens are signed with.
     pub(super) access_tokens: Algorithm,
-    upstreams: Vec<(crate::model::upstream::Upstream, UpstreamTls)>,
+    pub(super) upstreams: Vec<(crate::model::upstream::Upstream, Arc<Cluster>)>,
     issuer: Issuer,
     pub(super) desk: Desk,
     quota: Arc<Quota>,
 }
 
 impl Inputs {
-    fn new(config: Arc<Config>) -> Result<Self, CertificateError> {
+    /// `before`: of the configuration before, if there is one.
+    fn new(config: Arc<Config>, before: Option<&Self>) -> Result<Self, CertificateError> {
         let mut known: Vec<(Option<PathBuf>, UpstreamTls)> = Vec::new();
         let mut upstreams = Vec::with_capacity(config.upstreams.len());
         for upstream in &config.upstreams {
-            let tls = if upstream.to.iter().any(|target| target.tls) {
+            let tls = if upstream.delivery.to.iter().any(|target| target.tls) {
                 if let Some((_, tls)) = known.iter().find(|(ca, _)| *ca == upstream.ca) {
                     tls.clone()
                 } else {
@@ -115,6 +117,11 @@ impl Inputs {
             };
             upstreams.push((upstream.clone(), tls));
         }
+        let known: Vec<Arc<Cluster>> = before
+            .into_iter()
+            .flat_map(|before| before.upstreams.iter().map(|(_, c)| Arc::clone(c)))
+            .collect();
+        let upstreams = Cluster::all(upstreams, &known);
         let hub_url = config.public_url.join(&config.hub.path);
         let rate = |rate: &Rate| (rate.count, rate.per);
         let limits = &config.limits;
@@ -189,7 +196,7 @@ impl Shared {
         (sealing, coming): (SealingKey, Vec<keys::Coming>),
         (clock, random): (Arc<dyn Clock>, Arc<dyn Random>),
     ) -> Result<Arc<Self>, StartError> {
-        let inputs = Arc::new(Inputs::new(Arc::new(config))?);
+        let inputs = Arc::new(Inputs::new(Arc::new(config), None)?);
         let config = Arc::clone(&inputs.config);
         let failed = |error| store_error(&config, error);
         let known = store.list_services().await.map_err(failed)?;
@@ -249,7 +256,7 @@ impl Shared {
     pub(super) async fn reload(&self, config: Config) -> Result<Vec<&'static str>, ReloadError> {
         let mut state = self.state.lock().await;
         let left = only_by_restart(&state.inputs.config, &config);
-        let mut inputs = Inputs::new(Arc::new(config)).map_err(StartError::from)?;
+        let mut inputs = Inputs::new(Arc::new(config), Some(&state.inputs)).map_err(StartError::from)?;
         let (before, after) = (&state.inputs.config.limits, &inputs.config.limits);
         let rates = |l: &Limits| (l.requests_per_source, l.rejections_per_source);
         if rates(before) == rates(after) {

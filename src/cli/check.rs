@@ -24,7 +24,7 @@ use crate::{
         user::{Email, Person},
     },
     oauth::token::claims::AccessClaims,
-    proxy::{route::Routes, sanitize},
+    proxy::{route::Routes, sanitize, upstream::Cluster},
     store::StoreError,
 };
 
@@ -103,7 +103,8 @@ fn failures(config: &Config) -> Vec<String> {
         }
     }
     let registry = Registry::new(services, "");
-    let upstreams: Vec<_> = config.upstreams.iter().map(|upstream| (upstream.clone(), None)).collect();
+    let upstreams = config.upstreams.iter().map(|upstream| (upstream.clone(), None)).collect();
+    let upstreams = Cluster::all(upstreams, &[]);
     let routes = Routes::new(&upstreams, &registry, config.limits.max_body_size);
     config.tests.iter().filter_map(|test| run(test, &routes, &registry, config)).collect()
 }

@@ -66,7 +66,7 @@ pub(super) const VARIABLE_PREFIX: &str = "HUBGATE_";
 pub(super) const OTHER_VARIABLES: [&str; 1] = ["HUBGATE_CONFIG"];
 
 /// All tables, the root first.
-pub(super) const TABLES: [&Table; 18] = [
+pub(super) const TABLES: [&Table; 19] = [
     &ROOT,
     &ADMIN_PASSWORD,
     &LISTEN,
@@ -82,6 +82,7 @@ pub(super) const TABLES: [&Table; 18] = [
     &USER,
     &PASSWORD,
     &UPSTREAM,
+    &HEALTH,
     &RULE,
     &TEST,
     &TOKEN,
@@ -234,17 +235,31 @@ pub(super) static UPSTREAM: Table = Table {
         "to",
         "strip_path",
         "credential",
+        "balance",
         "timeout",
         "connect_timeout",
+        "first_byte_timeout",
+        "idle_timeout",
+        "total_timeout",
         "max_idle",
+        "max_connections",
+        "queue",
+        "queue_timeout",
+        "slow_start",
+        "resolve",
         "max_body_size",
         "ca",
     ],
-    tables: &[&RULE],
-    later: &[(
-        "health",
-        "this version has no health checks yet: a target that refuses connections is passed over as requests come; take the key out",
-    )],
+    tables: &[&HEALTH, &RULE],
+    later: &[],
+};
+
+pub(super) static HEALTH: Table = Table {
+    path: "upstream.health",
+    shape: Shape::Inline,
+    keys: &["path", "every", "timeout", "status"],
+    tables: &[],
+    later: &[],
 };
 
 pub(super) static RULE: Table = Table {

@@ -2,10 +2,11 @@
 //!
 //! Invariant: paths and patterns are in canonical form (see `proxy::path`), so comparing text is comparing paths.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 
 use http::{Method, Uri};
 
+use super::delivery::Delivery;
 use crate::base::id::ServiceId;
 
 /// Where requests for a service go.
@@ -17,24 +18,42 @@ pub struct Upstream {
     pub host: Option<String>,
     /// Canonical path prefix, `/youtrack`; `/` for everything.
     pub path: String,
-    /// Origins, at least one.
-    pub to: Vec<Target>,
+    /// The targets and how they are reached.
+    pub delivery: Delivery,
     /// Whether `path` is taken off before forwarding.
     pub strip_path: bool,
     /// What the upstream gets as `Authorization`.
     pub credential: Credential,
-    /// How long until the upstream's answer begins, and between two pieces of it.
-    pub timeout: Duration,
-    /// How long until a connection stands.
-    pub connect_timeout: Duration,
-    /// Idle connections kept per worker and target.
-    pub max_idle: usize,
     /// Bytes of a request body, if other than `limits.max_body_size`.
     pub max_body_size: Option<u64>,
     /// CA certificates (PEM file) for `https` targets; `None`: the system's.
     pub ca: Option<PathBuf>,
     /// First match wins; what matches none needs a token with the service in scope.
     pub rules: Vec<Rule>,
+}
+
+impl Upstream {
+    /// For a service, below a path, to these targets; all else by default.
+    #[must_use]
+    pub fn new(service: &str, path: &str, to: Vec<Target>) -> Self {
+        Self {
+            service: service.to_owned(),
+            host: None,
+            path: path.to_owned(),
+            delivery: Delivery::new(to),
+            strip_path: false,
+            credential: Credential::Scoped,
+            max_body_size: None,
+            ca: None,
+            rules: Vec::new(),
+        }
+    }
+
+    /// Its name in lines, numbers and on pages: host and path.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{}{}", self.host.as_deref().unwrap_or_default(), self.path)
+    }
 }
 
 /// One origin of an upstream.
@@ -48,6 +67,18 @@ pub struct Target {
     pub host: Arc<str>,
     /// Port.
     pub port: u16,
+}
+
+impl Target {
+    /// Host and port, as they are named in lines and numbers.
+    #[must_use]
+    pub fn label(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
 }
 
 /// What an upstream gets as `Authorization` (surface: "What an upstream receives").

@@ -3,7 +3,12 @@
 //! Invariant: a request is sent a second time only when not a byte of it was sent the first time; or once, when the upstream
 //! closed a kept connection before it began to answer, the method is safe and there is no body (RFC 9110 section 9.2.2).
 
-use std::{future::poll_fn, rc::Rc};
+use std::{
+    future::poll_fn,
+    net::IpAddr,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use http::{
     HeaderMap, HeaderValue, Response,
@@ -20,9 +25,13 @@ use super::{
     relay::{AnswerBody, RequestBody},
     rendered,
     route::Route,
-    upstream::{ConnectError, Lease},
+    upstream::{ConnectError, Lease, TargetPool, Tried, balance::hash, state::Cause},
     waits::{BodyFault, Progress},
 };
+use crate::{access::policy::Permit, model::delivery::Balance};
+
+/// How long a client should wait before it tries an upstream again that has too much to do.
+const BUSY: Duration = Duration::from_secs(1);
 
 /// Forwards a permitted request and answers with what comes back, or with 413, 502, 503 or 504.
 pub(super) async fn forward(
@@ -36,20 +45,27 @@ pub(super) async fn forward(
         return rendered(record, form, &Refusal::not_found());
     };
     let worker = Rc::clone(record.worker());
+    let delivery = &route.cluster.delivery;
+    let deadline = delivery.total_timeout.map(|total| record.started() + total);
+    let limits = (delivery.first_byte_timeout, deadline);
     let sending = send(&mut record, route, &mut request, &progress);
-    let answered = worker.waits().within(route.timeout, &progress, sending).await;
+    let answered = worker.waits().within(limits, &progress, sending).await;
     let answered = answered.unwrap_or_else(|| {
         worker.journal().upstream("upstream_errors", record.route, "timeout");
+        if let Some(pool) = &record.upstream {
+            pool.failed(Cause::Timeout, &"no answer in time");
+        }
         Err(Refusal::gateway_timeout())
     });
     let (mut head, lease) = match answered {
         Ok(answered) => answered,
         Err(refusal) => return rendered(record, form, &refusal),
     };
+    lease.answered(head.status);
     clean(&mut head.headers);
     record.status = head.status;
-    let source = Source::new(lease, request, &progress, route.timeout);
-    let mut response = Response::new(AnswerBody::relayed(source, route.timeout, record));
+    let source = Source::new(lease, request, &progress, delivery.idle_timeout);
+    let mut response = Response::new(AnswerBody::relayed(source, (delivery.idle_timeout, deadline), record));
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
     response
@@ -66,6 +82,19 @@ pub(super) fn scoped(record: &Record, route: &Route, remembered: &Remembered) ->
     })
 }
 
+/// Who asks, for an upstream where the same is to meet the same target again: the user, else the source.
+pub(super) fn affinity(record: &Record, route: &Route, permit: &Permit) -> u64 {
+    if route.cluster.delivery.balance != Balance::ConsistentHash {
+        return 0;
+    }
+    let person = permit.identity().map(|verdict| &verdict.claims).filter(|claims| !claims.is_service());
+    match (person, record.source()) {
+        (Some(claims), _) => hash(claims.sub.as_bytes()),
+        (None, IpAddr::V4(ip)) => hash(&ip.octets()),
+        (None, IpAddr::V6(ip)) => hash(&ip.octets()),
+    }
+}
+
 /// Sends the request over a kept connection, else over a new one, to the target whose turn it is, else to the next.
 async fn send(
     record: &mut Record,
@@ -76,12 +105,13 @@ async fn send(
     let view = Rc::clone(&record.view);
     let pools = view.pools(route).ok_or_else(|| Refusal::bad_gateway("the upstream has no target"))?;
     pools.budget.request();
-    let mut timed_out = false;
+    let mut failure = None;
     let mut repeated = false;
-    for (at, pool) in pools.in_turn().enumerate() {
+    let mut tried = Tried::default();
+    while let Some(pool) = pools.choose(record.affinity, &mut tried) {
         record.upstream = Some(Rc::clone(pool));
-        if at > 0 {
-            record.worker().journal().upstream("upstream_retries", record.route, "");
+        if failure.is_some() {
+            pools.cluster.note_retry();
         }
         loop {
             let idle = if repeated { None } else { pool.idle() };
@@ -94,17 +124,17 @@ async fn send(
                         lease
                     }
                     Err(error) => {
-                        tracing::warn!(upstream = %pool.label, %error, "no connection to the upstream");
-                        record.worker().journal().upstream("upstream_errors", record.route, "connect");
-                        timed_out = matches!(error, ConnectError::TimedOut);
+                        not_connected(record, pool, &error);
+                        failure = Some(error);
                         break;
                     }
                 },
             };
+            pool.count();
             match poll_fn(|cx| lease.connection().poll_answer(request, cx)).await {
                 Ok(head) => return Ok((head, lease)),
                 Err(fault @ Fault::RequestBody) => {
-                    return Err(failed(record, &pool.label, &fault, progress.fault()));
+                    return Err(failed(record, pool, &fault, progress.fault()));
                 }
                 // The upstream had closed the kept connection: nothing was sent.
                 Err(_) if lease.reused && request.is_untouched() => {}
@@ -117,20 +147,39 @@ async fn send(
                 {
                     request.rewind();
                     repeated = true;
-                    record.worker().journal().upstream("upstream_retries", record.route, "");
+                    pools.cluster.note_retry();
                 }
-                Err(fault) => return Err(failed(record, &pool.label, &fault, progress.fault())),
+                Err(fault) => return Err(failed(record, pool, &fault, progress.fault())),
             }
         }
     }
-    Err(if timed_out {
-        Refusal::gateway_timeout()
-    } else {
-        Refusal::bad_gateway("the service behind the gateway cannot be reached")
+    Err(match failure {
+        None => Refusal::unavailable(
+            "nothing of the service behind the gateway works at the moment",
+            pools.cluster.back_in(Instant::now()),
+        ),
+        Some(ConnectError::Full | ConnectError::Waited) => {
+            Refusal::unavailable("the service behind the gateway has too much to do", BUSY)
+        }
+        Some(ConnectError::TimedOut) => Refusal::gateway_timeout(),
+        Some(ConnectError::Failed(_)) => {
+            Refusal::bad_gateway("the service behind the gateway cannot be reached")
+        }
     })
 }
 
-fn failed(record: &Record, label: &str, fault: &Fault, body: BodyFault) -> Refusal {
+/// There was no connection to a target.
+fn not_connected(record: &Record, pool: &TargetPool, error: &ConnectError) {
+    if matches!(error, ConnectError::Full | ConnectError::Waited) {
+        pool.node.state.note(Cause::Queue, error, Instant::now());
+        return;
+    }
+    tracing::warn!(upstream = %pool.node.label, %error, "no connection to the upstream");
+    record.worker().journal().upstream("upstream_errors", record.route, "connect");
+    pool.failed(Cause::Connect, error);
+}
+
+fn failed(record: &Record, pool: &TargetPool, fault: &Fault, body: BodyFault) -> Refusal {
     match body {
         BodyFault::TooLarge => {
             let limit = record.view.route(record.route).map_or(0, |route| route.max_body_size);
@@ -143,7 +192,8 @@ fn failed(record: &Record, label: &str, fault: &Fault, body: BodyFault) -> Refus
     if matches!(fault, Fault::RequestBody) {
         return bad_request("the body is not as long as its head says").closing();
     }
-    tracing::warn!(upstream = %label, error = %fault, "the upstream did not answer");
+    tracing::warn!(upstream = %pool.node.label, error = %fault, "the upstream did not answer");
+    pool.failed(Cause::Answer, fault);
     record.worker().journal().upstream("upstream_errors", record.route, "answer");
     Refusal::bad_gateway("the service behind the gateway broke off or did not answer in HTTP")
 }

@@ -142,6 +142,7 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
         Ok(permitted) => permitted,
         Err(refusal) => return refuse(record, form, &refusal),
     };
+    record.affinity = forward::affinity(&record, route, &permit);
     // 6 the request as the upstream gets it
     let progress = Rc::new(Progress::begin(record.started()));
     let limits = (route.max_body_size, worker.body_timeout());

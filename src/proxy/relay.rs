@@ -45,12 +45,23 @@ pub enum BodyError {
 /// Ends a wait that takes too long. Costs nothing while there is no wait.
 pub(super) struct Patience {
     limit: Duration,
+    deadline: Option<std::time::Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl Patience {
     pub(super) const fn new(limit: Duration) -> Self {
-        Self { limit, sleep: None }
+        Self::until(limit, None)
+    }
+
+    /// … and not beyond the deadline, even when there is progress.
+    pub(super) const fn until(limit: Duration, deadline: Option<std::time::Instant>) -> Self {
+        Self { limit, deadline, sleep: None }
+    }
+
+    /// Whether the deadline has passed.
+    pub(super) fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| std::time::Instant::now() >= deadline)
     }
 
     /// There was progress.
@@ -60,9 +71,12 @@ impl Patience {
 
     /// There is none; whether the limit is reached.
     pub(super) fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
-        let limit = self.limit;
-        let sleep =
-            self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + limit)));
+        let (limit, deadline) = (self.limit, self.deadline);
+        let end = || {
+            let end = Instant::now() + limit;
+            deadline.map_or(end, |deadline| end.min(deadline.into()))
+        };
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end())));
         sleep.as_mut().poll(cx).is_ready()
     }
 }
@@ -194,11 +208,15 @@ impl AnswerBody {
 
     /// An upstream's.
     #[must_use]
-    pub(super) fn relayed(source: Source, silence: Duration, mut record: Record) -> Self {
+    pub(super) fn relayed(
+        source: Source,
+        (silence, deadline): (Duration, Option<std::time::Instant>),
+        mut record: Record,
+    ) -> Self {
         if source.has_ended() {
             record.complete();
         }
-        Self::Relayed(Relayed { source, patience: Patience::new(silence), record })
+        Self::Relayed(Relayed { source, patience: Patience::until(silence, deadline), record })
     }
 }
 
@@ -242,6 +260,9 @@ impl Body for AnswerBody {
 
 impl Relayed {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.patience.is_late() {
+            return Poll::Ready(Some(Err(BodyError::Silent)));
+        }
         let Poll::Ready(frame) = self.source.poll_frame(cx) else {
             return if self.patience.is_over(cx) {
                 Poll::Ready(Some(Err(BodyError::Silent)))

@@ -15,7 +15,7 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 
 /// A socket.
-pub(super) enum Transport {
+pub enum Transport {
     /// TCP.
     Plain(TcpStream),
     /// TLS.

@@ -89,15 +89,16 @@ pub struct Waits(RefCell<Slab<Wait>>);
 struct Wait {
     progress: Rc<Progress>,
     limit: Duration,
+    deadline: Option<Instant>,
     waker: Waker,
 }
 
 impl Waits {
     /// Waits for an answer, at most `limit` after the last piece of the request was sent: a long upload is no slow
-    /// upstream. `None` when the wait is over.
+    /// upstream. Not beyond the deadline, whoever is slow. `None` when the wait is over.
     pub async fn within<T>(
         &self,
-        limit: Duration,
+        (limit, deadline): (Duration, Option<Instant>),
         progress: &Rc<Progress>,
         answer: impl Future<Output = T>,
     ) -> Option<T> {
@@ -113,7 +114,7 @@ impl Waits {
             if let Some(place) = &place {
                 place.wake_by(cx.waker());
             } else {
-                let wait = Wait { progress: Rc::clone(progress), limit, waker: cx.waker().clone() };
+                let wait = Wait { progress: Rc::clone(progress), limit, deadline, waker: cx.waker().clone() };
                 place = Some(Place { waits: self, key: self.0.borrow_mut().insert(wait) });
             }
             Poll::Pending
@@ -125,7 +126,8 @@ impl Waits {
     pub fn tick(&self, now: Instant) {
         for (_, wait) in self.0.borrow().iter() {
             let waited = now.saturating_duration_since(wait.progress.last.get());
-            if waited >= wait.limit && !wait.progress.uploading.get() {
+            let silent = waited >= wait.limit && !wait.progress.uploading.get();
+            if silent || wait.deadline.is_some_and(|deadline| now >= deadline) {
                 wait.progress.over.set(true);
                 wait.waker.wake_by_ref();
             }
@@ -170,8 +172,8 @@ mod tests {
         let waits = Waits::default();
         let start = Instant::now();
         let progress = Rc::new(Progress::begin(start));
-        assert_eq!(waits.within(LIMIT, &progress, async { 7 }).await, Some(7));
-        let mut silent = Box::pin(waits.within(LIMIT, &progress, std::future::pending::<()>()));
+        assert_eq!(waits.within((LIMIT, None), &progress, async { 7 }).await, Some(7));
+        let mut silent = Box::pin(waits.within((LIMIT, None), &progress, std::future::pending::<()>()));
         assert_eq!(poll(&mut silent), Poll::Pending);
         assert_eq!(waits.0.borrow().len(), 1);
         waits.tick(start + LIMIT / 2);
@@ -183,5 +185,20 @@ mod tests {
         assert_eq!(poll(&mut silent), Poll::Ready(None));
         drop(silent);
         assert!(waits.0.borrow().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_deadline_holds_for_whoever_is_slow() {
+        let waits = Waits::default();
+        let start = Instant::now();
+        let progress = Rc::new(Progress::begin(start));
+        progress.uploading(true);
+        let limits = (LIMIT, Some(start + LIMIT * 3));
+        let mut slow = Box::pin(waits.within(limits, &progress, std::future::pending::<()>()));
+        assert_eq!(poll(&mut slow), Poll::Pending);
+        waits.tick(start + LIMIT * 2);
+        assert_eq!(poll(&mut slow), Poll::Pending, "the client is the one that is slow");
+        waits.tick(start + LIMIT * 3);
+        assert_eq!(poll(&mut slow), Poll::Ready(None));
     }
 }

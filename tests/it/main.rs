@@ -7,6 +7,7 @@
 mod support;
 
 mod architecture;
+mod balancing;
 mod demo;
 mod directory;
 mod flows;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{gateway, limits, rule, service};
+use super::{delivery, gateway, limits, rule, service};
 use crate::config::{
     Credential, DeclaredService, Hub, Target, Upstream, defaults,
     entry::Entry,
@@ -45,8 +45,9 @@ fn upstream(
     }
     let credentials =
         [("scoped", Credential::Scoped), ("pass", Credential::Pass), ("none", Credential::None)];
-    let max_idle = section.count("max_idle", 0..=100_000, defaults::UPSTREAM_MAX_IDLE);
-    let to = targets(section);
+    let delivery = delivery::delivery(section);
+    let to = delivery.as_ref().map_or(&[][..], |delivery| &delivery.to);
+    let ca = section.get("ca").and_then(|value| ca(&value, to));
     let rules = rule::rules(section, &path, services);
     Some(Upstream {
         host,
@@ -54,19 +55,12 @@ fn upstream(
         credential: section
             .parse("credential", |text| choice(text, &credentials))
             .unwrap_or(Credential::Scoped),
-        timeout: section.duration("timeout", limits::timeout(), defaults::UPSTREAM_TIMEOUT),
-        connect_timeout: section.duration(
-            "connect_timeout",
-            limits::timeout(),
-            defaults::UPSTREAM_CONNECT_TIMEOUT,
-        ),
-        max_idle: usize::try_from(max_idle).unwrap_or_default(),
         max_body_size: section.get("max_body_size").and_then(|value| value.size(&limits::BODY)),
-        ca: section.get("ca").and_then(|value| ca(&value, to.as_deref().unwrap_or_default())),
+        ca,
         rules,
         service: service?,
         path,
-        to: to?,
+        delivery: delivery?,
     })
 }
 
@@ -91,23 +85,6 @@ fn path(section: &Section<'_, '_>, hub: &Hub) -> String {
         );
     }
     path
-}
-
-fn targets(section: &Section<'_, '_>) -> Option<Vec<Target>> {
-    let value = section.required("to", r#"name where requests go: to = ["http://127.0.0.1:8080"]"#)?;
-    let items = value.list()?;
-    if items.is_empty() {
-        value.refuse(wrong("has no target").help(r#"write at least one: ["http://127.0.0.1:8080"]"#));
-    }
-    let mut targets: Vec<Target> = Vec::new();
-    for item in items {
-        let Some(target) = item.parse(value::target) else { continue };
-        if targets.contains(&target) {
-            item.refuse(wrong("names the same target twice").label("already listed"));
-        }
-        targets.push(target);
-    }
-    Some(targets)
 }
 
 fn ca(value: &Entry<'_, '_>, targets: &[Target]) -> Option<std::path::PathBuf> {

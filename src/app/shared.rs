@@ -4,7 +4,6 @@
 
 use std::{
     num::NonZeroUsize,
-    path::PathBuf,
     sync::{
         Arc, Mutex as StdMutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -25,10 +24,12 @@ use crate::{
     config::{Config, Limits, OAuthProfile, Rate, allowed_flows},
     crypto::{keyring::Keyring, seal::SealingKey},
     model::{
+        delivery::Http2,
         event::{Author, EventKind, FieldChange, NewEvent, Target},
         key::{Algorithm, SigningKeyRecord},
         registry::Registry,
         service::Service,
+        upstream::TlsFiles,
     },
     oauth::{grant::Lives, token::issue::Issuer},
     observe::line::Format,
@@ -42,7 +43,7 @@ use crate::{
         keys,
         services::{self, Declaration, Plan, ServiceError},
     },
-    server::tls::{self, CertificateError},
+    server::tls::{self, CertificateError, CertificateFiles},
     store::{SharedStore, StoreError, Versions},
 };
 
@@ -101,19 +102,18 @@ pub(super) struct Inputs {
 impl Inputs {
     /// `before`: of the configuration before, if there is one.
     fn new(config: Arc<Config>, before: Option<&Self>) -> Result<Self, CertificateError> {
-        let mut known: Vec<(Option<PathBuf>, UpstreamTls)> = Vec::new();
+        let mut known: Vec<((TlsFiles, Http2), UpstreamTls)> = Vec::new();
         let mut upstreams = Vec::with_capacity(config.upstreams.len());
         for upstream in &config.upstreams {
-            let tls = if upstream.delivery.to.iter().any(|target| target.tls) {
-                if let Some((_, tls)) = known.iter().find(|(ca, _)| *ca == upstream.ca) {
-                    tls.clone()
-                } else {
-                    let tls = Some(tls::client_config(upstream.ca.as_deref())?);
-                    known.push((upstream.ca.clone(), tls.clone()));
-                    tls
-                }
-            } else {
+            let kind = (upstream.tls.clone(), upstream.delivery.http2);
+            let tls = if !upstream.delivery.to.iter().any(|target| target.tls) {
                 None
+            } else if let Some((_, tls)) = known.iter().find(|(known, _)| *known == kind) {
+                tls.clone()
+            } else {
+                let tls = Some(client_config(&kind)?);
+                known.push((kind, tls.clone()));
+                tls
             };
             upstreams.push((upstream.clone(), tls));
         }
@@ -167,6 +167,18 @@ impl Inputs {
             quota: Arc::clone(&self.quota),
         }
     }
+}
+
+/// How TLS is spoken with these files.
+fn client_config((files, http2): &(TlsFiles, Http2)) -> Result<Arc<rustls::ClientConfig>, CertificateError> {
+    let client = files.client.clone();
+    let client = client.map(|(certificate, private_key)| CertificateFiles { certificate, private_key });
+    let protocols: &[&[u8]] = match http2 {
+        Http2::Off => &[b"http/1.1"],
+        Http2::Auto => &[b"h2", b"http/1.1"],
+        Http2::PriorKnowledge => &[b"h2"],
+    };
+    tls::client_config(files.ca.as_deref(), client.as_ref(), protocols)
 }
 
 /// What of the services in the store a configuration changes.

@@ -33,6 +33,10 @@ pub struct Delivery {
     pub slow_start: Duration,
     /// How often names are looked up.
     pub resolve: Duration,
+    /// When HTTP/2 is spoken.
+    pub http2: Http2,
+    /// The name that `https` targets are asked for and their certificates are verified for, if other than their host.
+    pub server_name: Option<String>,
     /// How the gateway asks on its own whether a target works.
     pub health: Option<HealthCheck>,
 }
@@ -57,9 +61,22 @@ impl Delivery {
             queue_timeout: Duration::from_secs(1),
             slow_start: Duration::from_secs(10),
             resolve: Duration::from_secs(30),
+            http2: Http2::Off,
+            server_name: None,
             health: None,
         }
     }
+}
+
+/// When HTTP/2 is spoken to an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Http2 {
+    /// Never, but to `h2c://`.
+    Off,
+    /// Where an `https` target agrees to it.
+    Auto,
+    /// Always: `https` targets have to agree, others are not asked.
+    PriorKnowledge,
 }
 
 /// How targets share the work.

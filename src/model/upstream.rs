@@ -2,9 +2,12 @@
 //!
 //! Invariant: paths and patterns are in canonical form (see `proxy::path`), so comparing text is comparing paths.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use http::{Method, Uri};
+use http::Method;
 
 use super::delivery::Delivery;
 use crate::base::id::ServiceId;
@@ -26,8 +29,8 @@ pub struct Upstream {
     pub credential: Credential,
     /// Bytes of a request body, if other than `limits.max_body_size`.
     pub max_body_size: Option<u64>,
-    /// CA certificates (PEM file) for `https` targets; `None`: the system's.
-    pub ca: Option<PathBuf>,
+    /// Files for `https` targets.
+    pub tls: TlsFiles,
     /// First match wins; what matches none needs a token with the service in scope.
     pub rules: Vec<Rule>,
 }
@@ -44,7 +47,7 @@ impl Upstream {
             strip_path: false,
             credential: Credential::Scoped,
             max_body_size: None,
-            ca: None,
+            tls: TlsFiles::default(),
             rules: Vec::new(),
         }
     }
@@ -59,21 +62,40 @@ impl Upstream {
 /// One origin of an upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// `http` or `https`, host and port, no path.
-    pub uri: Uri,
     /// Whether it is `https`.
     pub tls: bool,
-    /// Host without brackets.
+    /// Host without brackets; of a socket file `localhost`.
     pub host: Arc<str>,
     /// Port.
     pub port: u16,
+    /// The socket file, for `unix:`.
+    pub socket: Option<Arc<Path>>,
+    /// Whether HTTP/2 is spoken without being agreed on, for `h2c://`.
+    pub h2c: bool,
+}
+
+/// Files for TLS towards an upstream, PEM.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TlsFiles {
+    /// Certificate authorities; `None`: the system's.
+    pub ca: Option<PathBuf>,
+    /// The gateway's own certificate, leaf first, and its key, where the upstream wants to know who asks.
+    pub client: Option<(PathBuf, PathBuf)>,
 }
 
 impl Target {
-    /// Host and port, as they are named in lines and numbers.
+    /// Over TCP, without TLS.
+    #[must_use]
+    pub fn plain(host: &str, port: u16) -> Self {
+        Self { tls: false, host: Arc::from(host), port, socket: None, h2c: false }
+    }
+
+    /// Host and port, or the socket file, as they are named in lines and numbers.
     #[must_use]
     pub fn label(&self) -> String {
-        if self.host.contains(':') {
+        if let Some(path) = &self.socket {
+            format!("unix:{}", path.display())
+        } else if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)
         } else {
             format!("{}:{}", self.host, self.port)

@@ -131,7 +131,7 @@ async fn send(
                 },
             };
             pool.count();
-            match poll_fn(|cx| lease.connection().poll_answer(request, cx)).await {
+            match poll_fn(|cx| lease.poll_answer(request, cx)).await {
                 Ok(head) => return Ok((head, lease)),
                 Err(fault @ Fault::RequestBody) => {
                     return Err(failed(record, pool, &fault, progress.fault()));
@@ -141,7 +141,8 @@ async fn send(
                 // It closed the kept connection while the request was on its way, as servers do with idle ones.
                 Err(Fault::Ended | Fault::Io(_))
                     if lease.reused
-                        && lease.connection().is_unanswered()
+                        && !repeated
+                        && lease.is_unanswered()
                         && request.is_repeatable()
                         && pools.budget.retry() =>
                 {

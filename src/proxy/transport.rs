@@ -10,7 +10,7 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    net::{TcpStream, UnixStream},
 };
 use tokio_rustls::client::TlsStream;
 
@@ -20,6 +20,20 @@ pub enum Transport {
     Plain(TcpStream),
     /// TLS.
     Tls(Box<TlsStream<TcpStream>>),
+    /// A socket file.
+    Unix(UnixStream),
+}
+
+impl Transport {
+    /// Whether it is TLS.
+    pub(super) const fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
+    /// Whether both sides have agreed on HTTP/2 (RFC 7301).
+    pub(super) fn agreed_on_http2(&self) -> bool {
+        matches!(self, Self::Tls(io) if io.get_ref().1.alpn_protocol() == Some(b"h2"))
+    }
 }
 
 impl AsyncRead for Transport {
@@ -27,6 +41,7 @@ impl AsyncRead for Transport {
         match self.get_mut() {
             Self::Plain(io) => Pin::new(io).poll_read(cx, buf),
             Self::Tls(io) => Pin::new(io).poll_read(cx, buf),
+            Self::Unix(io) => Pin::new(io).poll_read(cx, buf),
         }
     }
 }
@@ -36,6 +51,7 @@ impl AsyncWrite for Transport {
         match self.get_mut() {
             Self::Plain(io) => Pin::new(io).poll_write(cx, buf),
             Self::Tls(io) => Pin::new(io).poll_write(cx, buf),
+            Self::Unix(io) => Pin::new(io).poll_write(cx, buf),
         }
     }
 
@@ -43,6 +59,7 @@ impl AsyncWrite for Transport {
         match self.get_mut() {
             Self::Plain(io) => Pin::new(io).poll_flush(cx),
             Self::Tls(io) => Pin::new(io).poll_flush(cx),
+            Self::Unix(io) => Pin::new(io).poll_flush(cx),
         }
     }
 
@@ -50,6 +67,7 @@ impl AsyncWrite for Transport {
         match self.get_mut() {
             Self::Plain(io) => Pin::new(io).poll_shutdown(cx),
             Self::Tls(io) => Pin::new(io).poll_shutdown(cx),
+            Self::Unix(io) => Pin::new(io).poll_shutdown(cx),
         }
     }
 
@@ -61,6 +79,7 @@ impl AsyncWrite for Transport {
         match self.get_mut() {
             Self::Plain(io) => Pin::new(io).poll_write_vectored(cx, bufs),
             Self::Tls(io) => Pin::new(io).poll_write_vectored(cx, bufs),
+            Self::Unix(io) => Pin::new(io).poll_write_vectored(cx, bufs),
         }
     }
 
@@ -68,6 +87,7 @@ impl AsyncWrite for Transport {
         match self {
             Self::Plain(io) => io.is_write_vectored(),
             Self::Tls(io) => io.is_write_vectored(),
+            Self::Unix(io) => io.is_write_vectored(),
         }
     }
 }

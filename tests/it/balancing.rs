@@ -269,7 +269,8 @@ fn connections_are_limited_and_what_cannot_wait_is_refused() {
             asking.into_iter().map(|asked| asked.join().unwrap()).collect()
         });
         let served = outcomes.iter().filter(|(status, ..)| *status == 200).count();
-        assert!((4..=5).contains(&served), "round {round}: {outcomes:?}");
+        // One fewer where a kept connection was the other worker's when the rest came.
+        assert!((3..=5).contains(&served), "round {round}: {outcomes:?}");
         for (status, time, wait) in outcomes.iter().filter(|(status, ..)| *status != 200) {
             assert_eq!((*status, wait.as_deref()), (503, Some("1")), "round {round}");
             assert!(*time < Duration::from_millis(300), "refused after {time:?}");

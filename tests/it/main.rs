@@ -22,6 +22,7 @@ mod own_endpoints;
 mod paths;
 mod people;
 mod permanent;
+mod protocols;
 mod refusals;
 mod rest;
 mod review;

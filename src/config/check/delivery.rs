@@ -12,7 +12,7 @@ use crate::config::{
     schema,
     value::{self, Wrong, choice, show_duration, wrong},
 };
-use crate::model::delivery::{Balance, Delivery, HealthCheck, MAX_TARGETS};
+use crate::model::delivery::{Balance, Delivery, HealthCheck, Http2, MAX_TARGETS};
 
 /// The least is for tests; the most is a day, after which nobody remembers.
 const PERIOD: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(24 * 60 * 60);
@@ -47,6 +47,8 @@ pub(super) fn delivery(section: &Section<'_, '_>) -> Option<Delivery> {
             default.slow_start,
         ),
         resolve: section.duration("resolve", PERIOD, default.resolve),
+        http2: section.get("http2").map_or(default.http2, |value| http2(&value).unwrap_or(default.http2)),
+        server_name: section.parse("server_name", value::server_name),
         health: section.get("health").and_then(|value| health(&value)),
         to: Vec::new(),
     };
@@ -66,6 +68,19 @@ fn doubts(section: &Section<'_, '_>, delivery: &Delivery, to: &[Target]) {
             doubt(key, "has no effect", "without `max_connections` nothing waits");
         }
     }
+    let no_tls = !to.is_empty() && to.iter().all(|target| !target.tls);
+    if no_tls {
+        for key in ["ca", "client_certificate", "client_key", "server_name"] {
+            doubt(key, "has no effect", "no target of this upstream is https");
+        }
+        if delivery.http2 == Http2::Auto {
+            doubt(
+                "http2",
+                "has no effect",
+                "only https targets can be asked; \"prior-knowledge\" does not ask",
+            );
+        }
+    }
     if to.len() == 1 && delivery.balance != Balance::RoundRobin {
         doubt("balance", "has no effect", "there is one target");
     }
@@ -79,6 +94,15 @@ fn doubts(section: &Section<'_, '_>, delivery: &Delivery, to: &[Target]) {
             }
         }
     }
+}
+
+/// `true` and `false` are words for two of the three.
+fn http2(value: &Entry<'_, '_>) -> Option<Http2> {
+    if value.is_text() {
+        let words = [("off", Http2::Off), ("auto", Http2::Auto), ("prior-knowledge", Http2::PriorKnowledge)];
+        return value.parse(|text| choice(text, &words));
+    }
+    value.flag().map(|on| if on { Http2::Auto } else { Http2::Off })
 }
 
 fn targets(section: &Section<'_, '_>) -> Option<Vec<Target>> {

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use super::{delivery, gateway, limits, rule, service};
 use crate::config::{
-    Credential, DeclaredService, Hub, Target, Upstream, defaults,
-    entry::Entry,
+    Credential, DeclaredService, Hub, Upstream, defaults,
     reader::Section,
     schema,
     value::{self, choice, words, wrong},
 };
+use crate::model::upstream::TlsFiles;
 
 pub(super) fn upstreams(root: &Section<'_, '_>, hub: &Hub, services: &[DeclaredService]) -> Vec<Upstream> {
     let mut routes = BTreeMap::new();
@@ -46,8 +46,6 @@ fn upstream(
     let credentials =
         [("scoped", Credential::Scoped), ("pass", Credential::Pass), ("none", Credential::None)];
     let delivery = delivery::delivery(section);
-    let to = delivery.as_ref().map_or(&[][..], |delivery| &delivery.to);
-    let ca = section.get("ca").and_then(|value| ca(&value, to));
     let rules = rule::rules(section, &path, services);
     Some(Upstream {
         host,
@@ -56,7 +54,7 @@ fn upstream(
             .parse("credential", |text| choice(text, &credentials))
             .unwrap_or(Credential::Scoped),
         max_body_size: section.get("max_body_size").and_then(|value| value.size(&limits::BODY)),
-        ca,
+        tls: tls_files(section),
         rules,
         service: service?,
         path,
@@ -87,10 +85,22 @@ fn path(section: &Section<'_, '_>, hub: &Hub) -> String {
     path
 }
 
-fn ca(value: &Entry<'_, '_>, targets: &[Target]) -> Option<std::path::PathBuf> {
-    let path = gateway::file(value, gateway::certificates);
-    if !targets.is_empty() && targets.iter().all(|target| !target.tls) {
-        value.doubt(wrong("has no effect").label("no target of this upstream is https"));
-    }
-    path
+fn tls_files(section: &Section<'_, '_>) -> TlsFiles {
+    let ca = section.get("ca").and_then(|value| gateway::file(&value, gateway::certificates));
+    let client = match (section.get("client_certificate"), section.get("client_key")) {
+        (None, None) => None,
+        (Some(only), None) => {
+            only.refuse(wrong("is named without its key").help("add `client_key`"));
+            None
+        }
+        (None, Some(only)) => {
+            only.refuse(wrong("is named without its certificate").help("add `client_certificate`"));
+            None
+        }
+        (Some(certificate), Some(key)) => {
+            let certificate = gateway::file(&certificate, gateway::certificates);
+            certificate.zip(gateway::file(&key, gateway::private_key))
+        }
+    };
+    TlsFiles { ca, client }
 }

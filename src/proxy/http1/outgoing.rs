@@ -12,6 +12,7 @@ use std::{
 };
 
 use bytes::{Buf as _, Bytes};
+use http::{HeaderValue, header::TE, request::Parts, uri::Scheme};
 use http_body::Body;
 use tokio::io::AsyncWrite;
 
@@ -41,6 +42,7 @@ pub struct Outgoing<B> {
     to_head: bool,
     /// All of it is kept until the answer comes, because it may be sent a second time.
     repeatable: bool,
+    trailers: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -67,6 +69,7 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
             (None, None) => Framing::Counted(0),
         };
         let repeatable = head.is_safe() && body.is_none();
+        let trailers = head.is_for_trailers();
         let (bytes, to_head) = head.end();
         Self {
             bytes,
@@ -79,6 +82,7 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
             moved: 0,
             to_head,
             repeatable,
+            trailers,
         }
     }
 
@@ -93,6 +97,26 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
     pub fn rewind(&mut self) {
         debug_assert!(self.repeatable, "what was sent of it is gone");
         (self.written, self.moved, self.flushed) = (0, 0, false);
+    }
+
+    /// Hands all of it over, to a connection that sends it otherwise. Only while it is untouched.
+    ///
+    /// # Errors
+    /// [`Fault::Malformed`] when that connection could not send it.
+    pub fn take(&mut self, scheme: &Scheme) -> Result<(Parts, Option<B>), Fault> {
+        debug_assert!(self.is_untouched(), "a part of it was sent");
+        let mut parts = super::request::parts(&self.bytes, scheme)?;
+        if self.trailers {
+            parts.headers.insert(TE, HeaderValue::from_static("trailers"));
+        }
+        (self.moved, self.flushed) = (1, true);
+        Ok((parts, self.body.take()))
+    }
+
+    /// Takes back what was handed over, when not a byte of it was sent.
+    pub fn put_back(&mut self, body: Option<B>) {
+        self.body = body;
+        (self.moved, self.flushed) = (0, false);
     }
 
     /// Whether the answer has no body because of the method.

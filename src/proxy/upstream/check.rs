@@ -10,14 +10,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method};
+use http::{HeaderValue, Method, Request};
 use http_body_util::Empty;
+use hyper_util::rt::TokioIo;
 
 use super::{Cluster, ConnectError, Node};
 use crate::{
     model::delivery::HealthCheck,
     proxy::{
         http1::{Connection, Fault, Outgoing, RequestHead},
+        http2,
         route::Routes,
     },
 };
@@ -46,6 +48,8 @@ enum Unwell {
     Connect(#[from] ConnectError),
     #[error("{0}")]
     Answer(#[from] Fault),
+    #[error("{0}")]
+    Http2(#[from] hyper::Error),
     #[error("it answered {0}")]
     Status(u16),
     #[error("it did not answer in time")]
@@ -61,7 +65,7 @@ pub fn due(routes: &Routes, now: Instant) -> Vec<Job> {
         for node in &cluster.nodes {
             let mut add =
                 |kind| jobs.push(Job { cluster: Arc::clone(cluster), node: Arc::clone(node), kind });
-            if node.connector.addresses().is_due(now) {
+            if node.connector.addresses().is_some_and(|addresses| addresses.is_due(now)) {
                 add(Kind::Addresses);
             }
             if let Some(health) = &cluster.delivery.health
@@ -86,7 +90,9 @@ impl Job {
             }
             (Kind::Health, None) => node.checks.done(),
             (Kind::Addresses, _) => {
-                if let Err(error) = node.connector.addresses().look_up().await {
+                if let Some(addresses) = node.connector.addresses()
+                    && let Err(error) = addresses.look_up().await
+                {
                     tracing::warn!(upstream = %cluster.label, target_ = %node.label, %error, "the target's name cannot be looked up");
                 }
             }
@@ -119,9 +125,20 @@ impl Node {
 
     async fn status(&self, health: &HealthCheck) -> Result<u16, Unwell> {
         let (transport, _) = self.connector.open().await?;
+        let agent = HeaderValue::from_static("hubgate-health-check");
+        let http2 = self.connector.is_http2(&transport).map_err(ConnectError::from)?;
+        if http2 {
+            let scheme = if transport.is_tls() { "https" } else { "http" };
+            let request = Request::builder()
+                .uri(format!("{scheme}://{}{}", self.host, health.path))
+                .header("user-agent", agent)
+                .body(Empty::new())
+                .map_err(|_| Unwell::Host)?;
+            return Ok(http2::ask(TokioIo::new(transport), request).await?);
+        }
         let mut head = RequestHead::new(&Method::GET, &health.path);
-        head.set("host", &HeaderValue::from_str(&self.label).map_err(|_| Unwell::Host)?);
-        head.set("user-agent", &HeaderValue::from_static("hubgate-health-check"));
+        head.set("host", &HeaderValue::from_str(&self.host).map_err(|_| Unwell::Host)?);
+        head.set("user-agent", &agent);
         head.set("connection", &HeaderValue::from_static("close"));
         let mut request = Outgoing::new(head, None, Empty::<Bytes>::new());
         let mut connection = Connection::new(transport);

@@ -2,7 +2,7 @@
 //!
 //! - [`Cluster`] is what all workers share of an upstream: its targets and [`state`], what is known of each. It outlives
 //!   reloads that leave the target as it is.
-//! - [`pool`] holds one worker's connections to one target, [`balance`] one worker's choice among the targets.
+//! - [`pool`] holds one worker's connections to one target and lends them as a [`lease`], [`balance`] one worker's choice among the targets.
 //! - [`connector`] opens connections, [`addresses`] looks names up, [`check`] asks targets whether they work; the latter two
 //!   are the control plane's to run.
 //! - [`status`] says how all of them are getting on, for pages and numbers.
@@ -14,6 +14,7 @@ pub mod balance;
 pub mod budget;
 pub mod check;
 pub mod connector;
+pub mod lease;
 pub mod pool;
 mod schedule;
 pub mod state;
@@ -32,7 +33,8 @@ use tokio::sync::Semaphore;
 pub use self::{
     balance::{Pools, Tried},
     connector::ConnectError,
-    pool::{Lease, TargetPool},
+    lease::Lease,
+    pool::TargetPool,
 };
 use self::{
     connector::Connector,
@@ -67,6 +69,8 @@ pub struct Cluster {
 pub struct Node {
     /// Host and port, for lines and numbers.
     pub label: Arc<str>,
+    /// What a health check calls it.
+    host: String,
     /// What is known of it. Kept over reloads.
     pub state: Arc<TargetState>,
     connector: Connector,
@@ -101,10 +105,10 @@ impl Cluster {
             if delivery.health.is_none() {
                 state.forget_checks();
             }
-            let times = (delivery.connect_timeout, delivery.resolve);
             Arc::new(Node {
+                host: target.socket.as_ref().map_or_else(|| label.to_string(), |_| "localhost".to_owned()),
                 state,
-                connector: Connector::new(target, tls, times),
+                connector: Connector::new(target, tls, delivery),
                 slots: delivery.max_connections.map(|most| Arc::new(Semaphore::new(most.get()))),
                 hash: balance::hash(label.as_bytes()),
                 checks: Schedule::default(),
@@ -194,12 +198,7 @@ mod tests {
     use super::*;
 
     fn target(port: u16) -> crate::model::upstream::Target {
-        crate::model::upstream::Target {
-            uri: format!("http://127.0.0.1:{port}").parse().unwrap(),
-            tls: false,
-            host: Arc::from("127.0.0.1"),
-            port,
-        }
+        crate::model::upstream::Target::plain("127.0.0.1", port)
     }
 
     pub(super) fn upstream(targets: u16) -> Upstream {

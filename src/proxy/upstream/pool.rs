@@ -13,7 +13,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::StatusCode;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     time::timeout,
@@ -21,11 +20,13 @@ use tokio::{
 
 use super::{
     Cluster, ConnectError, Node,
-    state::{Cause, TargetState},
+    connector::Speaks,
+    lease::{Busy, Held, Lease, Link, Open},
+    state::Cause,
 };
 use crate::{
     model::delivery::Balance,
-    proxy::{http1::Connection, transport::Transport},
+    proxy::{http1::Connection, http2::Multiplexed},
 };
 
 /// An idle connection is closed after this; most servers keep theirs a little longer.
@@ -38,8 +39,14 @@ const FAIRNESS: u32 = 8;
 pub struct TargetPool {
     /// The target.
     pub node: Arc<Node>,
-    cluster: Arc<Cluster>,
+    pub(super) cluster: Arc<Cluster>,
     idle: RefCell<Vec<Idle>>,
+    /// Connections that carry many exchanges at a time.
+    multiplexed: RefCell<Vec<Rc<Multiplexed>>>,
+    /// Held while the first of them is opened, so that the others wait for it.
+    opening: tokio::sync::Mutex<()>,
+    /// The target has not agreed to HTTP/2, so that each request needs a connection.
+    declined: Cell<bool>,
     /// Requests that wait for a connection.
     waiters: RefCell<VecDeque<oneshot::Sender<Lease>>>,
     handed_over: Cell<u32>,
@@ -53,85 +60,6 @@ struct Idle {
     since: Instant,
 }
 
-/// A connection, counted as long as it is open.
-struct Open {
-    connection: Connection<Transport>,
-    address: SocketAddr,
-    _held: Held,
-}
-
-/// What an open connection holds of its target: it is counted, and keeps its slot where the number is limited.
-struct Held {
-    state: Arc<TargetState>,
-    _slot: Option<OwnedSemaphorePermit>,
-}
-
-impl Held {
-    fn new(state: &Arc<TargetState>, slot: Option<OwnedSemaphorePermit>) -> Self {
-        state.open().fetch_add(1, Relaxed);
-        Self { state: Arc::clone(state), _slot: slot }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.state.open().fetch_sub(1, Relaxed);
-    }
-}
-
-/// A request that a target has, counted where that decides who gets the next.
-struct Busy(Arc<TargetState>);
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.busy().fetch_sub(1, Relaxed);
-    }
-}
-
-/// A connection in use by one exchange. Dropped, it is closed.
-///
-/// What else an upstream may speak belongs behind this: whoever has a lease sends one request and reads one answer.
-pub struct Lease {
-    pool: Rc<TargetPool>,
-    open: Box<Open>,
-    /// Whether it has carried an exchange before.
-    pub reused: bool,
-    _busy: Option<Busy>,
-}
-
-impl Lease {
-    /// The connection itself.
-    pub(in crate::proxy) fn connection(&mut self) -> &mut Connection<Transport> {
-        &mut self.open.connection
-    }
-
-    /// How many bytes of the answer's body are left, where that is known.
-    pub(in crate::proxy) fn left(&self) -> Option<u64> {
-        self.open.connection.left()
-    }
-
-    /// The head of the answer has come, with this status.
-    pub fn answered(&self, status: StatusCode) {
-        // Where there is no other target, what it says is what there is.
-        let unwell = matches!(status.as_u16(), 500 | 502..=504) && self.pool.cluster.nodes.len() > 1;
-        if unwell {
-            self.pool.failed(Cause::Status, &status);
-        } else {
-            self.pool.node.state.succeeded();
-        }
-    }
-
-    /// Gives the connection back after the request was sent and its answer read to the end; it is closed if it cannot be
-    /// used again.
-    pub fn give_back(self) {
-        let Self { pool, open: mut connection, .. } = self;
-        if connection.connection.is_free() {
-            connection.connection.rest();
-            pool.take_back(connection);
-        }
-    }
-}
-
 impl TargetPool {
     /// A pool without connections.
     #[must_use]
@@ -140,6 +68,9 @@ impl TargetPool {
             node: Arc::clone(node),
             cluster: Arc::clone(cluster),
             idle: RefCell::default(),
+            multiplexed: RefCell::default(),
+            opening: tokio::sync::Mutex::default(),
+            declined: Cell::new(node.connector.speaks == Speaks::One),
             waiters: RefCell::default(),
             handed_over: Cell::new(0),
             now: Cell::new(Instant::now()),
@@ -156,6 +87,7 @@ impl TargetPool {
     pub(super) fn is_full(&self) -> bool {
         self.node.slots.as_ref().is_some_and(|slots| slots.available_permits() == 0)
             && self.idle.borrow().is_empty()
+            && !self.multiplexed.borrow().iter().any(|connection| connection.has_room())
     }
 
     /// Counts a request that is given to the target.
@@ -171,22 +103,29 @@ impl TargetPool {
     /// An idle connection on which nothing has come, the most recently used first: it is the least likely to have been
     /// closed.
     pub fn idle(self: &Rc<Self>) -> Option<Lease> {
+        if !self.declined.get() {
+            return self.stream();
+        }
         let mut idle = self.idle.borrow_mut();
         loop {
             let Idle { mut connection, .. } = idle.pop()?;
             if connection.connection.is_quiet() {
-                return Some(self.lease(connection, true));
+                return Some(self.lease(Link::One(connection), true));
             }
         }
     }
 
-    fn lease(self: &Rc<Self>, open: Box<Open>, reused: bool) -> Lease {
+    /// One more exchange on a connection that carries many.
+    fn stream(self: &Rc<Self>) -> Option<Lease> {
+        let multiplexed = self.multiplexed.borrow();
+        let connection = multiplexed.iter().find(|connection| connection.has_room())?;
+        Some(self.lease(Link::Two(Box::new(connection.exchange())), true))
+    }
+
+    fn lease(self: &Rc<Self>, link: Link, reused: bool) -> Lease {
         let counted = self.cluster.delivery.balance == Balance::LeastConnections;
-        let busy = counted.then(|| {
-            self.node.state.busy().fetch_add(1, Relaxed);
-            Busy(Arc::clone(&self.node.state))
-        });
-        Lease { pool: Rc::clone(self), open, reused, _busy: busy }
+        let busy = counted.then(|| Busy::new(&self.node.state));
+        Lease { pool: Rc::clone(self), link, reused, _busy: busy }
     }
 
     /// Opens a connection, or waits for one where there are as many as there may be.
@@ -194,6 +133,10 @@ impl TargetPool {
     /// # Errors
     /// [`ConnectError`]
     pub async fn connect(self: &Rc<Self>) -> Result<Lease, ConnectError> {
+        let _first = if self.declined.get() { None } else { Some(self.opening.lock().await) };
+        if let Some(lease) = self.stream() {
+            return Ok(lease);
+        }
         let slot = match &self.node.slots {
             None => None,
             Some(slots) => match Arc::clone(slots).try_acquire_owned() {
@@ -206,8 +149,17 @@ impl TargetPool {
         };
         let (transport, address) = self.node.connector.open().await?;
         let held = Held::new(&self.node.state, slot);
+        if self.node.connector.is_http2(&transport)? {
+            let beginning = Multiplexed::begin(transport, address, held);
+            let patience = self.cluster.delivery.connect_timeout;
+            let connection = timeout(patience, beginning).await.map_err(|_| ConnectError::TimedOut)??;
+            let exchange = connection.exchange();
+            self.multiplexed.borrow_mut().push(connection);
+            return Ok(self.lease(Link::Two(Box::new(exchange)), false));
+        }
+        self.declined.set(true);
         let open = Open { connection: Connection::new(transport), address, _held: held };
-        Ok(self.lease(Box::new(open), false))
+        Ok(self.lease(Link::One(Box::new(open)), false))
     }
 
     /// Waits until a connection of this worker is free, or one more may be opened.
@@ -227,7 +179,7 @@ impl TargetPool {
     }
 
     /// A connection that can carry another exchange: to who waits for it, else to the idle ones.
-    fn take_back(self: &Rc<Self>, connection: Box<Open>) {
+    pub(super) fn take_back(self: &Rc<Self>, connection: Box<Open>) {
         let mut connection = connection;
         if self.node.slots.is_some() {
             match self.hand_over(connection) {
@@ -254,10 +206,11 @@ impl TargetPool {
         loop {
             let next = self.waiters.borrow_mut().pop_front();
             let Some(waiter) = next else { return Some(connection) };
-            match waiter.send(self.lease(connection, true)) {
+            match waiter.send(self.lease(Link::One(connection), true)) {
                 Ok(()) => return None,
                 // It has given up.
-                Err(Lease { open, .. }) => connection = open,
+                Err(Lease { link: Link::One(open), .. }) => connection = open,
+                Err(_) => return None,
             }
         }
     }
@@ -269,18 +222,24 @@ impl TargetPool {
         self.hand_in();
         let mut waiters = self.waiters.borrow_mut();
         waiters.retain(|waiter| !waiter.is_closed());
+        let spare = self.node.slots.is_some() && self.cluster.waiting() > waiters.len();
+        let addresses = self.node.connector.addresses();
+        let is_known =
+            |used: Option<SocketAddr>| addresses.zip(used).is_none_or(|(known, used)| known.has(used));
+        let idle_since = now.checked_sub(IDLE_LIFE);
+        self.multiplexed.borrow_mut().retain(|connection| {
+            idle_since.is_none_or(|then| connection.is_kept(then))
+                && is_known(connection.address)
+                && (connection.is_busy() || !spare)
+        });
         let mut idle = self.idle.borrow_mut();
-        if idle.is_empty() {
-            return;
-        }
-        if self.node.slots.is_some() && self.cluster.waiting() > waiters.len() {
+        if spare {
             idle.clear();
         }
-        let addresses = self.node.connector.addresses();
         idle.retain_mut(|Idle { connection, since }| {
             now.saturating_duration_since(*since) < IDLE_LIFE
                 && connection.connection.is_quiet()
-                && (!addresses.can_change() || addresses.has(connection.address))
+                && is_known(connection.address)
         });
     }
 

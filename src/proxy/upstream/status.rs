@@ -102,7 +102,8 @@ impl Cluster {
         } else {
             Condition::Up
         };
-        let addresses = node.connector.addresses().known(now).unwrap_or_default();
+        let addresses =
+            node.connector.addresses().and_then(|addresses| addresses.known(now)).unwrap_or_default();
         TargetStatus {
             target: Arc::clone(&node.label),
             state: condition,

@@ -11,6 +11,7 @@ pub(crate) mod raw;
 pub(crate) mod reply;
 pub(crate) mod tls;
 pub(crate) mod upstream;
+pub(crate) mod upstream2;
 pub(crate) mod wire;
 
 pub(crate) use answer::Answer;
@@ -19,3 +20,4 @@ pub(crate) use gateway::{Gateway, Setup};
 pub(crate) use raw::RawClient;
 pub(crate) use reply::Reply;
 pub(crate) use upstream::{Recorded, Upstream};
+pub(crate) use upstream2::Upstream2;

@@ -152,6 +152,11 @@ impl Upstream {
         Self::listen(Some(identity.server()), "127.0.0.1:0")
     }
 
+    /// Behind TLS, for those who show this certificate.
+    pub(crate) fn start_tls_for(identity: &Identity, client: &Identity) -> Self {
+        Self::listen(Some(identity.server_for(Some(client))), "127.0.0.1:0")
+    }
+
     fn listen(tls: Option<Arc<ServerConfig>>, address: &str) -> Self {
         let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();

@@ -40,7 +40,7 @@ use hubgate::{
         user::{Email, Password, User, UserProfile},
     },
     oauth::{client_auth, form::Form},
-    store::{people::UserStore, sqlite::SqliteStore},
+    store::{people::UserStore as _, sqlite::SqliteStore},
 };
 
 /// The program's own allocator, so that allocations take what they take there.
@@ -72,7 +72,7 @@ fn main() {
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
         let hasher = Direct::new(Arc::clone(&random));
         let hash = hasher.hash_now(&Secret::new("right".to_owned())).unwrap();
-        let store: Arc<dyn UserStore> = Arc::new(SqliteStore::open(&file).await.unwrap());
+        let store = Arc::new(SqliteStore::open(&file).await.unwrap());
         for number in 0..PEOPLE {
             store.add_user(&person(&name(true, number), &hash)).await.unwrap();
         }
@@ -117,11 +117,12 @@ fn clients() {
 }
 
 /// An unknown name and a known one, both with a wrong password.
-async fn people(what: &str, store: &Arc<dyn UserStore>, hasher: Arc<dyn Hasher>, samples: usize) {
+async fn people(what: &str, store: &Arc<SqliteStore>, hasher: Arc<dyn Hasher>, samples: usize) {
     let any = Some((NonZeroU32::MAX, Duration::from_secs(1)));
     let limits = LoginLimits { pair: any, source: any, account: any };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let logins = Logins::new(Arc::clone(store), hasher, clock, limits, Box::new(|_, _, _| ()));
+    let users = (Arc::clone(store) as _, Arc::clone(store) as _);
+    let logins = Logins::new(users, hasher, clock, limits, Box::new(|_, _, _| ()));
     let source = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     let wrong = Secret::new("wrong".to_owned());
     let mut times = [Vec::new(), Vec::new()];

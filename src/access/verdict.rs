@@ -3,6 +3,8 @@
 //! Invariants: a remembered verdict is used only while its token lives and no revocation hits it; the memory is
 //! bounded, whatever is presented; tokens that do not verify are never remembered.
 
+mod renewal;
+
 use std::{
     collections::VecDeque,
     net::IpAddr,
@@ -20,6 +22,7 @@ use super::{
     judge::{Judge, Judged},
     revocations::Revocations,
     scheme::basic::Basic,
+    uses::{Activity, Uses},
 };
 use crate::{
     base::{id::ServiceId, time::Timestamp},
@@ -41,6 +44,8 @@ pub struct Verdict {
     pub person: Option<Arc<Person>>,
     /// The permanent token or application password itself; `None` where an access token was presented.
     pub credential: Option<Arc<Credential>>,
+    /// Where the activity of its client is noted.
+    client: Arc<Activity>,
     /// The epoch at which it was last held against the revocations.
     epoch: AtomicU64,
     /// The epoch at which it was made.
@@ -78,6 +83,21 @@ impl Verdict {
     /// # Errors
     /// [`TokenError`], why not any more.
     pub fn still_good(&self, verdicts: &Verdicts, judge: Judge<'_>) -> Result<Standing, TokenError> {
+        let standing = self.standing(verdicts, judge)?;
+        if matches!(standing, Standing::Unchanged) {
+            self.client.accepted(judge.now);
+            if let Some(credential) = &self.credential {
+                judge.credentials.used(credential, judge.now);
+            }
+        }
+        Ok(standing)
+    }
+
+    /// The same of a verdict that is not being used.
+    ///
+    /// # Errors
+    /// [`TokenError`], why not any more.
+    pub fn standing(&self, verdicts: &Verdicts, judge: Judge<'_>) -> Result<Standing, TokenError> {
         if judge.now >= self.claims.expires() {
             return Err(TokenError::Expired);
         }
@@ -103,9 +123,6 @@ impl Verdict {
                 _ => self.epoch.store(epoch, Ordering::Release),
             }
         }
-        if let Some(credential) = &self.credential {
-            judge.credentials.used(credential, judge.now);
-        }
         Ok(Standing::Unchanged)
     }
 
@@ -121,6 +138,7 @@ impl Verdict {
             claims: self.claims.clone(),
             person: Some(person),
             credential: None,
+            client: Arc::clone(&self.client),
             epoch: AtomicU64::new(epoch),
             born: self.born,
             recent: AtomicBool::new(true),
@@ -174,6 +192,7 @@ pub struct Verdicts {
     floor: AtomicU64,
     hits: AtomicU64,
     misses: AtomicU64,
+    uses: Uses,
 }
 
 impl Verdicts {
@@ -187,7 +206,14 @@ impl Verdicts {
             floor: AtomicU64::new(0),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
+            uses: Uses::default(),
         }
+    }
+
+    /// When services were last active.
+    #[must_use]
+    pub const fn uses(&self) -> &Uses {
+        &self.uses
     }
 
     /// The verdict on a token that is remembered, if it is: still good, or why not any more.
@@ -280,10 +306,13 @@ impl Verdicts {
         if let Some(credential) = &credential {
             judge.credentials.used(credential, judge.now);
         }
+        let client = self.uses.of(&claims.client_id);
+        client.accepted(judge.now);
         let verdict = Arc::new(Verdict {
             claims,
             person,
             credential,
+            client,
             epoch: AtomicU64::new(epoch),
             born: epoch,
             recent: AtomicBool::new(false),

@@ -84,7 +84,8 @@ impl Background {
                 // One that fails must not keep the other from being done.
                 let rotated = shared.rotate_if_due().await.map_err(|error| error.to_string());
                 let purged = shared.purge().await.map_err(|error| error.to_string());
-                rotated.and(purged)
+                let noted = shared.note_service_uses().await.map_err(|error| error.to_string());
+                rotated.and(purged).and(noted)
             }
         }));
     }

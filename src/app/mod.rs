@@ -9,6 +9,7 @@ mod data;
 mod difference;
 mod gauges;
 mod hashing;
+mod letters;
 mod people;
 mod plane;
 mod running;
@@ -41,6 +42,7 @@ use crate::{
     config::{Config, LogFormat, StoreUrl},
     crypto::keyring::KeyringError,
     identity::login::Hasher,
+    mail::Mailer,
     model::{event::Author, key::Algorithm},
     observe::{journal::Journal, line::Format, metrics::Totals, sink::Sink},
     proxy::{gate::OwnEndpoints, worker::WorkerParts},
@@ -56,7 +58,7 @@ use crate::{
     },
     store::{SharedStore, StoreError, sqlite::SqliteStore},
     web::{
-        Control, ControlPlane, LISTINGS,
+        Control, ControlPlane, LISTINGS, RESTORING,
         management::{self, Management},
         news::News,
         redirect,
@@ -120,6 +122,9 @@ pub enum StartError {
     /// A certificate.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// The mail server.
+    #[error(transparent)]
+    Mail(#[from] crate::mail::MailError),
     /// TLS settings.
     #[error("TLS: {0}")]
     Tls(#[from] rustls::Error),
@@ -175,6 +180,8 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
     let admission = Admission::new(config.limits.max_connections, config.limits.max_connections_per_source);
     let drain_timeout = config.limits.drain_timeout;
     let handler_limits = WorkerLimits::new(&config);
+    let (mailer, delivery) = Mailer::new(Arc::clone(&totals));
+    mailer.take_up(letters::prepare(&config)?);
     let people = People::new(&config, &store, (&clock, &random), Arc::clone(&totals))?;
     let first_password = control.block_on(async {
         let plan = people::plan(&config, &store, clock.as_ref(), &random).await?;
@@ -182,8 +189,13 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         plan.carry_out(as_declared.as_ref(), clock.as_ref(), random.as_ref()).await?;
         people::ensure(&config, &store, clock.as_ref(), &random).await
     })?;
-    let shared =
-        control.block_on(Shared::build(config, store, people, (sealing, coming), (clock, random)))?;
+    let shared = control.block_on(Shared::build(
+        config,
+        store,
+        (people, Arc::clone(&mailer)),
+        (sealing, coming),
+        (clock, random),
+    ))?;
     let sink = Sink::start(lines)?;
     let (stage, told) = watch::channel(Stage::Serve);
     let control_parts = Control {
@@ -196,8 +208,13 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         logins: Arc::clone(&shared.people.logins),
         sessions: Arc::clone(&shared.people.sessions),
         sign_ins: Arc::clone(&shared.people.sign_ins),
+        mailer,
+        askings: Arc::default(),
+        restoring: Arc::new(Semaphore::new(RESTORING)),
         listings: Arc::new(Semaphore::new(LISTINGS)),
         hasher: Arc::clone(&shared.people.pool) as Arc<dyn Hasher>,
+        sealing: shared.sealing.clone(),
+        memory: Arc::default(),
     };
     let own: Arc<dyn OwnEndpoints> = Arc::new(ControlPlane::new(control.handle().clone(), control_parts));
     let mut threads = Vec::with_capacity(workers);
@@ -243,6 +260,7 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         control.spawn(serve_plain(socket, redirect::router(shared.public_url()), admission));
     }
     background.start(control.handle());
+    control.spawn(delivery.run());
     Ok(Running {
         https: sockets.addresses,
         http,

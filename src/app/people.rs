@@ -46,7 +46,7 @@ impl People {
         let sign_ins = Arc::new(SignIns::new(Arc::clone(store), Arc::clone(clock)));
         let recorded = Arc::clone(&sign_ins);
         let logins = Logins::new(
-            Arc::clone(store) as _,
+            (Arc::clone(store) as _, Arc::clone(store) as _),
             Arc::clone(&pool) as _,
             Arc::clone(clock),
             limits(config),

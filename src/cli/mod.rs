@@ -13,6 +13,7 @@ mod keys;
 mod manual;
 mod output;
 mod password;
+mod second_step;
 mod serve;
 mod services;
 mod tokens;

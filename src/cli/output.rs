@@ -9,7 +9,10 @@ use serde::Serialize;
 use crate::{
     app::{DataError, ReloadError, StartError},
     base::id::InvalidId,
-    registry::{keys::KeyError, services::ServiceError, tokens::TokenRefusal, users::PeopleError},
+    registry::{
+        keys::KeyError, second_step::SecondStepError, services::ServiceError, tokens::TokenRefusal,
+        users::PeopleError,
+    },
     store::StoreError,
 };
 
@@ -31,6 +34,8 @@ pub(super) enum Failure {
     People(#[from] PeopleError),
     #[error(transparent)]
     Token(#[from] TokenRefusal),
+    #[error(transparent)]
+    SecondStep(#[from] SecondStepError),
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error(transparent)]

@@ -10,6 +10,7 @@ use super::{
     app_passwords::{self, AppPasswordCommand},
     output::{self, Failure, say, table, yes},
     password::PasswordArgs,
+    second_step::{self, SecondStepCommand},
     with_registry,
 };
 use crate::{
@@ -69,6 +70,9 @@ pub(super) enum UserCommand {
     /// Application passwords, for programs that speak nothing but Basic: add, list, remove.
     #[command(subcommand)]
     AppPassword(AppPasswordCommand),
+    /// The second step of a user's sign-in: show it, or remove it for somebody who has lost the device.
+    #[command(subcommand)]
+    SecondStep(SecondStepCommand),
     /// Remove a user whose groups another one takes over. Rights do not move; sessions and tokens are dead.
     Merge {
         /// Who goes: login, e-mail address or id.
@@ -160,6 +164,7 @@ pub(super) fn run(file: &Path, command: UserCommand) -> Result<(), Failure> {
             say(&format!("{} is banned; sessions and tokens are dead.", user.login))
         }
         UserCommand::AppPassword(command) => app_passwords::run(&r, command).await,
+        UserCommand::SecondStep(command) => second_step::run(&r, command).await,
         UserCommand::Unban { user } => {
             let user = named(&r, &user).await?;
             users::unban(r.store.as_ref(), &user.id, r.clock.as_ref()).await?;

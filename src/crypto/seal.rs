@@ -3,6 +3,8 @@
 //! Invariant: AES-256-GCM with a fresh random nonce for each sealing, bound to the record that it belongs to, so
 //! that a sealed key cannot be put under another id (NIST SP 800-38D).
 
+use std::sync::Arc;
+
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use zeroize::Zeroizing;
 
@@ -16,9 +18,9 @@ pub const SEALING_KEY_LENGTH: usize = 32;
 #[error("it was not sealed with this key file, or it has been changed")]
 pub struct NotOurs;
 
-/// The key that seals signing keys.
-#[derive(Debug)]
-pub struct SealingKey(LessSafeKey);
+/// The key that seals signing keys, and whatever else the store or a page keeps and must not know.
+#[derive(Debug, Clone)]
+pub struct SealingKey(Arc<LessSafeKey>);
 
 impl SealingKey {
     /// From the content of the key file.
@@ -26,7 +28,8 @@ impl SealingKey {
     /// # Errors
     /// [`NotOurs`] when aws-lc refuses the bytes.
     pub fn new(bytes: &[u8; SEALING_KEY_LENGTH]) -> Result<Self, NotOurs> {
-        Ok(Self(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes).map_err(|_| NotOurs)?)))
+        let key = UnboundKey::new(&AES_256_GCM, bytes).map_err(|_| NotOurs)?;
+        Ok(Self(Arc::new(LessSafeKey::new(key))))
     }
 
     /// Seals `plain` for the record `context`: nonce, then ciphertext and tag.

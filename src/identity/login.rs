@@ -6,13 +6,16 @@
 
 use std::{future::poll_fn, net::IpAddr, sync::Arc, task::Poll, time::Duration};
 
-use super::throttle::{Account, Admission, LoginLimits, Throttle, Ticket};
+use super::{
+    second_step::Halfway,
+    throttle::{Account, Admission, LoginLimits, Throttle, Ticket},
+};
 pub use crate::crypto::password::{HashError, Hasher};
 use crate::{
     base::{id::UserId, secret::Secret, time::Clock},
     crypto::password::{self, LONGEST, NOBODYS},
     model::user::User,
-    store::{StoreError, people::UserStore},
+    store::{StoreError, people::UserStore, second_step::SecondStepStore},
 };
 
 /// Bytes of a name that are looked up; no login, address or id is longer.
@@ -33,6 +36,9 @@ pub enum LoginError {
     /// Too many people are signing in; this long it may take until there is room.
     #[error("too many sign-ins at once")]
     Busy(Duration),
+    /// The password is right, and the account asks for a second step ([`Logins::second_step`]).
+    #[error("the account asks for a second step")]
+    SecondStep(Box<Halfway>),
     /// The store's reason.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -43,6 +49,8 @@ pub enum LoginError {
 pub enum LoginResult {
     /// Signed in.
     Success,
+    /// The password was right; a second step is still to come.
+    SecondStep,
     /// Refused.
     Refused,
     /// Not looked at: too many failures before.
@@ -59,6 +67,7 @@ impl LoginResult {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Success => "success",
+            Self::SecondStep => "second_step",
             Self::Refused => "refused",
             Self::Throttled => "throttled",
             Self::Busy => "busy",
@@ -69,6 +78,7 @@ impl LoginResult {
     const fn of(outcome: &Result<User, LoginError>) -> Self {
         match outcome {
             Ok(_) => Self::Success,
+            Err(LoginError::SecondStep(_)) => Self::SecondStep,
             Err(LoginError::Credentials) => Self::Refused,
             Err(LoginError::Throttled(_)) => Self::Throttled,
             Err(LoginError::Busy(_)) => Self::Busy,
@@ -92,9 +102,10 @@ pub struct Meant {
 /// The one way in: the login page, the password grant and whatever else takes a password ask here, so that they share
 /// their counters.
 pub struct Logins {
-    users: Arc<dyn UserStore>,
+    pub(super) users: Arc<dyn UserStore>,
+    steps: Arc<dyn SecondStepStore>,
     hasher: Arc<dyn Hasher>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     throttle: Throttle,
     told: Told,
 }
@@ -103,13 +114,13 @@ impl Logins {
     /// Over these users; `told` counts.
     #[must_use]
     pub fn new(
-        users: Arc<dyn UserStore>,
+        (users, steps): (Arc<dyn UserStore>, Arc<dyn SecondStepStore>),
         hasher: Arc<dyn Hasher>,
         clock: Arc<dyn Clock>,
         limits: LoginLimits,
         told: Told,
     ) -> Self {
-        Self { users, hasher, clock, throttle: Throttle::new(limits), told }
+        Self { users, steps, hasher, clock, throttle: Throttle::new(limits), told }
     }
 
     /// Takes other limits up. What was counted stays counted.
@@ -121,7 +132,7 @@ impl Logins {
     /// a password that is good for this once ([`crate::model::user::Password::must_change`]).
     ///
     /// # Errors
-    /// [`LoginError`]
+    /// [`LoginError`]; [`LoginError::SecondStep`] when the password alone opens nothing.
     pub async fn authenticate(
         &self,
         name: &str,
@@ -130,15 +141,26 @@ impl Logins {
     ) -> Result<User, LoginError> {
         let mut found = None;
         let outcome = self.attempt(name, password, source, &mut found).await;
-        let result = LoginResult::of(&outcome);
-        (self.told)(result, found.as_ref(), source);
-        let user = found.as_ref().map(|meant: &Meant| tracing::field::display(&meant.id));
-        if let Err(LoginError::Store(error)) = &outcome {
-            tracing::error!(user, %source, result = result.name(), %error, "sign-in");
-        } else {
-            tracing::info!(user, %source, result = result.name(), "sign-in");
-        }
+        self.tell(&outcome, found.as_ref(), source, "sign-in");
         outcome
+    }
+
+    /// Counts and logs an attempt.
+    pub(super) fn tell(
+        &self,
+        outcome: &Result<User, LoginError>,
+        meant: Option<&Meant>,
+        source: IpAddr,
+        what: &'static str,
+    ) {
+        let result = LoginResult::of(outcome);
+        (self.told)(result, meant, source);
+        let user = meant.map(|meant| tracing::field::display(&meant.id));
+        if let Err(LoginError::Store(error)) = outcome {
+            tracing::error!(user, %source, result = result.name(), %error, "{what}");
+        } else {
+            tracing::info!(user, %source, result = result.name(), "{what}");
+        }
     }
 
     async fn attempt(
@@ -187,14 +209,26 @@ impl Logins {
             ticket.failed(self.clock.now());
             return Err(LoginError::Credentials);
         };
+        let step = match self.steps.find_second_step(&user.id).await {
+            Ok(step) => step,
+            Err(error) => {
+                ticket.withdrawn();
+                return Err(error.into());
+            }
+        };
         ticket.succeeded(self.clock.now());
-        if password::needs_rehash(hash_of(&user)) {
-            return Ok(self.rehash(&user, password).await.unwrap_or(now));
+        let now = if password::needs_rehash(hash_of(&user)) {
+            self.rehash(&user, password).await.unwrap_or(now)
+        } else {
+            now
+        };
+        if step.is_some() {
+            return Err(LoginError::SecondStep(Box::new(Halfway::of(&now))));
         }
         Ok(now)
     }
 
-    async fn admit(&self, account: Account, source: IpAddr) -> Result<Ticket<'_>, Duration> {
+    pub(super) async fn admit(&self, account: Account, source: IpAddr) -> Result<Ticket<'_>, Duration> {
         poll_fn(|cx| match self.throttle.admit(account, source, self.clock.now(), cx.waker()) {
             Admission::Go(ticket) => Poll::Ready(Ok(ticket)),
             Admission::Refused(wait) => Poll::Ready(Err(wait)),

@@ -160,6 +160,17 @@ impl Sessions {
         self.store.end_session(id, &ended(id, self.clock.now())).await
     }
 
+    /// The sessions of a user that are good now, the one last used first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn list(&self, user: &UserId) -> Result<Vec<Session>, StoreError> {
+        let (life, now) = (self.life(), self.clock.now());
+        let mut sessions = self.store.list_sessions(user).await?;
+        sessions.retain(|session| session.is_live(life, now));
+        Ok(sessions)
+    }
+
     /// Ends all sessions of a user but `except`, each with what came of it. Returns how many.
     ///
     /// # Errors

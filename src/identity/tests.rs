@@ -14,6 +14,7 @@ use async_trait::async_trait;
 
 use super::{
     login::{HashError, Hasher, LoginError, LoginResult, Logins},
+    second_step::{Halfway, Secrets},
     session::{Browser, Sessions, SignedIn},
     throttle::LoginLimits,
 };
@@ -24,15 +25,23 @@ use crate::{
         secret::Secret,
         time::{Clock, ManualClock, Timestamp},
     },
-    crypto::{digest::TokenDigest, password::NOBODYS},
+    crypto::{
+        digest::TokenDigest,
+        password::NOBODYS,
+        recovery,
+        seal::SealingKey,
+        totp::{self, TotpSecret},
+    },
     model::{
         revocation::{Revocation, RevocationTarget},
+        second_step::SecondStep,
         session::{Session, SessionLife},
         user::{Ban, Email, Password, User},
     },
     store::{
         Result, StoreError,
         people::{ChangeUser, People, SessionStore, UserStore},
+        second_step::SecondStepStore,
     },
 };
 
@@ -50,6 +59,8 @@ struct Memory {
     broken: AtomicBool,
     /// How often a user was looked for.
     reads: AtomicUsize,
+    /// The one second step that there is, with its recovery codes.
+    step: Mutex<Option<(SecondStep, Vec<TokenDigest>)>>,
 }
 
 impl Memory {
@@ -104,6 +115,38 @@ impl UserStore for Memory {
     }
     async fn people(&self, _: i64) -> Result<People> {
         Ok(People::default())
+    }
+}
+
+#[async_trait]
+impl SecondStepStore for Memory {
+    async fn find_second_step(&self, user: &UserId) -> Result<Option<SecondStep>> {
+        self.works()?;
+        let step = self.step.lock().unwrap();
+        Ok(step.as_ref().map(|(step, _)| step.clone()).filter(|step| step.user == *user))
+    }
+    async fn add_second_step(&self, step: &SecondStep, codes: &[TokenDigest]) -> Result<()> {
+        *self.step.lock().unwrap() = Some((step.clone(), codes.to_vec()));
+        Ok(())
+    }
+    async fn spend_time_step(&self, _: &SecondStep, spent: i64) -> Result<bool> {
+        let mut step = self.step.lock().unwrap();
+        let later = step.as_mut().filter(|(step, _)| step.spent < spent);
+        Ok(later.map(|(step, _)| step.spent = spent).is_some())
+    }
+    async fn spend_recovery_code(&self, _: &SecondStep, code: &TokenDigest) -> Result<bool> {
+        let mut step = self.step.lock().unwrap();
+        let Some((_, codes)) = step.as_mut() else { return Ok(false) };
+        let before = codes.len();
+        codes.retain(|known| known != code);
+        Ok(codes.len() < before)
+    }
+    async fn replace_recovery_codes(&self, _: &UserId, codes: &[TokenDigest]) -> Result<bool> {
+        let mut step = self.step.lock().unwrap();
+        Ok(step.as_mut().map(|(_, known)| *known = codes.to_vec()).is_some())
+    }
+    async fn remove_second_step(&self, _: &UserId) -> Result<bool> {
+        Ok(self.step.lock().unwrap().take().is_some())
     }
 }
 
@@ -230,7 +273,7 @@ fn door() -> Door {
     let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1000)));
     let tell = Arc::clone(&told);
     let logins = Logins::new(
-        Arc::clone(&memory) as Arc<dyn UserStore>,
+        (Arc::clone(&memory) as Arc<dyn UserStore>, Arc::clone(&memory) as Arc<dyn SecondStepStore>),
         Arc::clone(&hasher) as Arc<dyn Hasher>,
         Arc::clone(&clock) as Arc<dyn Clock>,
         limits,
@@ -622,4 +665,166 @@ async fn all_but_one_end() {
     }
     assert!(house.find(&others).await.is_some());
     assert_eq!(house.memory.revoked.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_over_is_not_listed() {
+    let house = house();
+    house.begin("jane", None).await;
+    let (_, session) = house.begin("jane", None).await;
+    house.begin("old", None).await;
+    let jane = UserId::parse("jane").unwrap();
+    let listed = house.sessions.list(&jane).await.unwrap();
+    assert!(listed.len() == 2 && listed.contains(&session) && listed.iter().all(|one| one.user == jane));
+    house.clock.advance(house.sessions.life().absolute);
+    assert_eq!(house.sessions.list(&jane).await.unwrap(), []);
+}
+
+/// A door before which jane has a second step, and what her device shows.
+struct TwoSteps {
+    door: Door,
+    sealing: SealingKey,
+    secret: TotpSecret,
+    codes: Vec<Secret>,
+}
+
+impl TwoSteps {
+    async fn new() -> Self {
+        let door = door();
+        let (sealing, secret) = (SealingKey::new(&[5; 32]).unwrap(), TotpSecret::random(&SystemRandom));
+        let jane = UserId::parse("jane").unwrap();
+        let step = SecondStep {
+            user: jane.clone(),
+            secret: secret.seal(&jane, &sealing, &SystemRandom).unwrap(),
+            since: door.clock.now(),
+            spent: 0,
+            codes_left: 0,
+        };
+        let codes = recovery::generate(&SystemRandom);
+        let digests: Vec<_> =
+            codes.iter().map(|code| recovery::digest(&jane, code.expose()).unwrap()).collect();
+        door.memory.add_second_step(&step, &digests).await.unwrap();
+        Self { door, sealing, secret, codes }
+    }
+
+    /// Shows the password.
+    async fn halfway(&self) -> Halfway {
+        match self.door.attempt("jane", RIGHT).await {
+            Err(LoginError::SecondStep(halfway)) => *halfway,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What the device shows so many steps from now.
+    fn shown(&self, offset: i64) -> String {
+        self.secret.code(totp::step(self.door.clock.now()) + offset).expose().to_owned()
+    }
+
+    async fn show(&self, halfway: &Halfway, code: &str) -> std::result::Result<User, LoginError> {
+        let secrets = Secrets { store: self.door.memory.as_ref(), sealing: &self.sealing };
+        self.door.logins.second_step(halfway, &Secret::new(code.to_owned()), HOME, secrets).await
+    }
+}
+
+fn is_refused(outcome: &std::result::Result<User, LoginError>) -> bool {
+    matches!(outcome, Err(LoginError::Credentials))
+}
+
+#[tokio::test]
+async fn the_password_alone_does_not_open_an_account_with_a_second_step() {
+    let two = TwoSteps::new().await;
+    let halfway = two.halfway().await;
+    assert_eq!((halfway.user.as_str(), halfway.login.as_str()), ("jane", "jane-login"));
+    assert_eq!(two.door.told.lock().unwrap().last(), Some(&LoginResult::SecondStep));
+    assert!(is_refused(&two.door.attempt("jane", "wrong").await), "a wrong password is told as anybody's is");
+    assert!(two.door.attempt("old", "correct horse").await.is_ok(), "others have one step");
+    let code = two.shown(0);
+    assert_eq!(two.show(&halfway, &code).await.unwrap().id.as_str(), "jane");
+    assert_eq!(two.door.told.lock().unwrap().last(), Some(&LoginResult::Success));
+    for used in [code, two.shown(-1), two.shown(0)] {
+        assert!(is_refused(&two.show(&halfway, &used).await), "{used}");
+    }
+    two.show(&halfway, &two.shown(1)).await.unwrap();
+    two.door.clock.advance(Duration::from_secs(60));
+    assert!(is_refused(&two.show(&halfway, &two.shown(2)).await), "too early by two");
+    assert!(is_refused(&two.show(&halfway, "").await));
+    let recovery = two.codes[3].expose();
+    two.show(&halfway, &recovery.to_uppercase()).await.unwrap();
+    assert!(is_refused(&two.show(&halfway, recovery).await), "good once");
+}
+
+#[tokio::test]
+async fn a_code_opens_only_what_the_password_would_have_opened() {
+    let renew = |user: &mut User| {
+        if let Some(password) = &mut user.password {
+            password.set = Timestamp::from_seconds(77);
+        }
+    };
+    let ban = |user: &mut User| {
+        user.ban = Some(Ban { reason: String::new(), since: Timestamp::default(), badge: String::new() });
+    };
+    let changes: [fn(&mut User); 3] = [renew, ban, |user| user.password = None];
+    for change in changes {
+        let two = TwoSteps::new().await;
+        let halfway = two.halfway().await;
+        two.door.memory.edit(change);
+        for code in [two.shown(0), two.codes[0].expose().to_owned()] {
+            assert!(is_refused(&two.show(&halfway, &code).await));
+        }
+        let step = two.door.memory.step.lock().unwrap().clone().unwrap();
+        assert_eq!((step.0.spent, step.1.len()), (0, 10), "nothing was spent for it");
+    }
+    let two = TwoSteps::new().await;
+    let halfway = two.halfway().await;
+    two.door.memory.users.lock().unwrap().retain(|user| user.id.as_str() != "jane");
+    assert!(is_refused(&two.show(&halfway, &two.shown(0)).await), "gone");
+    let two = TwoSteps::new().await;
+    let halfway = two.halfway().await;
+    two.door.memory.remove_second_step(&halfway.user).await.unwrap();
+    assert!(is_refused(&two.show(&halfway, &two.shown(0)).await), "turned off meanwhile: sign in again");
+}
+
+#[tokio::test]
+async fn codes_are_guessed_as_slowly_as_passwords_and_the_password_takes_nothing_back() {
+    let two = TwoSteps::new().await;
+    let halfway = two.halfway().await;
+    for _ in 0..5 {
+        assert!(is_refused(&two.show(&halfway, "000000").await));
+        two.halfway().await;
+    }
+    let Err(LoginError::Throttled(wait)) = two.show(&halfway, &two.shown(0)).await else { panic!() };
+    assert_eq!(wait, Duration::from_secs(12));
+    assert_eq!(two.door.told.lock().unwrap().last(), Some(&LoginResult::Throttled));
+    two.halfway().await;
+    two.door.clock.advance(Duration::from_secs(12));
+    two.show(&halfway, &two.shown(0)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_cannot_be_judged_opens_nothing() {
+    let two = TwoSteps::new().await;
+    let halfway = two.halfway().await;
+    let other = TwoSteps { sealing: SealingKey::new(&[6; 32]).unwrap(), ..TwoSteps::new().await };
+    for _ in 0..10 {
+        let outcome = other.show(&halfway, &other.shown(0)).await;
+        assert!(matches!(outcome, Err(LoginError::Store(StoreError::Damaged(_)))), "another key file");
+    }
+    two.door.memory.broken.store(true, Ordering::Relaxed);
+    assert!(matches!(two.show(&halfway, &two.shown(0)).await, Err(LoginError::Store(_))));
+    assert!(matches!(two.door.attempt("jane", RIGHT).await, Err(LoginError::Store(_))));
+}
+
+#[tokio::test]
+async fn of_the_same_code_at_once_one_is_good() {
+    let two = Arc::new(TwoSteps::new().await);
+    let (halfway, code) = (two.halfway().await, two.shown(0));
+    let tries = (0..8).map(|_| {
+        let (two, halfway, code) = (Arc::clone(&two), halfway.clone(), code.clone());
+        tokio::spawn(async move { two.show(&halfway, &code).await.is_ok() })
+    });
+    let mut good = 0;
+    for one in tries.collect::<Vec<_>>() {
+        good += usize::from(one.await.unwrap());
+    }
+    assert_eq!(good, 1);
 }

@@ -50,6 +50,12 @@ impl Account {
         Self(TokenDigest::of(format!("user {id}").as_bytes()))
     }
 
+    /// The second step of this user's sign-in: apart, so that the right password takes no failure back.
+    #[must_use]
+    pub fn of_second_step(id: &str) -> Self {
+        Self(TokenDigest::of(format!("second step of user {id}").as_bytes()))
+    }
+
     /// The account of a name that belongs to nobody.
     #[must_use]
     pub fn of_name(name: &str) -> Self {

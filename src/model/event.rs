@@ -58,6 +58,14 @@ named! {
         Unbanned = "unbanned",
         /// A password was set, replaced or taken away.
         PasswordChanged = "passwordChanged",
+        /// A user's sign-in has a second step from now on.
+        SecondStepOn = "secondStepOn",
+        /// It has none any more.
+        SecondStepOff = "secondStepOff",
+        /// A user's recovery codes were replaced.
+        RecoveryCodesReplaced = "recoveryCodesReplaced",
+        /// One of them was used.
+        RecoveryCodeUsed = "recoveryCodeUsed",
         /// A service's secret was set, replaced or taken away.
         SecretChanged = "secretChanged",
         /// Somebody proved who they are.
@@ -76,6 +84,10 @@ named! {
         ConsentGiven = "consentGiven",
         /// That was taken back.
         ConsentTakenBack = "consentTakenBack",
+        /// A link was made to be sent by mail.
+        LinkSent = "linkSent",
+        /// Such a link was used.
+        LinkUsed = "linkUsed",
         /// The next signing key took over.
         KeyRotated = "keyRotated",
         /// The configuration file was read again.

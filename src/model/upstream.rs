@@ -3,8 +3,10 @@
 //! Invariant: paths and patterns are in canonical form (see `proxy::path`), so comparing text is comparing paths.
 
 use std::{
+    fmt,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use http::Method;
@@ -27,6 +29,10 @@ pub struct Upstream {
     pub strip_path: bool,
     /// What the upstream gets as `Authorization`.
     pub credential: Credential,
+    /// What becomes of an answer when the token behind it is not good any more.
+    pub on_expiry: OnExpiry,
+    /// How long nothing may move on a WebSocket.
+    pub websocket_timeout: Duration,
     /// Bytes of a request body, if other than `limits.max_body_size`.
     pub max_body_size: Option<u64>,
     /// Files for `https` targets.
@@ -36,6 +42,9 @@ pub struct Upstream {
 }
 
 impl Upstream {
+    /// How long nothing may move on a WebSocket, where nothing else is said.
+    pub const WEBSOCKET_TIMEOUT: Duration = Duration::from_secs(600);
+
     /// For a service, below a path, to these targets; all else by default.
     #[must_use]
     pub fn new(service: &str, path: &str, to: Vec<Target>) -> Self {
@@ -46,6 +55,8 @@ impl Upstream {
             delivery: Delivery::new(to),
             strip_path: false,
             credential: Credential::Scoped,
+            on_expiry: OnExpiry::Close,
+            websocket_timeout: Self::WEBSOCKET_TIMEOUT,
             max_body_size: None,
             tls: TlsFiles::default(),
             rules: Vec::new(),
@@ -114,6 +125,16 @@ pub enum Credential {
     None,
 }
 
+/// What becomes of an answer that is still on its way when the token that asked for it is not good any more. A WebSocket
+/// and a stream of events, which have no end of their own, are ended in either case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnExpiry {
+    /// It is broken off.
+    Close,
+    /// It may end.
+    Drain,
+}
+
 /// An exception to "a token with this service in scope".
 #[derive(Debug, Clone)]
 pub struct Rule {
@@ -149,6 +170,21 @@ pub struct PathPattern {
     pub segments: Vec<Segment>,
     /// Whether it ends in `**`.
     pub open: bool,
+}
+
+impl fmt::Display for PathPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for segment in &self.segments {
+            match segment {
+                Segment::Literal(text) => write!(f, "/{text}")?,
+                Segment::Any => f.write_str("/*")?,
+            }
+        }
+        if self.open {
+            return f.write_str("/**");
+        }
+        if self.segments.is_empty() { f.write_str("/") } else { Ok(()) }
+    }
 }
 
 impl PathPattern {

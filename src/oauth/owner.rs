@@ -19,6 +19,9 @@ pub enum OwnerError {
     /// The password was right and is good only for choosing another on the login page.
     #[error("the password has to be changed on the login page first")]
     PasswordChange,
+    /// The password was right, and the account asks for a second step, which only the login page has.
+    #[error("the account signs in in two steps")]
+    SecondStep,
     /// Too many wrong passwords.
     #[error("too many attempts to sign in")]
     Throttled(Duration),

@@ -172,8 +172,8 @@ impl Journal {
         *self.counts.borrow_mut().upstream.entry((route, name, kind)).or_default() += 1;
     }
 
-    /// Hands over lines and numbers. `label` names routes.
-    pub fn hand_over(&self, label: impl Fn(RouteNumber) -> String) {
+    /// Hands over lines and numbers. `label` names routes; `passed` hears of each through which requests were let.
+    pub fn hand_over(&self, label: impl Fn(RouteNumber) -> String, passed: impl Fn(RouteNumber)) {
         let mut buffer = self.buffer.borrow_mut();
         if !buffer.is_empty() {
             self.sink.send(buffer.clone());
@@ -188,6 +188,9 @@ impl Journal {
             self.totals.add("requests", labels, count);
         }
         for ((route, decision), count) in counts.decisions {
+            if matches!(decision, "allowed" | "public") {
+                passed(route);
+            }
             let labels = vec![("route", label(route)), ("decision", decision.to_owned())];
             self.totals.add("decisions", labels, count);
         }

@@ -120,8 +120,10 @@ const COUNTERS: &[(&str, &str)] = &[
     ("decisions", "Decisions on requests, by route"),
     ("tokens_issued", "Access tokens issued, by grant"),
     ("logins", "Attempts to sign in, by result"),
+    ("mails", "Letters to people, by what they are about and what became of them"),
     ("token_errors", "Refusals of the token endpoint, by error"),
     ("upstream_errors", "Requests that an upstream did not answer, by route and kind"),
+    ("websockets_opened", "WebSockets opened, by route"),
     ("upstream_connections_opened", "Connections opened to upstreams, by route"),
 ];
 

@@ -12,13 +12,14 @@ use std::{
 
 use http::{
     HeaderMap, HeaderValue, Response,
-    header::{ALT_SVC, SET_COOKIE},
+    header::{ALT_SVC, CONTENT_TYPE, SET_COOKIE},
 };
 
 use super::{
     Answer,
     exchange::Source,
     http1::{Fault, Outgoing, answer::Head},
+    live,
     peer::Remembered,
     record::Record,
     refusal::{Form, Refusal, bad_request},
@@ -26,7 +27,8 @@ use super::{
     rendered,
     route::Route,
     upstream::{ConnectError, Lease, TargetPool, Tried, balance::hash, state::Cause},
-    waits::{BodyFault, Progress},
+    waits::{BodyFault, Kind, Progress, Waited},
+    websocket::{self, Handshake, Switched},
 };
 use crate::{access::policy::Permit, model::delivery::Balance};
 
@@ -39,6 +41,7 @@ pub(super) async fn forward(
     form: Form,
     mut request: Outgoing<RequestBody>,
     progress: Rc<Progress>,
+    handshake: Option<Box<Handshake>>,
 ) -> Answer {
     let view = Rc::clone(&record.view);
     let Some(route) = view.route(record.route) else {
@@ -49,26 +52,60 @@ pub(super) async fn forward(
     let deadline = delivery.total_timeout.map(|total| record.started() + total);
     let limits = (delivery.first_byte_timeout, deadline);
     let sending = send(&mut record, route, &mut request, &progress);
-    let answered = worker.waits().within(limits, &progress, sending).await;
-    let answered = answered.unwrap_or_else(|| {
-        worker.journal().upstream("upstream_errors", record.route, "timeout");
-        if let Some(pool) = &record.upstream {
-            pool.failed(Cause::Timeout, &"no answer in time");
+    let answered = match worker.waits().within(limits, &progress, sending).await {
+        Waited::Answered(answered) => answered,
+        Waited::Refused(refusal) => {
+            live::ended(&record, &refusal);
+            Err(refusal)
         }
-        Err(Refusal::gateway_timeout())
-    });
+        Waited::Over | Waited::Leave => {
+            worker.journal().upstream("upstream_errors", record.route, "timeout");
+            if let Some(pool) = &record.upstream {
+                pool.failed(Cause::Timeout, &"no answer in time");
+            }
+            Err(Refusal::gateway_timeout())
+        }
+    };
     let (mut head, lease) = match answered {
         Ok(answered) => answered,
         Err(refusal) => return rendered(record, form, &refusal),
     };
     lease.answered(head.status);
     clean(&mut head.headers);
+    if let Some(handshake) = handshake {
+        match handshake.answered(&mut head) {
+            Ok(Switched::No) => {}
+            Ok(Switched::Yes) => {
+                if let Some(socket) = lease.into_socket() {
+                    return websocket::opened(head, socket, record, &progress);
+                }
+                let refusal = Refusal::bad_gateway("the service behind the gateway cannot be switched");
+                return rendered(record, form, &refusal);
+            }
+            Err(refusal) => {
+                worker.journal().upstream("upstream_errors", record.route, "websocket");
+                return rendered(record, form, &refusal);
+            }
+        }
+    }
     record.status = head.status;
     let source = Source::new(lease, request, &progress, delivery.idle_timeout);
-    let mut response = Response::new(AnswerBody::relayed(source, (delivery.idle_timeout, deadline), record));
+    let place = if source.is_whole() { None } else { Some(worker.waits().list(&progress, kind(&head))) };
+    let place = place.map(|place| (place, progress));
+    let body = AnswerBody::relayed(source, (delivery.idle_timeout, deadline), (record, place));
+    let mut response = Response::new(body);
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
     response
+}
+
+/// Whether an answer has an end of its own.
+fn kind(head: &Head) -> Kind {
+    const EVENTS: &[u8] = b"text/event-stream";
+    let events = |value: &HeaderValue| {
+        value.as_bytes().get(..EVENTS.len()).is_some_and(|start| start.eq_ignore_ascii_case(EVENTS))
+    };
+    if head.headers.get(CONTENT_TYPE).is_some_and(events) { Kind::Events } else { Kind::Body }
 }
 
 /// The token of ours that the upstream gets.
@@ -104,6 +141,12 @@ async fn send(
 ) -> Result<(Head, Lease), Refusal> {
     let view = Rc::clone(&record.view);
     let pools = view.pools(route).ok_or_else(|| Refusal::bad_gateway("the upstream has no target"))?;
+    let switches = request.switches();
+    if switches && !pools.cluster.can_switch() {
+        return Err(Refusal::bad_gateway(
+            "the service behind the gateway speaks HTTP/2 alone, without WebSocket",
+        ));
+    }
     pools.budget.request();
     let mut failure = None;
     let mut repeated = false;
@@ -114,11 +157,11 @@ async fn send(
             pools.cluster.note_retry();
         }
         loop {
-            let idle = if repeated { None } else { pool.idle() };
+            let idle = if repeated { None } else { pool.idle(switches) };
             let mut lease = match idle {
                 Some(lease) => lease,
                 // On the heap: it is rare, and would make every request's future large.
-                None => match Box::pin(pool.connect()).await {
+                None => match Box::pin(pool.connect(switches)).await {
                     Ok(lease) => {
                         record.worker().journal().upstream("upstream_connections_opened", record.route, "");
                         lease

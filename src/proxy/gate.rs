@@ -8,7 +8,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -143,6 +143,8 @@ pub struct Gate {
     pub people: Directory,
     /// Permanent tokens and application passwords.
     pub credentials: Credentials,
+    /// How many WebSockets are open.
+    pub websockets: AtomicUsize,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -161,6 +163,7 @@ impl Gate {
             revocations: Revocations::default(),
             people: Directory::default(),
             credentials: Credentials::default(),
+            websockets: AtomicUsize::new(0),
             clock,
             random,
         }

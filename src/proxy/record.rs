@@ -7,10 +7,12 @@ use std::{net::IpAddr, rc::Rc, time::Instant};
 use http::{Method, StatusCode, Version, uri::PathAndQuery};
 
 use super::{
+    live::Held,
     peer::Peer,
     worker::{View, Worker},
 };
 use crate::{
+    access::policy::Permit,
     base::time::Timestamp,
     observe::journal::{Access, NO_ROUTE, OWN_ROUTE, RouteNumber},
 };
@@ -139,6 +141,12 @@ impl Record {
     /// The answer has reached its end.
     pub const fn complete(&mut self) {
         self.complete = true;
+    }
+
+    /// What was permitted to it.
+    pub(super) fn held(&self, permit: Permit) -> Held {
+        let target = self.target.clone().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        Held::new(permit, (self.method.clone(), target), (Rc::clone(&self.view), self.route))
     }
 
     /// The name of its route.

@@ -11,7 +11,10 @@ use askama::Template;
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
-    header::{ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE},
+    header::{
+        ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE,
+        VARY, WWW_AUTHENTICATE,
+    },
 };
 use serde::Serialize;
 
@@ -22,6 +25,7 @@ use crate::{
         error::{ErrorCode, printable},
         token::verify::TokenError,
     },
+    texts::Language,
 };
 
 /// What a `WWW-Authenticate: Bearer` header says besides the realm.
@@ -48,6 +52,8 @@ pub struct Refusal {
     retry_after: Option<Duration>,
     allow: Option<&'static str>,
     close: bool,
+    /// Which version of WebSocket is spoken here has to be said.
+    websocket: bool,
 }
 
 /// 400 `invalid_request`.
@@ -59,7 +65,8 @@ impl Refusal {
     /// A refusal without challenge. Characters that a header could not carry are replaced in the description.
     pub fn new(status: StatusCode, code: ErrorCode, description: impl Into<Cow<'static, str>>) -> Self {
         let description = printable(description.into());
-        Self { status, code, description, challenge: None, retry_after: None, allow: None, close: false }
+        let (challenge, retry_after, allow) = (None, None, None);
+        Self { status, code, description, challenge, retry_after, allow, close: false, websocket: false }
     }
 
     /// The connection is closed after the answer, because where the next request begins is in doubt.
@@ -124,6 +131,14 @@ impl Refusal {
         Self { allow, ..refusal }
     }
 
+    /// 426, to a WebSocket of another version (RFC 6455 section 4.4).
+    #[must_use]
+    pub fn other_websocket() -> Self {
+        let text = "of WebSocket only version 13 is spoken here";
+        let refusal = Self::new(StatusCode::UPGRADE_REQUIRED, ErrorCode::InvalidRequest, text);
+        Self { websocket: true, ..refusal }
+    }
+
     /// 413. What is left of the body is not read, so the connection ends.
     #[must_use]
     pub fn too_large(limit: u64) -> Self {
@@ -169,7 +184,7 @@ impl Refusal {
     #[must_use]
     pub fn render(&self, desk: &Desk, form: Form, request_id: &str) -> Response<Bytes> {
         let (content_type, body) = match form {
-            Form::Page => ("text/html; charset=utf-8", page(self.code, Some(self), Some(request_id))),
+            Form::Page(t) => ("text/html; charset=utf-8", page(self.code, Some((self, desk, request_id)), t)),
             Form::Json => ("application/json", self.json(desk, request_id)),
             Form::Problem => ("application/problem+json", self.json(desk, request_id)),
         };
@@ -178,7 +193,7 @@ impl Refusal {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(VARY, HeaderValue::from_static("accept"));
+        headers.insert(VARY, HeaderValue::from_static("accept, accept-language"));
         page_headers(headers);
         let mut put = |name, text: String| {
             if let Ok(value) = HeaderValue::try_from(text) {
@@ -198,6 +213,12 @@ impl Refusal {
         }
         if self.close {
             put(CONNECTION, "close".to_owned());
+        }
+        if self.websocket {
+            put(SEC_WEBSOCKET_VERSION, "13".to_owned());
+            // RFC 9110 section 15.5.22.
+            put(UPGRADE, "websocket".to_owned());
+            put(CONNECTION, "Upgrade".to_owned());
         }
         response
     }
@@ -268,8 +289,8 @@ pub enum Form {
     Json,
     /// RFC 9457, for those who ask for it.
     Problem,
-    /// For people.
-    Page,
+    /// For people, in their language.
+    Page(Language),
 }
 
 impl Form {
@@ -304,7 +325,7 @@ impl Form {
         if problem > 0 && problem >= page.max(json) {
             Self::Problem
         } else if page > json {
-            Self::Page
+            Self::Page(Language::wanted(headers))
         } else {
             Self::Json
         }
@@ -325,22 +346,25 @@ fn weight(text: &str) -> u16 {
 #[derive(Template)]
 #[template(path = "error.html")]
 struct Page<'a> {
+    t: Language,
     code: ErrorCode,
     status: Option<u16>,
     detail: Option<&'a str>,
-    request_id: Option<&'a str>,
+    /// The request's id, and where an administrator sees more of it.
+    request: Option<(&'a str, String)>,
 }
 
-/// The page of an error code; with `refusal`, of this occurrence of it.
+/// The page of an error code; with a refusal, of this occurrence of it.
 #[must_use]
-pub fn page(code: ErrorCode, refusal: Option<&Refusal>, request_id: Option<&str>) -> Bytes {
+pub fn page(code: ErrorCode, refusal: Option<(&Refusal, &Desk, &str)>, t: Language) -> Bytes {
     let page = Page {
+        t,
         code,
-        status: refusal.map(|r| r.status.as_u16()),
-        detail: refusal.map(|r| r.description.as_ref()),
-        request_id,
+        status: refusal.map(|(refusal, ..)| refusal.status.as_u16()),
+        detail: refusal.map(|(refusal, ..)| refusal.description.as_ref()),
+        request: refusal.map(|(_, desk, id)| (id, format!("{}/admin/why?request={id}", desk.hub_url))),
     };
-    page.render().unwrap_or_else(|_| code.title().to_owned()).into()
+    page.render().unwrap_or_else(|_| t.error_title(code).to_owned()).into()
 }
 
 #[cfg(test)]
@@ -390,7 +414,7 @@ mod tests {
 
     #[test]
     fn pages_escape_what_came_from_outside() {
-        let response = bad_request("<script>\"x\"").render(&desk(), Form::Page, "<b>");
+        let response = bad_request("<script>\"x\"").render(&desk(), Form::Page(Language::En), "<b>");
         let body = std::str::from_utf8(response.body()).unwrap();
         assert!(!body.contains("<script>") && !body.contains("<b>"), "{body}");
         assert!(body.contains("invalid_request"));
@@ -404,19 +428,19 @@ mod tests {
             Form::wanted(&headers)
         };
         assert_eq!(wanted("*/*"), Form::Json);
-        assert_eq!(wanted("text/html,application/xhtml+xml,*/*;q=0.8"), Form::Page);
+        assert_eq!(wanted("text/html,application/xhtml+xml,*/*;q=0.8"), Form::Page(Language::En));
         assert_eq!(wanted("application/json, text/html"), Form::Json);
         for (accept, form) in [
-            ("TEXT/HTML", Form::Page),
+            ("TEXT/HTML", Form::Page(Language::En)),
             ("text/html;q=0.5, application/json", Form::Json),
-            ("text/html, application/json;q=0.9", Form::Page),
-            ("text/html, application/json;q=0", Form::Page),
+            ("text/html, application/json;q=0.9", Form::Page(Language::En)),
+            ("text/html, application/json;q=0", Form::Page(Language::En)),
             ("text/html;q=0", Form::Json),
             ("text/html; level=1; q=0.000, */*", Form::Json),
-            ("text/html;q=0.001", Form::Page),
-            ("application/json;q=0.5, text/html;q=0.51", Form::Page),
-            ("text/html;q=0.2, text/html;q=0.9, application/json;q=0.5", Form::Page),
-            ("application/problem+json;q=0, text/html", Form::Page),
+            ("text/html;q=0.001", Form::Page(Language::En)),
+            ("application/json;q=0.5, text/html;q=0.51", Form::Page(Language::En)),
+            ("text/html;q=0.2, text/html;q=0.9, application/json;q=0.5", Form::Page(Language::En)),
+            ("application/problem+json;q=0, text/html", Form::Page(Language::En)),
             ("application/problem+json;q=0.5, application/json;q=0.6", Form::Json),
             ("application/problem+json, application/json", Form::Problem),
             ("application/problem+json;q=0", Form::Json),
@@ -424,7 +448,7 @@ mod tests {
             ("text/html;q=-1", Form::Json),
             ("text/html;q=0.5555", Form::Json),
             ("text/html;q=", Form::Json),
-            ("text/html;q=1.000", Form::Page),
+            ("text/html;q=1.000", Form::Page(Language::En)),
             ("x-text/html, text/htmlx", Form::Json),
             (",;,q=1;,", Form::Json),
         ] {

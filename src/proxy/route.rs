@@ -3,7 +3,7 @@
 //! Invariant: the cost of a look-up depends on the depth of the deepest prefix, not on how many routes there are or
 //! how long the path is.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::upstream::Cluster;
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     base::FastMap,
     model::{
         registry::Registry,
-        upstream::{Credential, Upstream},
+        upstream::{Credential, OnExpiry, Upstream},
     },
 };
 
@@ -32,6 +32,10 @@ pub struct Route {
     pub strip_path: bool,
     /// What goes on as `Authorization`.
     pub credential: Credential,
+    /// What becomes of an answer when the token behind it is not good any more.
+    pub on_expiry: OnExpiry,
+    /// How long nothing may move on a WebSocket.
+    pub websocket_timeout: Duration,
     /// Bytes of a request body.
     pub max_body_size: u64,
 }
@@ -92,6 +96,8 @@ impl Routes {
                 cluster: Arc::clone(cluster),
                 strip_path: upstream.strip_path,
                 credential: upstream.credential,
+                on_expiry: upstream.on_expiry,
+                websocket_timeout: upstream.websocket_timeout,
                 max_body_size: upstream.max_body_size.unwrap_or(max_body_size),
             });
         }

@@ -7,7 +7,9 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Uri, Version,
-    header::{self, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TE, TRANSFER_ENCODING},
+    header::{
+        self, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE,
+    },
     request::Parts,
     uri::{Authority, PathAndQuery},
 };
@@ -18,6 +20,7 @@ use super::{
     inherited::Inherited,
     path::canonicalise,
     refusal::{Refusal, bad_request},
+    websocket::Handshake,
 };
 use crate::{access::scheme::bearer, oauth::error::ErrorCode};
 
@@ -38,6 +41,8 @@ pub struct Sanitized {
     pub own_cookies: Option<HeaderValue>,
     /// Whether the client takes trailers.
     pub trailers: bool,
+    /// The WebSocket that is asked for.
+    pub websocket: Option<Box<Handshake>>,
     /// Only [`sanitize`] makes one.
     _sealed: Sealed,
 }
@@ -46,6 +51,15 @@ pub struct Sanitized {
 struct Sealed;
 
 impl Sanitized {
+    /// The request was an extended CONNECT for a WebSocket (RFC 8441); `key` is random.
+    ///
+    /// # Errors
+    /// A refusal with 400 or 426, when it is no valid handshake.
+    pub fn extend(&mut self, key: [u8; 16]) -> Result<(), Refusal> {
+        self.websocket = Some(Box::new(Handshake::of_connect(&mut self.parts.headers, key)?));
+        Ok(())
+    }
+
     /// The path that routes and rules are matched on.
     #[must_use]
     pub fn path(&self) -> &str {
@@ -114,6 +128,8 @@ pub fn sanitize(mut parts: Parts, target: PathAndQuery, trusted: bool) -> Result
     if seen.imitation {
         return Err(bad_request("a header name imitates one that frames the message").closing());
     }
+    // Before `Connection` takes away what it names.
+    let websocket = if seen.upgrade { Handshake::of_upgrade(&mut parts)?.map(Box::new) } else { None };
     if seen.connection {
         connection(&mut parts.headers)?;
     }
@@ -131,6 +147,7 @@ pub fn sanitize(mut parts: Parts, target: PathAndQuery, trusted: bool) -> Result
         authority,
         forwarded: inherited,
         own_cookies,
+        websocket,
         trailers: seen.trailers,
         _sealed: Sealed,
     })
@@ -146,6 +163,7 @@ struct Seen {
     connection: bool,
     /// The client takes trailers (RFC 9110 section 10.1.4).
     trailers: bool,
+    upgrade: bool,
     cookies: bool,
     /// A name that servers could read as one that frames the message.
     imitation: bool,
@@ -183,6 +201,7 @@ impl Seen {
                 }
                 TRANSFER_ENCODING => seen.coding.note(value),
                 TE => seen.trailers |= takes_trailers(value),
+                UPGRADE => seen.upgrade = true,
                 EXPECT => {
                     seen.expectation.get_or_insert_with(|| value.clone());
                     seen.dropped.push(EXPECT);
@@ -325,6 +344,8 @@ fn fate(name: &str) -> Fate {
         Some(b't') if name != "transfer-encoding" && like(&["transfer-encoding"]) => return Fate::Refuse,
         Some(b'c') => name == "connection",
         Some(b'f') => like(&["forwarded", "forwarded-for"]),
+        // What a change to HTTP/2 in the clear would begin with (RFC 7540 section 3.2.1).
+        Some(b'h') => like(&["http2-settings"]),
         Some(b'k') => like(&["keep-alive"]),
         // `Proxy` would become HTTP_PROXY in a CGI-like upstream.
         Some(b'p') => like(&["proxy", "proxy-connection", "proxy-authorization", "proxy-authenticate"]),

@@ -13,7 +13,8 @@ use http::{
 use crate::crypto::digest::sha256;
 
 /// The style of every page.
-pub const STYLE: &str = include_str!("../web/templates/page.css");
+pub const STYLE: &str =
+    concat!(include_str!("../web/assets/tokens.css"), include_str!("../web/templates/page.css"));
 
 /// What every page's policy begins with. The style is allowed by its digest, so that no other can slip in.
 pub static POLICY: LazyLock<String> = LazyLock::new(|| {

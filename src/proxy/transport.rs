@@ -6,6 +6,7 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::{
@@ -33,6 +34,20 @@ impl Transport {
     /// Whether both sides have agreed on HTTP/2 (RFC 7301).
     pub(super) fn agreed_on_http2(&self) -> bool {
         matches!(self, Self::Tls(io) if io.get_ref().1.alpn_protocol() == Some(b"h2"))
+    }
+}
+
+impl Transport {
+    /// Resets the connection: the other side learns that what it got is not all.
+    pub(super) fn abort(self) {
+        let tcp = match &self {
+            Self::Plain(tcp) => tcp,
+            Self::Tls(tls) => tls.get_ref().0,
+            // It is closed, and the other side reads no end that a broken TCP connection would not have.
+            Self::Unix(_) => return,
+        };
+        // A connection that is gone already is as good as reset.
+        let _ = socket2::SockRef::from(tcp).set_linger(Some(Duration::ZERO));
     }
 }
 

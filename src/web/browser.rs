@@ -6,8 +6,10 @@ use super::{Control, cookie};
 use crate::{
     base::secret::Secret,
     identity::session::{self, SignedIn},
+    model::user::User,
     proxy::gate::Caller,
     store::StoreError,
+    texts::Language,
 };
 
 /// A browser, by its cookie.
@@ -40,6 +42,12 @@ impl Browser {
     pub(super) fn session(&self) -> Option<(&SignedIn, &Secret)> {
         self.signed_in.as_ref().zip(self.cookie.as_ref())
     }
+}
+
+/// The language of somebody's choice, else the one that their browser asks for.
+pub(super) fn language_of(user: &User, headers: &HeaderMap) -> Language {
+    let chosen = user.profile.locale.as_deref().and_then(Language::of_tag);
+    chosen.unwrap_or_else(|| Language::wanted(headers))
 }
 
 /// What is noted of a browser that signs in.

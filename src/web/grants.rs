@@ -52,6 +52,7 @@ impl ResourceOwners for Owners<'_> {
     ) -> Result<Person, OwnerError> {
         let user = self.0.logins.authenticate(name, password, source).await.map_err(|error| match error {
             LoginError::Credentials => OwnerError::Credentials,
+            LoginError::SecondStep(_) => OwnerError::SecondStep,
             LoginError::Throttled(wait) => OwnerError::Throttled(wait),
             LoginError::Busy(wait) => OwnerError::Busy(wait),
             LoginError::Store(error) => OwnerError::Store(error),

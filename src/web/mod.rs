@@ -7,6 +7,7 @@
 mod authorize;
 mod bearer;
 mod browser;
+pub mod console;
 pub mod cookie;
 mod cors;
 mod discovery;
@@ -14,6 +15,7 @@ pub mod endpoint;
 mod grants;
 mod introspect;
 mod keys;
+mod letters;
 mod login_settings;
 pub mod management;
 pub mod news;
@@ -40,20 +42,28 @@ use tokio::{runtime::Handle, sync::Semaphore};
 use tower::ServiceExt as _;
 
 use self::{
-    authorize::{consent, home, login, logout, password},
+    authorize::{consent, link, login, logout, password, restore, second_step},
     cors::Cors,
     endpoint::Endpoint,
     grants::Owners,
     news::News,
 };
 use crate::{
-    base::{id::UserId, random::Random, time::Clock},
+    base::{
+        id::{ServiceId, UserId},
+        random::Random,
+        time::Clock,
+    },
+    crypto::seal::SealingKey,
     identity::{
+        asking::Askings,
         login::{Hasher, Logins},
         session::Sessions,
     },
+    mail::Mailer,
     model::{
         event::Author,
+        usage::LastUse,
         user::{Person, User},
     },
     oauth::error::{ErrorCode, OAuthError},
@@ -89,9 +99,22 @@ pub struct Control {
     pub sign_ins: Arc<SignIns>,
     /// Where passwords are hashed.
     pub hasher: Arc<dyn Hasher>,
+    /// Seals what a page carries for us and what the store keeps of a second step.
+    pub sealing: SealingKey,
+    /// Where letters are posted.
+    pub mailer: Arc<Mailer>,
+    /// How often letters may be asked for.
+    pub askings: Arc<Askings>,
+    /// How many questions for a new password are looked into at once.
+    pub restoring: Arc<Semaphore>,
     /// How many lists are read from the store at once, so that those who sign in find it free.
     pub listings: Arc<Semaphore>,
+    /// What pages remember for a moment.
+    pub memory: Arc<console::Memory>,
 }
+
+/// See [`Control::restoring`].
+pub const RESTORING: usize = letters::RESTORING;
 
 /// See [`Control::listings`]; the store has twice as many readers.
 pub const LISTINGS: usize = 2;
@@ -140,6 +163,13 @@ impl Control {
         }))
     }
 
+    /// When these services were last active, what is not written yet included.
+    async fn last_uses(&self, services: &[ServiceId]) -> Result<Vec<LastUse>, StoreError> {
+        let written = self.store.last_uses(services).await?;
+        let seen = services.iter().map(|service| self.gate.verdicts.uses().seen(service));
+        Ok(written.into_iter().zip(seen).map(|(written, seen)| written.merged(seen)).collect())
+    }
+
     /// People, as the protocol asks for them while `caller`'s request is answered.
     fn owners<'c>(&'c self, caller: &'c Caller) -> Owners<'c> {
         Owners(self, &caller.request_id)
@@ -182,23 +212,33 @@ impl ControlPlane {
                 Endpoint::PasswordPage.path(),
                 get(password::page).post(password::post).fallback(reply::get_or_post),
             )
+            .route(
+                Endpoint::SecondStepPage.path(),
+                get(second_step::page).post(second_step::post).fallback(reply::get_or_post),
+            )
+            .route(
+                Endpoint::RestorePage.path(),
+                get(restore::page).post(restore::post).fallback(reply::get_or_post),
+            )
+            .route(Endpoint::Link.path(), get(link::page).post(link::post).fallback(reply::get_or_post))
+            .route(Endpoint::InteractiveRestore.path(), post(restore::interactive).fallback(reply::only_post))
             .route(Endpoint::Rest.path(), any(rest::answer))
             .fallback(reply::not_found);
         let read_only = [
-            (Endpoint::Home, get(home::page)),
             (Endpoint::LoginPage, get(login::page)),
+            (Endpoint::LoginOptions, get(login::page)),
             (Endpoint::Keys, get(keys::answer)),
             (Endpoint::OpenIdConfiguration, get(discovery::answer)),
             (Endpoint::OAuthOpenIdConfiguration, get(discovery::answer)),
             (Endpoint::AuthorizationServer, get(discovery::answer)),
             (Endpoint::LoginSettings, get(login_settings::answer)),
-            (Endpoint::Asset, get(pages::script::answer)),
+            (Endpoint::Asset, get(pages::assets::answer)),
             (Endpoint::Error, get(pages::error::answer)),
         ];
         let router = read_only.into_iter().fold(router, |router, (endpoint, method)| {
             router.route(endpoint.path(), method.fallback(reply::only_get))
         });
-        let router = router.with_state(control.clone());
+        let router = router.merge(console::routes()).with_state(control.clone());
         Self { control, router, runtime }
     }
 }

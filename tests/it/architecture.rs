@@ -22,19 +22,25 @@ const ARROWS: &[(&str, &[&str])] = &[
     // What an administrator does, for commands, configuration and later REST alike.
     ("registry", &["base", "model", "crypto", "store", "oauth"]),
     ("access", &["base", "model", "crypto", "store", "oauth", "identity"]),
-    ("proxy", &["base", "model", "crypto", "store", "oauth", "identity", "access", "observe"]),
+    // What people read, in every language; errors have their words beside their codes.
+    ("texts", &["base", "oauth::error"]),
+    ("proxy", &["base", "model", "crypto", "store", "oauth", "identity", "access", "observe", "texts"]),
     (
         "web",
-        &["base", "model", "crypto", "store", "oauth", "identity", "registry", "access", "proxy", "observe"],
+        &[
+            "base", "model", "crypto", "store", "oauth", "identity", "registry", "access", "proxy",
+            "observe", "mail", "texts",
+        ],
     ),
     ("observe", &["base"]),
+    ("mail", &["base", "observe", "texts"]),
     ("server", &["base", "observe"]),
     ("config", &["base", "model"]),
     (
         "app",
         &[
             "base", "model", "crypto", "store", "oauth", "identity", "registry", "access", "proxy", "web",
-            "observe", "server", "config",
+            "observe", "mail", "server", "config",
         ],
     ),
     ("demo", &["base", "model", "registry", "config", "app", "observe"]),

@@ -12,6 +12,7 @@ mod password;
 mod races;
 mod real_clients;
 mod refresh;
+mod second_step;
 
 use crate::support::{
     Answer, Gateway, Request, Upstream,

@@ -8,6 +8,7 @@ use hubgate::{
     },
     model::user::{Ban, Email, Group, User},
     store::{SharedStore, sqlite::SqliteStore},
+    texts::Language,
     web::pages::{Login, Pages},
 };
 use serde_json::{Value, json};
@@ -296,7 +297,7 @@ fn the_login_page_has_settings_and_a_script() {
         assert_eq!((answer.status, answer.error()), (400, "invalid_request".into()), "{bad:?}");
     }
     let tell = ["https://board.example".to_owned()];
-    let page = Pages::new("/hub").login(Login { tell: &tell, ..Login::default() });
+    let page = Pages::new("/hub", Language::En).login(Login { tell: &tell, ..Login::default() });
     let policy = page.headers()["content-security-policy"].to_str().unwrap();
     let script = policy.split("script-src ").nth(1).unwrap().split(';').next().unwrap();
     let answer = gateway.send(&Request::get(script));

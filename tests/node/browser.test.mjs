@@ -9,7 +9,7 @@ import { after, afterEach, before, beforeEach, describe, test } from "node:test"
 
 import { chromium } from "playwright-core";
 
-import { PASSWORD } from "./gateway.mjs";
+import { PASSWORD, command } from "./gateway.mjs";
 import { serve } from "./page/server.mjs";
 import { GATEWAY, HUB, OAUTH } from "./person.mjs";
 
@@ -47,7 +47,8 @@ describe("a browser", () => {
     const context = await browser.newContext({ ignoreHTTPSErrors: true, ...options });
     context.setDefaultTimeout(10_000);
     context.on("console", (message) => {
-      if (/Content Security Policy|Refused to/.test(message.text())) {
+      // A page of an error has a status of its own, which Chromium reports too.
+      if (message.type() === "error" && !/^Failed to load resource: the server responded/.test(message.text())) {
         complaints.push(message.text());
       }
     });
@@ -68,13 +69,20 @@ describe("a browser", () => {
     await page.getByRole("button", { name: "Sign in" }).click();
   }
   const allow = (page) => page.getByRole("button", { name: "Allow" }).click();
+  // Whoever has allowed it in another test is not asked again.
+  async function allowUnlessAllowed(page) {
+    await page.waitForURL((url) => url.origin === PAGE || url.pathname === "/hub/auth/consent");
+    if (!page.url().startsWith(PAGE)) {
+      await allow(page);
+    }
+  }
   const shown = (page, id, text) => page.locator(`#${id}`).filter({ hasText: text }).waitFor();
 
   async function signedIn() {
     const page = await context.newPage();
     await page.goto(`${HUB}/auth/login`);
     await signIn(page);
-    await page.getByRole("heading", { name: "You are signed in" }).waitFor();
+    await page.getByRole("heading", { name: /^Hello, / }).waitFor();
     return page;
   }
 
@@ -137,6 +145,56 @@ describe("a browser", () => {
     assert.deepEqual(await context.cookies(GATEWAY), []);
   });
 
+  test("ring-ui notices that somebody else has signed in", async () => {
+    const page = await signedIn();
+    await page.goto(`${PAGE}/`);
+    await allowUnlessAllowed(page);
+    await shown(page, "user", "Jane Doe");
+    const other = await context.newPage();
+    await other.goto(HUB);
+    await other.getByRole("button", { name: "Sign out" }).click();
+    await other.goto(`${PAGE}/`);
+    await other.waitForURL(`${HUB}/auth/login?**`);
+    await other.getByLabel("Login or e-mail address").fill("root");
+    await other.getByLabel("Password").fill(PASSWORD);
+    await other.getByRole("button", { name: "Sign in" }).click();
+    await allowUnlessAllowed(other);
+    await shown(other, "user", "Root");
+    await shown(other, "backend", "root");
+    await shown(page, "user", "Root");
+    await shown(page, "backend", "root");
+  });
+
+  test("ring-ui asks anew for a scope that its token lacks", async () => {
+    const page = await signedIn();
+    await page.goto(`${PAGE}/?scope=page+openid`);
+    await allowUnlessAllowed(page);
+    await shown(page, "user", "Jane Doe");
+    await shown(page, "backend", "403");
+    await page.goto(`${PAGE}/`);
+    await allowUnlessAllowed(page);
+    await shown(page, "backend", "jane");
+  });
+
+  test("ring-ui lets nobody in who is banned", async () => {
+    command("user", "add", "mallory", "--name", "Mallory", "--password-file", "-");
+    const page = await context.newPage();
+    const enter = async () => {
+      await page.waitForURL(`${HUB}/auth/login?**`);
+      await page.getByLabel("Login or e-mail address").fill("mallory");
+      await page.getByLabel("Password").fill(PASSWORD);
+      await page.getByRole("button", { name: "Sign in" }).click();
+    };
+    await page.goto(`${PAGE}/`);
+    await enter();
+    await allow(page);
+    await shown(page, "user", "Mallory");
+    command("user", "ban", "mallory");
+    await page.goto(`${PAGE}/`);
+    await enter();
+    await page.getByRole("alert").filter({ hasText: ALERT }).waitFor();
+  });
+
   test("a person may say no", async () => {
     const page = await signedIn();
     await page.goto(ASKING);
@@ -160,6 +218,12 @@ describe("a browser", () => {
     await page.keyboard.press("Tab");
     await page.keyboard.type(PASSWORD);
     await page.keyboard.press("Tab");
+    assert.equal(await focused(), "Show");
+    await page.keyboard.press("Space");
+    assert.equal(await page.getByLabel("Password").getAttribute("type"), "text");
+    await page.keyboard.press("Tab");
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), "Show");
+    await page.keyboard.press("Tab");
     assert.equal(await focused(), "rememberMe");
     await page.keyboard.press("Space");
     await page.keyboard.press("Tab");
@@ -169,6 +233,8 @@ describe("a browser", () => {
     // Remembered: a cookie that outlives the browser.
     const [cookie] = await context.cookies(GATEWAY);
     assert.ok(cookie.expires > Date.now() / 1000 + 86_400 && cookie.httpOnly && cookie.secure);
+    await page.keyboard.press("Tab");
+    assert.equal(await focused(), "Your account");
     await page.keyboard.press("Tab");
     assert.equal(await focused(), "decision");
     await page.keyboard.press("Tab");
@@ -282,7 +348,7 @@ describe("a browser", () => {
     await page.getByRole("alert").filter({ hasText: "not the same" }).waitFor();
     await look(page, "password");
     await choose("another good password", "another good password");
-    await page.getByRole("heading", { name: "You are signed in" }).waitFor();
+    await page.getByRole("heading", { name: /^Hello, / }).waitFor();
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.getByRole("heading", { name: "You are signed out" }).waitFor();
     await page.goto(`${HUB}/auth/login`);

@@ -3,7 +3,7 @@
 //
 // The program is target/release/hubgate or target/debug/hubgate, whichever is newer, or what HUBGATE_BINARY names.
 
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, openSync, readFileSync, statSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import http from "node:http";
@@ -127,6 +127,28 @@ async function startUpstream() {
   return server;
 }
 
+// Ours overrides the configuration, which nobody means here.
+const environment = () =>
+  Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("HUBGATE_")));
+
+// Carries out a command about the gateway that the tests run against; its input is the password.
+export function command(...line) {
+  return commandIn(process.env.GATEWAY_FOLDER, line);
+}
+
+function commandIn(folder, line) {
+  const done = spawnSync(binary(), [...line, "--config", "gateway.toml"], {
+    cwd: folder,
+    env: environment(),
+    input: `${PASSWORD}\n`,
+    encoding: "utf8",
+  });
+  if (done.status !== 0) {
+    throw new Error(`${line.join(" ")}: ${done.stderr}`);
+  }
+  return done.stdout;
+}
+
 // Starts both; resolves with their addresses and a way to end them.
 export async function start() {
   const folder = await mkdtemp(path.join(os.tmpdir(), "hubgate-node-"));
@@ -136,10 +158,9 @@ export async function start() {
   await writeFile(path.join(folder, "gateway.toml"), text);
   const output = path.join(folder, "output");
   const file = openSync(output, "w");
-  const environment = Object.entries(process.env).filter(([name]) => !name.startsWith("HUBGATE_"));
   const child = spawn(binary(), ["serve", "--config", "gateway.toml"], {
     cwd: folder,
-    env: Object.fromEntries(environment),
+    env: environment(),
     stdio: ["ignore", file, file],
   });
   const ended = new Promise((resolve) => child.once("exit", (code, sign) => resolve(code ?? sign)));
@@ -175,11 +196,19 @@ export async function start() {
     await stop();
     throw new Error("the gateway did not become ready");
   }
+  // The first start has made an administrator with a password for one sign-in; this one has a password to keep.
+  try {
+    commandIn(folder, ["user", "add", "root", "--name", "Root", "--administrator", "--password-file", "-"]);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   return {
     url: `https://localhost:${https}`,
     page: `https://localhost:${page}`,
     certificate: path.join(folder, "data", "tls", "certificate.pem"),
     output,
+    folder,
     stop,
   };
 }

@@ -22,6 +22,7 @@ const child = spawn(
       NODE_EXTRA_CA_CERTS: gateway.certificate,
       GATEWAY_URL: gateway.url,
       GATEWAY_OUTPUT: gateway.output,
+      GATEWAY_FOLDER: gateway.folder,
       PAGE_URL: gateway.page,
     },
     stdio: "inherit",

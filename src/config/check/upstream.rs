@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{delivery, gateway, limits, rule, service};
 use crate::config::{
-    Credential, DeclaredService, Hub, Upstream, defaults,
+    Credential, DeclaredService, Hub, OnExpiry, Upstream, defaults,
     reader::Section,
     schema,
     value::{self, choice, words, wrong},
@@ -53,6 +53,16 @@ fn upstream(
         credential: section
             .parse("credential", |text| choice(text, &credentials))
             .unwrap_or(Credential::Scoped),
+        on_expiry: section
+            .parse("on_expiry", |text| {
+                choice(text, &[("close", OnExpiry::Close), ("drain", OnExpiry::Drain)])
+            })
+            .unwrap_or(OnExpiry::Close),
+        websocket_timeout: section.duration(
+            "websocket_timeout",
+            limits::websocket_timeout(),
+            Upstream::WEBSOCKET_TIMEOUT,
+        ),
         max_body_size: section.get("max_body_size").and_then(|value| value.size(&limits::BODY)),
         tls: tls_files(section),
         rules,

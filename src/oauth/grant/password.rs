@@ -58,6 +58,9 @@ fn refused(error: OwnerError) -> OAuthError {
     match error {
         OwnerError::Credentials => invalid_grant("Invalid resource owner credentials"),
         OwnerError::PasswordChange => invalid_grant("the password has to be changed on the login page first"),
+        OwnerError::SecondStep => invalid_grant(
+            "this account signs in in two steps; use an application password or a permanent token instead",
+        ),
         OwnerError::Throttled(wait) => OAuthError {
             retry_after: Some(wait),
             ..OAuthError::new(ErrorCode::TooManyRequests, "too many attempts to sign in; try again later")

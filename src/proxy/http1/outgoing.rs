@@ -43,6 +43,7 @@ pub struct Outgoing<B> {
     /// All of it is kept until the answer comes, because it may be sent a second time.
     repeatable: bool,
     trailers: bool,
+    switches: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -70,6 +71,7 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
         };
         let repeatable = head.is_safe() && body.is_none();
         let trailers = head.is_for_trailers();
+        let switches = head.switches();
         let (bytes, to_head) = head.end();
         Self {
             bytes,
@@ -83,6 +85,7 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
             to_head,
             repeatable,
             trailers,
+            switches,
         }
     }
 
@@ -117,6 +120,12 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
     pub fn put_back(&mut self, body: Option<B>) {
         self.body = body;
         (self.moved, self.flushed) = (0, false);
+    }
+
+    /// Whether it asks for another protocol on its connection.
+    #[must_use]
+    pub const fn switches(&self) -> bool {
+        self.switches
     }
 
     /// Whether the answer has no body because of the method.

@@ -22,6 +22,7 @@ pub struct RequestHead {
     to_head: bool,
     safe: bool,
     trailers: bool,
+    switches: bool,
 }
 
 impl RequestHead {
@@ -35,7 +36,7 @@ impl RequestHead {
         bytes.extend_from_slice(b" HTTP/1.1\r\n");
         // RFC 9110 section 9.2.1; TRACE is not forwarded.
         let safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-        Self { bytes, to_head: *method == Method::HEAD, safe, trailers: false }
+        Self { bytes, to_head: *method == Method::HEAD, safe, trailers: false, switches: false }
     }
 
     /// The client takes trailers. Said where they can be told from what was there before, in HTTP/2.
@@ -91,6 +92,20 @@ impl RequestHead {
         self.bytes.extend_from_slice(b": ");
         self.bytes.extend_from_slice(value);
         self.bytes.extend_from_slice(b"\r\n");
+    }
+
+    /// Asks for a WebSocket on the connection (RFC 6455 section 4.1).
+    pub fn websocket(&mut self, key: &HeaderValue) {
+        self.switches = true;
+        self.line("connection", b"Upgrade");
+        self.line("upgrade", b"websocket");
+        self.line("sec-websocket-version", b"13");
+        self.line("sec-websocket-key", key.as_bytes());
+    }
+
+    /// Whether it asks for another protocol on the connection.
+    pub(super) const fn switches(&self) -> bool {
+        self.switches
     }
 
     /// The length of the body.

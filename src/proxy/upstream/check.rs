@@ -124,7 +124,7 @@ impl Node {
     }
 
     async fn status(&self, health: &HealthCheck) -> Result<u16, Unwell> {
-        let (transport, _) = self.connector.open().await?;
+        let (transport, _) = self.connector.open(false).await?;
         let agent = HeaderValue::from_static("hubgate-health-check");
         let http2 = self.connector.is_http2(&transport).map_err(ConnectError::from)?;
         if http2 {

@@ -55,13 +55,21 @@ pub enum Speaks {
     Two,
 }
 
+/// How TLS is spoken.
+struct Secured {
+    connector: TlsConnector,
+    /// The same, offering HTTP/1.1 alone.
+    old: TlsConnector,
+    name: ServerName<'static>,
+}
+
 /// See the module.
 pub struct Connector {
     place: Place,
     /// Which protocols it may come to.
     pub speaks: Speaks,
     /// How TLS is spoken; `Err` says why it cannot be.
-    tls: Option<Result<(TlsConnector, ServerName<'static>), &'static str>>,
+    tls: Option<Result<Secured, &'static str>>,
     patience: Duration,
 }
 
@@ -80,7 +88,15 @@ impl Connector {
             let name = delivery.server_name.clone().unwrap_or_else(|| target.host.to_string());
             let name = ServerName::try_from(name);
             let name = name.map_err(|_| "the target's host is no name that a certificate can be for")?;
-            Ok((TlsConnector::from(Arc::clone(config)), name))
+            let connector = TlsConnector::from(Arc::clone(config));
+            let old = if speaks == Speaks::Either {
+                let mut old = rustls::ClientConfig::clone(config);
+                old.alpn_protocols = vec![b"http/1.1".to_vec()];
+                TlsConnector::from(Arc::new(old))
+            } else {
+                connector.clone()
+            };
+            Ok(Secured { connector, old, name })
         });
         let place = match &target.socket {
             Some(path) => Place::Socket(Arc::clone(path)),
@@ -111,15 +127,15 @@ impl Connector {
         }
     }
 
-    /// Opens a connection, to the first address that accepts it.
+    /// Opens a connection, to the first address that accepts it. `old`: HTTP/1.1 is to be spoken on it.
     ///
     /// # Errors
     /// [`ConnectError`]
-    pub async fn open(&self) -> Result<(Transport, Option<SocketAddr>), ConnectError> {
-        timeout(self.patience, self.stand()).await.map_err(|_| ConnectError::TimedOut)?
+    pub async fn open(&self, old: bool) -> Result<(Transport, Option<SocketAddr>), ConnectError> {
+        timeout(self.patience, self.stand(old)).await.map_err(|_| ConnectError::TimedOut)?
     }
 
-    async fn stand(&self) -> Result<(Transport, Option<SocketAddr>), ConnectError> {
+    async fn stand(&self, old: bool) -> Result<(Transport, Option<SocketAddr>), ConnectError> {
         let addresses = match &self.place {
             Place::Socket(path) => return Ok((Transport::Unix(UnixStream::connect(path).await?), None)),
             Place::Addresses(addresses) => addresses.list().await?,
@@ -137,16 +153,18 @@ impl Connector {
                 Err(_) => continue,
             };
             tcp.set_nodelay(true)?;
-            return Ok((self.secured(tcp).await?, Some(address)));
+            return Ok((self.secured(tcp, old).await?, Some(address)));
         }
         Err(failure)
     }
 
-    async fn secured(&self, tcp: TcpStream) -> io::Result<Transport> {
+    async fn secured(&self, tcp: TcpStream, old: bool) -> io::Result<Transport> {
         match &self.tls {
             None => Ok(Transport::Plain(tcp)),
             Some(Err(why)) => Err(io::Error::other(*why)),
-            Some(Ok((connector, name))) => {
+            Some(Ok(secured)) => {
+                let connector = if old { &secured.old } else { &secured.connector };
+                let name = &secured.name;
                 Ok(Transport::Tls(Box::new(connector.connect(name.clone(), tcp).await?)))
             }
         }

@@ -33,7 +33,7 @@ pub(super) struct Open {
 }
 
 /// What an open connection holds of its target: it is counted, and keeps its slot where the number is limited.
-pub(super) struct Held {
+pub(in crate::proxy) struct Held {
     state: Arc<TargetState>,
     _slot: Option<OwnedSemaphorePermit>,
 }
@@ -50,6 +50,9 @@ impl Drop for Held {
         self.state.open().fetch_sub(1, Relaxed);
     }
 }
+
+/// A socket with what has arrived on it, and what it holds of its target.
+pub(in crate::proxy) type Socket = (Transport, Bytes, Held);
 
 /// A request that a target has, counted where that decides who gets the next.
 pub(super) struct Busy(Arc<TargetState>);
@@ -127,6 +130,23 @@ impl Lease {
             Link::One(open) => open.connection.left(),
             Link::Two(exchange) => exchange.left(),
         }
+    }
+
+    /// Whether all of the answer is known to have arrived.
+    pub(in crate::proxy) fn has_arrived(&self) -> bool {
+        match &self.link {
+            Link::One(open) => open.connection.has_arrived(),
+            Link::Two(exchange) => exchange.left() == Some(0),
+        }
+    }
+
+    /// The bare socket with what has arrived on it, and what it holds of its target; it never goes back to the pool. None
+    /// where many share it.
+    pub(in crate::proxy) fn into_socket(self) -> Option<Socket> {
+        let Link::One(open) = self.link else { return None };
+        let Open { connection, _held, .. } = *open;
+        let (socket, arrived) = connection.into_socket();
+        Some((socket, arrived, _held))
     }
 
     /// Whether nothing of an answer has come, not even an interim one.

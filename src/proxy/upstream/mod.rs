@@ -136,6 +136,11 @@ impl Cluster {
         upstreams.into_iter().map(cluster).collect()
     }
 
+    /// Whether its targets can go on in another protocol, as those that speak HTTP/2 alone cannot.
+    pub fn can_switch(&self) -> bool {
+        self.nodes.iter().all(|node| node.connector.speaks != connector::Speaks::Two)
+    }
+
     /// A request was sent again.
     pub fn note_retry(&self) {
         self.retries.fetch_add(1, Relaxed);

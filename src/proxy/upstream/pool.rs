@@ -101,9 +101,9 @@ impl TargetPool {
     }
 
     /// An idle connection on which nothing has come, the most recently used first: it is the least likely to have been
-    /// closed.
-    pub fn idle(self: &Rc<Self>) -> Option<Lease> {
-        if !self.declined.get() {
+    /// closed. `switches`: it has to be one of HTTP/1.1.
+    pub fn idle(self: &Rc<Self>, switches: bool) -> Option<Lease> {
+        if !switches && !self.declined.get() {
             return self.stream();
         }
         let mut idle = self.idle.borrow_mut();
@@ -128,13 +128,14 @@ impl TargetPool {
         Lease { pool: Rc::clone(self), link, reused, _busy: busy }
     }
 
-    /// Opens a connection, or waits for one where there are as many as there may be.
+    /// Opens a connection, or waits for one where there are as many as there may be. `switches`: it has to be one of HTTP/1.1.
     ///
     /// # Errors
     /// [`ConnectError`]
-    pub async fn connect(self: &Rc<Self>) -> Result<Lease, ConnectError> {
-        let _first = if self.declined.get() { None } else { Some(self.opening.lock().await) };
-        if let Some(lease) = self.stream() {
+    pub async fn connect(self: &Rc<Self>, switches: bool) -> Result<Lease, ConnectError> {
+        let alone = switches || self.declined.get();
+        let _first = if alone { None } else { Some(self.opening.lock().await) };
+        if !alone && let Some(lease) = self.stream() {
             return Ok(lease);
         }
         let slot = match &self.node.slots {
@@ -147,7 +148,7 @@ impl TargetPool {
                 },
             },
         };
-        let (transport, address) = self.node.connector.open().await?;
+        let (transport, address) = self.node.connector.open(switches).await?;
         let held = Held::new(&self.node.state, slot);
         if self.node.connector.is_http2(&transport)? {
             let beginning = Multiplexed::begin(transport, address, held);
@@ -157,7 +158,9 @@ impl TargetPool {
             self.multiplexed.borrow_mut().push(connection);
             return Ok(self.lease(Link::Two(Box::new(exchange)), false));
         }
-        self.declined.set(true);
+        if !switches {
+            self.declined.set(true);
+        }
         let open = Open { connection: Connection::new(transport), address, _held: held };
         Ok(self.lease(Link::One(Box::new(open)), false))
     }

@@ -86,6 +86,7 @@ async fn erase(
     sqlx::query(
         "DELETE FROM consents WHERE user_id = ?1;
          DELETE FROM credentials WHERE user_id = ?1;
+         DELETE FROM second_steps WHERE user_id = ?1;
          DELETE FROM user_accesses WHERE user_id = ?1",
     )
     .bind(id.as_str())

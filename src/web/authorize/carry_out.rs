@@ -6,7 +6,7 @@ use http::{HeaderValue, StatusCode, header::SET_COOKIE};
 use super::{Desk, query::Query, store_failed};
 use crate::{
     identity::session::SignedIn,
-    model::event::Author,
+    model::{event::Author, user::User},
     oauth::{
         authorize::{
             answer::Answer,
@@ -17,8 +17,9 @@ use crate::{
         error::{ErrorCode, OAuthError, invalid_request},
     },
     proxy::gate::Outcome,
+    texts::Language,
     web::{
-        browser::Browser,
+        browser::{Browser, language_of},
         cookie,
         endpoint::Endpoint,
         grants, now,
@@ -105,6 +106,8 @@ impl Desk<'_> {
             Ok(answer) => {
                 let flow = if request.wanted.response.code { "authorization_code" } else { "implicit" };
                 self.control.totals.add("tokens_issued", vec![("grant", flow.to_owned())], 1);
+                let (client, wanted) = (&request.client.id, &request.wanted.scope.services);
+                self.control.gate.verdicts.uses().issued(client, wanted, self.control.clock.now());
                 self.send_for(request.client.id.as_str(), answer, "issued", flow.to_owned())
             }
             Err(error) => self.refuse(&request.address, &error),
@@ -132,23 +135,26 @@ impl Desk<'_> {
 
     fn form_post(&self, client: &str, action: &str, fields: &[(&'static str, String)]) -> Response {
         let registry = &self.caller.snapshot.registry;
-        let service = registry.by_id(client).map_or("the application", |service| service.name.as_str());
+        let service = registry.by_id(client).map(|service| service.name.as_str());
         let page = self.pages().form_post(&FormPost { service, action, fields });
         page.unwrap_or_else(|| self.problem(&invalid_request("the address cannot take a form"), None))
     }
 
     pub(super) fn pages(&self) -> Pages {
-        Pages::new(&self.caller.snapshot.desk.hub_url)
+        Pages::new(&self.caller.snapshot.desk.hub_url, Language::wanted(self.headers))
+    }
+
+    /// Pages for somebody who is known, in the language of their choice.
+    pub(super) fn pages_for(&self, user: &User) -> Pages {
+        Pages::new(&self.caller.snapshot.desk.hub_url, language_of(user, self.headers))
     }
 
     /// Tells the person what only people can mend.
     pub(super) fn problem(&self, error: &OAuthError, address: Option<String>) -> Response {
-        let what_happened = format!("{} {}", error.code.what_happened(), sentence(&error.description));
+        let detail = sentence(&error.description);
         let mut response = self.pages().problem(Problem {
             code: error.code,
-            title: error.code.title(),
-            what_happened: &what_happened,
-            how_to_mend: error.code.how_to_mend(),
+            detail: &detail,
             address: address.map(Into::into),
             request_id: &self.caller.request_id,
         });

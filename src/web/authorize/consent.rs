@@ -31,7 +31,7 @@ use crate::{
         Control,
         browser::Browser,
         endpoint::Endpoint,
-        pages::{self, Claim},
+        pages::{self, Claim, Wanted, icon_of},
     },
 };
 
@@ -52,7 +52,7 @@ pub(in crate::web) async fn page(
         Err(refused) => return desk.refused(refused).await,
     };
     match desk.decide(&request).await {
-        Ok((Decision::AskConsent, browser)) => desk.ask(&query, &request, &browser),
+        Ok((Decision::AskConsent, browser)) => desk.ask(&query, &request, &browser).await,
         // The dispatcher knows what to do instead.
         Ok(_) => desk.go(StatusCode::FOUND, &desk.own(Endpoint::Authorize, &query)),
         Err(error) => desk.refuse(&request.address, &error),
@@ -86,28 +86,48 @@ pub(in crate::web) async fn post(
 }
 
 impl Desk<'_> {
-    fn ask(&self, query: &Query, request: &AuthorizationRequest, browser: &Browser) -> Response {
+    async fn ask(&self, query: &Query, request: &AuthorizationRequest, browser: &Browser) -> Response {
         let Some((who, cookie)) = browser.session() else {
             return self.go(StatusCode::FOUND, &self.own(Endpoint::Authorize, query));
         };
+        let (now, client) = (self.control.clock.now(), &request.client);
+        let before = match self.control.store.find_consent(&who.user.id, &client.id).await {
+            Ok(before) => before.filter(|consent| now < consent.expires),
+            Err(error) => return self.refuse(&request.address, &store_failed(error)),
+        };
         let registry = &self.caller.snapshot.registry;
         let wanted = &request.wanted;
-        let services: Vec<&str> = wanted
+        let services: Vec<Wanted<'_>> = wanted
             .scope
             .services
             .iter()
-            .map(|id| registry.by_id(id.as_str()).map_or(id.as_str(), |service| service.name.as_str()))
+            .map(|id| Wanted {
+                name: registry.by_id(id.as_str()).map_or(id.as_str(), |service| service.name.as_str()),
+                new: before.as_ref().is_some_and(|consent| !consent.services.contains(id)),
+            })
             .collect();
-        let ticket = ticket(cookie, request);
-        self.pages().consent(&pages::Consent {
-            client: &request.client.name,
+        let allowed = before.as_ref().map(|consent| Claim::among(&consent.claims)).unwrap_or_default();
+        let claims: Vec<(Claim, bool)> = Claim::of(&wanted.scope, wanted.offline)
+            .into_iter()
+            .map(|claim| (claim, before.is_some() && !allowed.contains(&claim)))
+            .collect();
+        let hub = &self.caller.snapshot.desk.hub_url;
+        let pages = self.pages_for(&who.user);
+        let until = pages.language().date(now.plus(self.caller.snapshot.consent_life));
+        pages.consent(&pages::Consent {
+            client: &client.name,
+            icon: icon_of(client),
+            home: client.profile.home_url.as_deref(),
             name: &who.user.name,
             login: &who.user.login,
             services: &services,
-            claims: &Claim::of(&wanted.scope, wanted.offline),
+            again: before.is_some() && (services.iter().any(|s| s.new) || claims.iter().any(|(_, new)| *new)),
+            claims: &claims,
+            until: &until,
+            account: &format!("{hub}/account/authorized"),
             destination: request.address.uri(),
             action: &self.own(Endpoint::ConsentPage, query),
-            fields: &[("ticket", ticket)],
+            fields: &[("ticket", ticket(cookie, request))],
         })
     }
 

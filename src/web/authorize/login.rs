@@ -14,13 +14,13 @@ use http::{HeaderMap, StatusCode, Uri};
 use super::{
     Desk,
     carry_out::giving,
-    query::{BAD_CREDENTIALS, Query, THROTTLED},
+    query::{BAD_CREDENTIALS, EXPIRED, PASSWORD_SET, Query, THROTTLED},
     store_failed,
 };
 use crate::{
     base::secret::Secret,
     identity::login::LoginError,
-    model::{event::Author, service::Service},
+    model::{event::Author, service::Service, user::User},
     oauth::{
         error::{ErrorCode, OAuthError, invalid_request},
         form::Form,
@@ -32,7 +32,7 @@ use crate::{
         cookie,
         endpoint::Endpoint,
         origin,
-        pages::{Login, Notice, framers},
+        pages::{Login, Notice, framers, icon_of},
     },
 };
 
@@ -76,16 +76,19 @@ impl Desk<'_> {
     fn login(&self, query: &Query, client: Option<&Service>) -> Response {
         let hub = &self.caller.snapshot.desk.hub_url;
         let action = format!("{hub}{}?{}", Endpoint::InteractiveLogin.path(), query.clean());
+        let restore = format!("{}?{}", Endpoint::RestorePage.url(hub), query.clean());
         let strict = self.caller.snapshot.strict;
         let tell = client.map_or_else(Vec::new, |client| framers(client, strict));
         let notice = query.problem().and_then(notice);
         self.pages().login(Login {
-            service: client.map_or("this gateway", |client| client.name.as_str()),
+            service: client.map(|client| client.name.as_str()),
+            icon: client.and_then(icon_of),
             message: query.form().get("message").map(Into::into),
             notice,
             login: query.form().get("login_hint").unwrap_or_default(),
             remember: false,
             action: action.trim_end_matches('?'),
+            restore: self.control.mailer.is_ready().then_some(restore.trim_end_matches('?')),
             tell: &tell,
         })
     }
@@ -107,40 +110,13 @@ impl Desk<'_> {
         let ticked = |value: Option<&str>| value.is_some_and(|value| matches!(value, "on" | "true"));
         let remember = ticked(form.get("rememberMe")) || ticked(query.form().get("rememberMe"));
         match self.control.logins.authenticate(name, &password, self.caller.source).await {
-            Ok(user) => {
-                let browser =
-                    Browser::find(self.control, self.caller, self.headers).await.map_err(store_failed)?;
-                let sessions = self.control.acting(self.caller, Author::from(&user)).sessions;
-                let (value, session) = sessions
-                    .begin(&user, noted(self.caller, self.headers), remember, browser.signed_in())
-                    .await
-                    .map_err(store_failed)?;
-                if browser.signed_in().is_some_and(|before| before.user.id != user.id) {
-                    self.control.in_force().await?;
-                }
-                let next = if query.asks() {
-                    let hub = &self.caller.snapshot.desk.hub_url;
-                    format!("{hub}{}?{}", Endpoint::Authorize.path(), query.after_login())
-                } else {
-                    self.own(Endpoint::Home, &Query::read("")?)
-                };
-                let age = remember.then(|| sessions.life().absolute);
-                let mut response = giving(self.go(StatusCode::SEE_OTHER, &next), cookie::set(&value, age));
-                let reason = format!("user {} signed in, session {}", user.id, session.id);
-                response.extensions_mut().insert(Outcome {
-                    decision: "signed_in",
-                    reason,
-                    ..Outcome::default()
-                });
-                Ok(response)
-            }
+            Ok(user) => self.begin_session(&query, &user, remember).await,
+            Err(LoginError::SecondStep(halfway)) => self.ask_for_code(&query, &halfway, remember),
             Err(LoginError::Credentials) => {
                 self.caller.snapshot.quota.refused(self.caller.source);
                 Ok(self.try_again(&query, BAD_CREDENTIALS))
             }
-            Err(LoginError::Throttled(wait)) => {
-                Ok(self.try_again(&query, &format!("{THROTTLED}{}", seconds(wait))))
-            }
+            Err(LoginError::Throttled(wait)) => Ok(self.try_again(&query, &throttled(wait))),
             Err(LoginError::Busy(wait)) => {
                 Err(OAuthError::for_now("too many people are signing in; try again", wait))
             }
@@ -148,7 +124,38 @@ impl Desk<'_> {
         }
     }
 
-    fn try_again(&self, query: &Query, problem: &str) -> Response {
+    /// Signs somebody in who has shown all that was asked for, and leads on.
+    pub(super) async fn begin_session(
+        &self,
+        query: &Query,
+        user: &User,
+        remember: bool,
+    ) -> Result<Response, OAuthError> {
+        let browser = Browser::find(self.control, self.caller, self.headers).await.map_err(store_failed)?;
+        let sessions = self.control.acting(self.caller, Author::from(user)).sessions;
+        let (value, session) = sessions
+            .begin(user, noted(self.caller, self.headers), remember, browser.signed_in())
+            .await
+            .map_err(store_failed)?;
+        if browser.signed_in().is_some_and(|before| before.user.id != user.id) {
+            self.control.in_force().await?;
+        }
+        let next = if query.asks() {
+            let hub = &self.caller.snapshot.desk.hub_url;
+            format!("{hub}{}?{}", Endpoint::Authorize.path(), query.after_login())
+        } else if user.password.as_ref().is_some_and(|password| password.must_change) {
+            format!("{}?{}", Endpoint::PasswordPage.url(&self.caller.snapshot.desk.hub_url), query.clean())
+        } else {
+            self.onward(query)
+        };
+        let age = remember.then(|| sessions.life().absolute);
+        let mut response = giving(self.go(StatusCode::SEE_OTHER, &next), cookie::set(&value, age));
+        let reason = format!("user {} signed in, session {}", user.id, session.id);
+        response.extensions_mut().insert(Outcome { decision: "signed_in", reason, ..Outcome::default() });
+        Ok(response)
+    }
+
+    pub(super) fn try_again(&self, query: &Query, problem: &str) -> Response {
         let hub = &self.caller.snapshot.desk.hub_url;
         let location = format!("{hub}{}?{}", Endpoint::LoginPage.path(), query.with_problem(problem));
         let mut response = self.go(StatusCode::SEE_OTHER, &location);
@@ -169,13 +176,21 @@ impl Desk<'_> {
     }
 }
 
-fn seconds(wait: Duration) -> u128 {
-    wait.as_millis().div_ceil(1000).max(1)
+/// What a page says of a wait.
+pub(super) fn throttled(wait: Duration) -> String {
+    format!("{THROTTLED}{}", wait.as_millis().div_ceil(1000).max(1))
 }
 
-fn notice(problem: &str) -> Option<Notice> {
+/// What a page says of what went before.
+pub(super) fn notice(problem: &str) -> Option<Notice> {
     if problem == BAD_CREDENTIALS {
         return Some(Notice::WrongCredentials);
+    }
+    if problem == EXPIRED {
+        return Some(Notice::Expired);
+    }
+    if problem == PASSWORD_SET {
+        return Some(Notice::PasswordSet);
     }
     let seconds = problem.strip_prefix(THROTTLED)?.parse::<u32>().ok()?;
     Some(Notice::Throttled(Duration::from_secs(seconds.into())))

@@ -17,7 +17,7 @@ use crate::{
         error::{ErrorCode, OAuthError, invalid_request},
     },
     proxy::gate::{Caller, Outcome},
-    web::{Control, browser::Browser},
+    web::{Control, browser::Browser, endpoint::Endpoint},
 };
 
 /// `GET` or `POST …/oauth2/logout`
@@ -66,7 +66,10 @@ impl Desk<'_> {
         let state = form.get("state").filter(|_| client.is_some());
         let mut response = match target {
             Some(uri) => self.go(StatusCode::FOUND, &with_state(&uri, state)),
-            None => self.pages().signed_out(None),
+            None => {
+                let sign_in = format!("{}{}", self.caller.snapshot.desk.hub_url, Endpoint::LoginPage.path());
+                self.pages().signed_out(None, &sign_in)
+            }
         };
         response.extensions_mut().insert(Outcome { decision: "signed_out", ..Outcome::default() });
         Ok(clearing(response))

@@ -7,11 +7,13 @@
 
 mod carry_out;
 pub(super) mod consent;
-pub(super) mod home;
+pub(super) mod link;
 pub(super) mod login;
 pub(super) mod logout;
 pub(super) mod password;
-mod query;
+pub(super) mod query;
+pub(super) mod restore;
+pub(super) mod second_step;
 
 use axum::{
     body::Bytes,
@@ -171,6 +173,14 @@ impl Desk<'_> {
             return format!("{hub}{}", endpoint.path());
         }
         format!("{hub}{}?{}", endpoint.path(), query.text())
+    }
+
+    /// Where somebody goes who has signed in without a client's request: back to where they were going, or home.
+    pub(super) fn onward(&self, query: &Query) -> String {
+        match query.back() {
+            Some(path) => format!("{}{path}", self.caller.snapshot.origin),
+            None => Endpoint::Home.url(&self.caller.snapshot.desk.hub_url),
+        }
     }
 
     /// Sends the browser to one of our pages.

@@ -21,17 +21,15 @@ use crate::{
     },
     proxy::gate::Caller,
     registry::users::{self, PeopleError},
+    texts::Language,
     web::{
         Control,
-        browser::{Browser, noted},
+        browser::{Browser, language_of, noted},
         cookie,
         endpoint::Endpoint,
         pages::NewPassword,
     },
 };
-
-/// What the page says of passwords.
-const RULE: &str = "At least 12 characters. A few words that you remember are better than one with tricks.";
 
 /// `GET …/auth/password`
 pub(in crate::web) async fn page(
@@ -80,28 +78,19 @@ impl Desk<'_> {
         let Some(who) = must_change(&browser) else {
             return Ok(self.go(StatusCode::SEE_OTHER, &self.next(&query)));
         };
-        let field = |name| form.get(name).map(|text| Secret::new(text.to_owned()));
-        let (Some(new), Some(again)) = (field("newPassword"), field("newPasswordAgain")) else {
-            return Ok(self.new_password(&query, who, Some("Type the new password twice.")));
+        let t = language_of(&who.user, self.headers);
+        let new = match chosen(&form, t) {
+            Ok(new) => new,
+            Err(why) => return Ok(self.new_password(&query, who, Some(why))),
         };
-        if new != again {
-            return Ok(self.new_password(&query, who, Some("The two are not the same.")));
-        }
-        if new.expose().chars().count() < 12 {
-            return Ok(self.new_password(&query, who, Some("It has fewer than 12 characters.")));
-        }
         let before = who.user.password.as_ref().map(|password| password.hash.clone()).unwrap_or_default();
-        if self.control.hasher.verify(&before, &new).await.map_err(busy)? {
-            return Ok(self.new_password(
-                &query,
-                who,
-                Some("This is the one-time password. Choose another."),
-            ));
+        if self.control.hasher.verify(&before, &new).await.map_err(|_| busy())? {
+            return Ok(self.new_password(&query, who, Some(t.password_same())));
         }
         let hashed = match users::NewPassword::of(&new, false, self.control.hasher.as_ref()).await {
             Ok(hashed) => hashed,
             Err(PeopleError::Store(error)) => return Err(store_failed(error)),
-            Err(other) => return Ok(self.new_password(&query, who, Some(&other.to_string()))),
+            Err(other) => return Ok(self.new_password(&query, who, Some(&t.password_not_taken(other)))),
         };
         let control = self.control.acting(self.caller, Author::from(&who.user));
         let store = control.store.as_ref();
@@ -110,7 +99,7 @@ impl Desk<'_> {
         let user = match changed {
             Ok(user) => user,
             Err(PeopleError::Store(error)) => return Err(store_failed(error)),
-            Err(other) => return Ok(self.new_password(&query, who, Some(&other.to_string()))),
+            Err(other) => return Ok(self.new_password(&query, who, Some(&t.password_not_taken(other)))),
         };
         let (value, session) = control
             .sessions
@@ -118,16 +107,17 @@ impl Desk<'_> {
             .await
             .map_err(store_failed)?;
         self.control.in_force().await?;
+        control.tell_password_changed(self.caller, &user, t);
         let age = session.remember.then(|| self.control.sessions.life().absolute);
         let response = self.go(StatusCode::SEE_OTHER, &self.next(&query));
         Ok(giving(response, cookie::set(&value, age)))
     }
 
     fn new_password(&self, query: &Query, who: &SignedIn, notice: Option<&str>) -> Response {
-        self.pages().new_password(&NewPassword {
+        self.pages_for(&who.user).new_password(&NewPassword {
             login: &who.user.login,
+            intro: language_of(&who.user, self.headers).password_once(),
             notice,
-            rule: RULE,
             action: &self.own(Endpoint::PasswordPage, query),
             fields: &[],
         })
@@ -138,7 +128,7 @@ impl Desk<'_> {
         if query.asks() {
             return self.own(Endpoint::Authorize, query);
         }
-        format!("{}{}", self.caller.snapshot.desk.hub_url, Endpoint::Home.path())
+        self.onward(query)
     }
 }
 
@@ -147,6 +137,22 @@ fn must_change(browser: &Browser) -> Option<&SignedIn> {
     browser.signed_in().filter(due)
 }
 
-fn busy(_: crate::identity::login::HashError) -> OAuthError {
+/// The password that a form brings twice, or what is wrong with it.
+pub(super) fn chosen(form: &Form, t: Language) -> Result<Secret, &'static str> {
+    let field = |name| form.get(name).map(|text| Secret::new(text.to_owned()));
+    let (Some(new), Some(again)) = (field("newPassword"), field("newPasswordAgain")) else {
+        return Err(t.password_twice());
+    };
+    if new != again {
+        return Err(t.password_differs());
+    }
+    if new.expose().chars().count() < 12 {
+        return Err(t.password_short());
+    }
+    Ok(new)
+}
+
+/// Too many passwords wait to be looked at.
+pub(super) fn busy() -> OAuthError {
     invalid_request("the password cannot be checked at this moment")
 }

@@ -14,6 +14,20 @@ pub(super) const BAD_CREDENTIALS: &str = "hub-auth-credentials-bad";
 /// The value of [`PROBLEM`] after too many attempts; a number of seconds follows.
 pub(super) const THROTTLED: &str = "hub-auth-throttled-";
 
+/// The value of [`PROBLEM`] when the second step came too late.
+pub(super) const EXPIRED: &str = "hub-auth-expired";
+
+/// The value of [`PROBLEM`] after a new password was asked for.
+pub(super) const ASKED: &str = "hub-restore-asked";
+
+/// The value of [`PROBLEM`] after a password was chosen by a link.
+pub(super) const PASSWORD_SET: &str = "hub-password-set";
+/// How a page that needs somebody to be signed in says where to come back to.
+pub(in crate::web) const BACK: &str = "back";
+
+/// The longest address to come back to, in bytes.
+const LONGEST_BACK: usize = 4096;
+
 /// The parameters of a request.
 pub(in crate::web) struct Query(Form);
 
@@ -48,9 +62,26 @@ impl Query {
         self.0.get(PROBLEM)
     }
 
+    /// Where on this host the person was going when asked to sign in: a path with its query.
+    ///
+    /// Nothing that a browser could take for another host: that is `//` and `/\\` at the beginning, and what it would drop
+    /// on the way, as control characters.
+    pub(super) fn back(&self) -> Option<&str> {
+        let path = self.0.get(BACK)?;
+        let harmless = path.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+        (path.starts_with('/') && !path.starts_with("//") && harmless && path.len() <= LONGEST_BACK)
+            .then_some(path)
+    }
+
     /// Without what the page said to itself.
     pub(super) fn clean(&self) -> String {
         write(self.0.pairs().filter(|(name, _)| *name != PROBLEM))
+    }
+
+    /// With these parameters in place of those of their names.
+    pub(super) fn with(&self, parameters: &[(&str, &str)]) -> String {
+        let others = self.0.pairs().filter(|(name, _)| parameters.iter().all(|(new, _)| new != name));
+        write(others.chain(parameters.iter().copied()))
     }
 
     /// With something for the page to say.
@@ -114,6 +145,28 @@ mod tests {
         assert_eq!(Query::read("client_id=a&prompt=login").unwrap().after_login(), "client_id=a");
         let silent = Query::read("client_id=a&request_credentials=skip").unwrap();
         assert_eq!(silent.after_login(), "client_id=a&request_credentials=skip");
+    }
+
+    #[test]
+    fn the_way_back_stays_on_this_host() {
+        for (text, back) in [
+            ("/hub/account?a=1%262", Some("/hub/account?a=1&2")),
+            ("/", Some("/")),
+            ("", None),
+            ("hub", None),
+            ("https://evil.example/", None),
+            ("//evil.example/", None),
+            ("/%5Cevil.example/", None),
+            ("/a%5C..%5Cb", None),
+            ("/%09/evil.example", None),
+            ("/%0D%0Ax:y", None),
+            ("/a+b", None),
+            ("/%C3%A4", None),
+        ] {
+            let query = Query::read(&format!("back={text}")).unwrap();
+            assert_eq!(query.back(), back, "{text}");
+        }
+        assert_eq!(Query::read(&format!("back=/{}", "a".repeat(4096))).unwrap().back(), None);
     }
 
     #[test]

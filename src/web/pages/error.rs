@@ -7,7 +7,7 @@ use axum::{
 };
 use http::{
     HeaderValue,
-    header::{CACHE_CONTROL, CONTENT_TYPE},
+    header::{CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE, VARY},
 };
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
         refusal::{Form, Refusal, page},
         shell::page_headers,
     },
+    texts::Language,
     web::reply,
 };
 
@@ -29,10 +30,13 @@ pub(in crate::web) async fn answer(
     let Some(code) = ErrorCode::parse(&code) else {
         return reply::refuse(&Refusal::not_found(), Form::wanted(request.headers()), &caller);
     };
-    let mut response = Response::new(Body::from(page(code, None, None)));
+    let t = Language::wanted(request.headers());
+    let mut response = Response::new(Body::from(page(code, None, t)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
+    headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(t.tag()));
+    headers.insert(VARY, HeaderValue::from_static("accept-language"));
     page_headers(headers);
     response
 }

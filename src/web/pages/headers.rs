@@ -39,6 +39,10 @@ pub(super) struct Leave<'a> {
     pub(super) form: Option<Form>,
     /// These origins may frame it.
     pub(super) framed_by: &'a [String],
+    /// Shows pictures from this origin.
+    pub(super) picture: Option<&'a str>,
+    /// Has its style from this absolute URL of ours, and its script asks us for more of the page.
+    pub(super) console: Option<&'a str>,
 }
 
 /// Writes the headers of a page that nobody keeps.
@@ -46,7 +50,17 @@ pub(super) fn write(headers: &mut HeaderMap, leave: Leave<'_>) {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     shell::page_headers(headers);
-    let mut policy = POLICY.clone();
+    let mut policy = match leave.console {
+        Some(style) => {
+            format!(
+                "default-src 'none'; style-src {style}; base-uri 'none'; connect-src 'self'; img-src 'self' data:"
+            )
+        }
+        None => POLICY.clone(),
+    };
+    if let Some(origin) = leave.picture.filter(|origin| is_source(origin)) {
+        let _ = write!(policy, "; img-src {origin}");
+    }
     if let Some(script) = leave.script {
         let _ = write!(policy, "; script-src {script}");
     }
@@ -58,8 +72,10 @@ pub(super) fn write(headers: &mut HeaderMap, leave: Leave<'_>) {
     if leave.https_only {
         headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
-    if leave.form.is_none() {
-        policy.push_str("; form-action 'none'");
+    match (leave.form, leave.console) {
+        (None, _) => policy.push_str("; form-action 'none'"),
+        (Some(_), Some(_)) => policy.push_str("; form-action 'self'"),
+        (Some(_), None) => {}
     }
     policy.push_str("; frame-ancestors");
     let framed_by = || leave.framed_by.iter().filter(|origin| is_source(origin));

@@ -3,12 +3,12 @@
 use futures_util::FutureExt as _;
 
 use super::*;
-use crate::base::id::ServiceId;
+use crate::{base::id::ServiceId, model::scope::GrantedScope, oauth::error::ErrorCode};
 
 const EVIL: &str = "<script>alert(1)</script>\"'><img src=x onerror=y>&amp;\u{202e}";
 
 fn pages() -> Pages {
-    Pages::new("https://gate.example/hub")
+    Pages::new("https://gate.example/hub", Language::En)
 }
 
 fn text(response: Response) -> String {
@@ -23,7 +23,7 @@ fn policy(response: &Response) -> String {
 
 /// No tag, attribute or entity of [`EVIL`] has come through.
 fn assert_harmless(page: &str) {
-    for sign in ["<script>", "alert(1)</", "<img", "\"'>", "'><"] {
+    for sign in ["<script>", "alert(1)</", "<img src=x", "\"'>", "'><"] {
         assert!(!page.contains(sign), "{sign} in {page}");
     }
     assert!(page.contains("&#60;script&#62;alert(1)"), "{page}");
@@ -32,7 +32,9 @@ fn assert_harmless(page: &str) {
 
 fn login<'a>(origins: &'a [String], text: &'a str) -> Login<'a> {
     Login {
-        service: text,
+        service: Some(text),
+        icon: Some((text, text.to_owned())),
+        restore: Some(text),
         message: Some(text.into()),
         login: text,
         action: text,
@@ -49,38 +51,52 @@ fn nothing_from_outside_is_more_than_text() {
         client: EVIL,
         name: EVIL,
         login: EVIL,
-        services: &[EVIL],
-        claims: &[Claim::Identity],
+        services: &[Wanted { name: EVIL, new: true }],
+        claims: &[(Claim::Identity, false)],
+        icon: Some((EVIL, EVIL.to_owned())),
+        home: Some(EVIL),
+        again: true,
+        until: EVIL,
+        account: EVIL,
         destination: EVIL,
         action: EVIL,
         fields: &fields,
     };
-    let password = NewPassword { login: EVIL, notice: Some(EVIL), rule: EVIL, action: EVIL, fields: &fields };
+    let password =
+        NewPassword { login: EVIL, intro: EVIL, notice: Some(EVIL), action: EVIL, fields: &fields };
     let problem = Problem {
         code: ErrorCode::InvalidRequest,
-        title: EVIL,
-        what_happened: EVIL,
-        how_to_mend: EVIL,
+        detail: EVIL,
         address: Some(EVIL.into()),
         request_id: EVIL,
     };
     let action = format!("https://a/{EVIL}");
-    let post = FormPost { service: EVIL, action: &action, fields: &fields };
+    let post = FormPost { service: Some(EVIL), action: &action, fields: &fields };
+    let mailed = Mailed {
+        title: EVIL,
+        text: EVIL,
+        notice: None,
+        action: Some(EVIL),
+        name: Some(EVIL),
+        button: EVIL,
+        back: Some((EVIL, EVIL)),
+    };
     for page in [
-        pages.login(login(&[], EVIL)),
+        pages.mailed(&mailed),
+        pages.login(Login { restore: Some(EVIL), ..login(&[], EVIL) }),
         pages.consent(&consent),
         pages.new_password(&password),
         pages.problem(problem),
         pages.form_post(&post).unwrap(),
-        pages.signed_out(Some((EVIL, "https://a/"))),
+        pages.signed_out(Some((EVIL, "https://a/")), EVIL),
     ] {
         assert_harmless(&text(page));
     }
     for address in ["javascript:alert(1)", "data:text/html,x", " javascript:x", "//a", "ytoauth://x", ""] {
-        let page = text(pages.signed_out(Some(("Home", address))));
-        assert!(!page.contains("<a "), "{address}: {page}");
+        let page = text(pages.signed_out(Some(("Home", address)), "/in"));
+        assert_eq!(page.matches("<a ").count(), 1, "{address}: {page}");
         assert!(
-            pages.form_post(&FormPost { service: "S", action: address, fields: &[] }).is_none(),
+            pages.form_post(&FormPost { service: Some("S"), action: address, fields: &[] }).is_none(),
             "{address}"
         );
     }
@@ -90,13 +106,11 @@ fn nothing_from_outside_is_more_than_text() {
 fn a_command_in_advice_looks_like_one() {
     let page = text(pages().problem(Problem {
         code: ErrorCode::InvalidRedirectUri,
-        title: "title",
-        what_happened: "it happened",
-        how_to_mend: "type `hubgate <x>` and go on",
+        detail: "it happened",
         address: None,
         request_id: "id",
     }));
-    assert!(page.contains("<p>type <code>hubgate &#60;x&#62;</code> and go on</p>"), "{page}");
+    assert!(page.contains("<code>hubgate service update ID --redirect-uri ADDRESS</code>"), "{page}");
 }
 
 #[test]
@@ -104,14 +118,13 @@ fn the_login_page_talks_to_those_who_may_frame_it_and_to_nobody_else() {
     let pages = pages();
     let alone = pages.login(login(&[], "S"));
     assert!(policy(&alone).ends_with("frame-ancestors 'none'"));
-    assert!(!policy(&alone).contains("script-src"));
     assert_eq!(alone.headers()["x-frame-options"], "DENY");
     let page = text(alone);
-    assert!(!page.contains("<script") && !page.contains("data-tell"));
+    assert!(!page.contains("data-tell"));
 
     let origins = ["https://a.example".to_owned(), "https://b.example".to_owned()];
-    let framed = pages.login(login(&origins, "S"));
-    let script = script::url("https://gate.example/hub");
+    let framed = pages.login(Login { icon: None, ..login(&origins, "S") });
+    let script = assets::script_url("https://gate.example/hub");
     assert!(
         policy(&framed)
             .ends_with(&format!("script-src {script}; frame-ancestors https://a.example https://b.example"))
@@ -134,7 +147,7 @@ fn a_client_may_frame_from_its_own_addresses_unless_the_profile_forbids_it() {
 fn the_login_page_says_what_it_is_asked_to() {
     let pages = pages();
     let view = Login {
-        service: "YouTrack",
+        service: Some("YouTrack"),
         notice: Some(Notice::WrongCredentials),
         login: "jane",
         remember: true,
@@ -165,19 +178,42 @@ fn the_login_page_says_what_it_is_asked_to() {
 }
 
 #[test]
-fn waits_are_rounded_up() {
-    for (millis, words) in [
-        (0, "1 second"),
-        (1000, "1 second"),
-        (1001, "2 seconds"),
-        (90_000, "90 seconds"),
-        (90_001, "2 minutes"),
-        (120_001, "3 minutes"),
-        (3_600_000, "60 minutes"),
-        (5_400_001, "2 hours"),
+fn a_picture_comes_from_its_service_alone() {
+    let registry = crate::model::registry::Registry::new([], "https://gate.example/hub");
+    let mut service = (**registry.by_id(ServiceId::HUB).unwrap()).clone();
+    service.profile.redirect_uris = vec!["https://app.example/cb".into()];
+    for (url, shown) in [
+        (Some("https://app.example/icon.svg"), true),
+        (Some("https://gate.example/icon.svg"), true),
+        (Some("https://elsewhere.example/icon.svg"), false),
+        (Some("http://app.example/icon.svg"), false),
+        (Some("javascript:alert(1)"), false),
+        (Some("data:image/png;base64,AA"), false),
+        (None, false),
     ] {
-        let notice = Notice::Throttled(Duration::from_millis(millis)).to_string();
-        assert_eq!(notice, format!("Too many attempts. Try again in {words}."));
+        service.profile.icon_url = url.map(str::to_owned);
+        assert_eq!(icon_of(&service).is_some(), shown, "{url:?}");
+    }
+    service.profile.icon_url = Some("https://app.example/icon.svg".into());
+    let page = pages().login(Login { icon: icon_of(&service), ..Login::default() });
+    assert!(policy(&page).contains("; img-src https://app.example;"), "{}", policy(&page));
+    assert!(text(page).contains("<img class=\"letter\" src=\"https://app.example/icon.svg\" alt=\"\""));
+}
+
+#[test]
+fn the_pages_speak_german() {
+    let pages = Pages::new("https://gate.example/hub", Language::De);
+    let notice = Some(Notice::Throttled(std::time::Duration::from_secs(30)));
+    let response = pages.login(Login { service: Some("Board"), notice, ..Login::default() });
+    assert_eq!(response.headers()["content-language"], "de");
+    let page = text(response);
+    for part in [
+        "<html lang=\"de\">",
+        "<title>Bei Board anmelden</title>",
+        "data-wait=\"31\"",
+        "in 30 Sekunden noch einmal",
+    ] {
+        assert!(page.contains(part), "{part} not in {page}");
     }
 }
 
@@ -198,16 +234,25 @@ fn consent_is_asked_in_words() {
         client: "Board",
         name: "Jane Doe",
         login: "jane",
-        services: &["YouTrack", "Hub"],
-        claims: &[Claim::Email],
+        icon: None,
+        home: Some("https://board.example/"),
+        services: &[Wanted { name: "YouTrack", new: false }, Wanted { name: "Hub", new: true }],
+        claims: &[(Claim::Email, false)],
+        again: true,
+        until: "22 November 2027",
+        account: "https://gate.example/hub/account/authorized",
         destination: "https://board.example",
         action: "/hub/auth/consent",
         fields: &fields,
     }));
     for part in [
         "Signed in as Jane Doe (jane)",
-        "<li>YouTrack<span>Everything that you may do there.</span></li>\n<li>Hub<",
-        "<li>Your e-mail address<span>",
+        "Use YouTrack as you<span class=\"why\">Everything that you may do there.</span>",
+        "Use Hub as you <span class=\"badge mark\">New</span>",
+        "See your e-mail address<span class=\"why\">",
+        "It asks for more than you have allowed before.",
+        "until 22 November 2027.",
+        "href=\"https://gate.example/hub/account/authorized\"",
         "<input type=\"hidden\" name=\"state\" value=\"a&#38;b\">",
         "name=\"decision\" value=\"cancel\">Cancel<",
         "name=\"decision\" value=\"allow\">Allow<",
@@ -220,7 +265,7 @@ fn consent_is_asked_in_words() {
 #[test]
 fn a_posted_answer_goes_on_without_script_too() {
     let fields = [("code", "hgc_x".to_owned()), ("state", "a b".to_owned())];
-    let view = FormPost { service: "YouTrack", action: "https://app.example/cb", fields: &fields };
+    let view = FormPost { service: Some("YouTrack"), action: "https://app.example/cb", fields: &fields };
     let response = pages().form_post(&view).unwrap();
     assert!(policy(&response).contains("script-src https://gate.example/hub/auth/assets/page-"));
     assert!(policy(&response).ends_with("frame-ancestors 'none'"));

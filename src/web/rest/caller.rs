@@ -131,6 +131,11 @@ async fn by_password(
                 ErrorCode::Unauthorized,
                 "the name or the password is wrong",
             )),
+            LoginError::SecondStep(_) => RestError::Gate(Refusal::new(
+                StatusCode::UNAUTHORIZED,
+                ErrorCode::Unauthorized,
+                "this account signs in in two steps: use an application password or a permanent token",
+            )),
             LoginError::Throttled(wait) => {
                 RestError::Gate(Refusal::too_many("too many failed sign-ins", wait))
             }

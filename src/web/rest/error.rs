@@ -70,6 +70,14 @@ impl RestError {
         }))
     }
 
+    /// What is wrong, for people.
+    pub(super) fn description(&self) -> String {
+        match self {
+            Self::Gate(refusal) => refusal.description.to_string(),
+            Self::Problem(problem) => problem.description.to_string(),
+        }
+    }
+
     fn with(mut self, alter: impl FnOnce(&mut Problem)) -> Self {
         if let Self::Problem(problem) = &mut self {
             alter(problem);
@@ -157,7 +165,7 @@ impl RestError {
         let problem = match self {
             Self::Gate(refusal) => {
                 // A client of REST reads JSON, whatever else it says to accept.
-                let form = if form == Form::Page { Form::Json } else { form };
+                let form = if matches!(form, Form::Page(_)) { Form::Json } else { form };
                 return reply::refuse(&refusal, form, caller);
             }
             Self::Problem(problem) => *problem,

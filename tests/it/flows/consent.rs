@@ -57,7 +57,7 @@ fn access_while_away_is_allowed_by_itself() {
         let answer = form(&[("ticket", &hidden(&page, "ticket")), ("decision", "allow")]);
         let allowed = browser.post(&to_consent, &answer);
         parameter(&brought(&browser.get(&own(&allowed)), CB), "code");
-        page.contains("Access while you are away")
+        page.contains("Act while you are away")
     };
     assert!(!allow(&ask("asking", "&scope=alpha+openid")), "the page speaks of more than was asked for");
     assert!(allow(&ask("asking", "&scope=alpha&access_type=offline")), "the page has to say so");

@@ -4,13 +4,14 @@ import { Auth } from "@jetbrains/ring-ui-built/components/auth/auth-core";
 
 const { gateway } = document.documentElement.dataset;
 
+const asked = new URLSearchParams(location.search);
 const auth = new Auth({
   serverUri: `${gateway}/hub`,
   clientId: "page",
   redirectUri: `${location.origin}/`,
-  scope: ["tracker", "openid"],
+  scope: asked.get("scope")?.split(" ") ?? ["tracker", "openid"],
   reloadOnUserChange: false,
-  rpInitiatedLogout: new URLSearchParams(location.search).has("logout"),
+  rpInitiatedLogout: asked.has("logout"),
 });
 
 window.auth = auth;
@@ -24,6 +25,8 @@ window.show = async () => {
   document.querySelector("#backend").textContent = String(received);
 };
 
+// Somebody else has signed in, here or in another tab.
+auth.addListener("userChange", () => window.show());
 auth.init().then(window.show, (error) => {
   document.querySelector("#error").textContent = String(error);
 });

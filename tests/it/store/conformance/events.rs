@@ -6,6 +6,7 @@ use hubgate::{
     model::{
         event::{Author, AuthorKind, Event, EventKind, FieldChange, NewEvent, Target, TargetKind},
         grant::RejectedRedirect,
+        second_step::SecondStep,
         service::Service,
         user::{Ban, User},
     },
@@ -103,6 +104,14 @@ pub(crate) async fn go_with_each_change(backend: &dyn Backend) {
     store.add_code(&code(grant("i", "v", "a"))).await.unwrap();
     store.exchange_code(&digest("i"), None, at(1)).await.unwrap();
     expect!(store.exchange_code(&digest("i"), None, at(2)), Replayed Grant "i");
+    let second = SecondStep { user: user_id("v"), secret: vec![1], since: at(1), spent: 0, codes_left: 0 };
+    expect!(store.add_second_step(&second, &[digest("1")]), SecondStepOn User "v");
+    expect!(store.replace_recovery_codes(&user_id("v"), &[digest("2")]), RecoveryCodesReplaced User "v");
+    expect!(store.spend_recovery_code(&second, &digest("2")), RecoveryCodeUsed User "v");
+    store.spend_recovery_code(&second, &digest("2")).await.unwrap();
+    store.spend_time_step(&second, 9).await.unwrap();
+    expect!(store.remove_second_step(&user_id("v")), SecondStepOff User "v");
+    store.remove_second_step(&user_id("v")).await.unwrap();
     expect!(store.remove_user(&user_id("u"), &of_user("u", 9)), Deleted User "u");
     expect!(store.remove_service(&service_id("a"), &of_client("a", 1, 9)), Deleted Service "a");
     let event =

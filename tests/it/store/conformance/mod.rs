@@ -7,7 +7,9 @@ pub(crate) mod consents;
 pub(crate) mod credentials;
 pub(crate) mod events;
 pub(crate) mod groups;
+pub(crate) mod holdings;
 pub(crate) mod keys;
+pub(crate) mod links;
 pub(crate) mod merges;
 pub(crate) mod nesting;
 pub(crate) mod people;
@@ -16,8 +18,10 @@ pub(crate) mod refreshes;
 pub(crate) mod revocations;
 pub(crate) mod samples;
 pub(crate) mod search;
+pub(crate) mod second_steps;
 pub(crate) mod services;
 pub(crate) mod sessions;
+pub(crate) mod usage;
 pub(crate) mod users;
 
 use async_trait::async_trait;
@@ -71,9 +75,15 @@ macro_rules! conformance {
             credentials: come_back_as_they_were, are_refused_without_a_trace, are_taken_back_by_their_owner,
                 die_with_their_user, end_with_the_password_or_stay, leave_services_that_are_gone, remember_their_last_use,
                 are_told_to_the_gate, start_anew_with_an_unknown_number, race_with_the_end_of_a_service;
+            second_steps: come_back_as_they_were, are_refused_without_a_trace, spend_a_time_step_once,
+                spend_a_recovery_code_once, race, end_with_everything_of_theirs;
             events: go_with_each_change, say_what_has_changed, are_not_for_what_is_no_change, come_in_pages,
                 are_one_chain_for_all_writers, can_be_erased, keep_no_secret;
-            redirects: come_back_latest_first, are_few, go_when_forgotten;
+            redirects: come_back_latest_first, are_few, go_when_forgotten, go_with_the_change_that_accepts_them;
+            usage: comes_back_and_never_goes_back, links_services, is_counted;
+            holdings: sessions_are_listed, grants_are_listed, consents_are_listed, credentials_are_listed;
+            links: come_back_as_they_were, are_good_for_a_time, take_the_place_of_others, fit_their_user,
+                end_with_what_ends_sessions, are_spent_once;
         }
     };
     (@rules $fresh:expr; $($topic:ident: $($rule:ident),+;)+) => {

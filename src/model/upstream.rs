@@ -101,6 +101,17 @@ impl Target {
         Self { tls: false, host: Arc::from(host), port, socket: None, h2c: false }
     }
 
+    /// As it is configured.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        match (&self.socket, self.tls, self.h2c) {
+            (Some(_), ..) => self.label(),
+            (None, true, _) => format!("https://{}", self.label()),
+            (None, false, true) => format!("h2c://{}", self.label()),
+            (None, false, false) => format!("http://{}", self.label()),
+        }
+    }
+
     /// Host and port, or the socket file, as they are named in lines and numbers.
     #[must_use]
     pub fn label(&self) -> String {
@@ -245,6 +256,7 @@ mod tests {
             ("/a/*/c/**", "/a/b/d", false),
         ] {
             assert_eq!(pattern(rule).matches(path), expected, "{rule} on {path}");
+            assert_eq!(pattern(rule).to_string(), rule);
         }
     }
 }

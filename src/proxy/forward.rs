@@ -68,7 +68,10 @@ pub(super) async fn forward(
     };
     let (mut head, lease) = match answered {
         Ok(answered) => answered,
-        Err(refusal) => return rendered(record, form, &refusal),
+        Err(refusal) => {
+            record.unanswered(&refusal);
+            return rendered(record, form, &refusal);
+        }
     };
     lease.answered(head.status);
     clean(&mut head.headers);

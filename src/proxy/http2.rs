@@ -244,7 +244,13 @@ impl Exchange {
             headers.remove(http::header::CONTENT_LENGTH);
         }
         self.state = if body.is_end_stream() { State::Ended } else { State::Answered(body) };
-        Ok(Head { status: parts.status, headers, length: Length::UntilClose, keep_alive: true })
+        Ok(Head {
+            status: parts.status,
+            headers,
+            length: Length::UntilClose,
+            keep_alive: true,
+            websocket: false,
+        })
     }
 
     /// The next piece of the answer's body.

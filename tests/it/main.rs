@@ -11,6 +11,7 @@ mod balancing;
 mod console;
 mod demo;
 mod directory;
+mod explain;
 mod flows;
 mod forwarding;
 mod framing;

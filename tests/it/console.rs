@@ -2,6 +2,8 @@
 
 mod account;
 mod basics;
+mod observe;
+mod people;
 mod second_step;
 
 use crate::support::{

@@ -123,7 +123,8 @@ pub(super) async fn save(post: Post) -> Response {
         locale: (chosen != language(user)).then(|| chosen.map(|chosen| chosen.tag().to_owned())),
         ..OwnChange::default()
     };
-    let store = visit.acting().store;
+    let control = visit.acting();
+    let store = &control.store;
     let mut mistakes = Mistakes::default();
     match lives::change_own(store.as_ref(), &user.id, change, visit.control.clock.as_ref()).await {
         Ok(changed) => return after(visit, &changed).await,

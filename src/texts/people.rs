@@ -41,6 +41,7 @@ super::catalogue! {
     user_id = "Id", "Kennung";
     created_at = "Created", "Angelegt";
 
+    account_title = "Account", "Konto";
     access_title = "Access", "Zugang";
     password_label = "Password", "Passwort";
     password_since(when) = "set {when}", "gesetzt {when}";

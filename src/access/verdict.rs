@@ -26,13 +26,9 @@ use super::{
 };
 use crate::{
     base::{id::ServiceId, time::Timestamp},
-    crypto::{digest::TokenDigest, jws::SigningKey, permanent},
-    model::{credential::CredentialKind, user::Person},
-    oauth::token::{
-        claims::AccessClaims,
-        issue::Issuer,
-        verify::{self, TokenError},
-    },
+    crypto::{digest::TokenDigest, jws::SigningKey},
+    model::user::Person,
+    oauth::token::{claims::AccessClaims, issue::Issuer, verify::TokenError},
 };
 
 /// What is known about one token.
@@ -270,15 +266,7 @@ impl Verdicts {
     /// # Errors
     /// [`TokenError`], why the token is not accepted.
     pub fn verify(&self, token: &[u8], judge: Judge<'_>) -> Result<Arc<Verdict>, TokenError> {
-        self.reached(TokenDigest::of(token), judge, || {
-            if permanent::is_meant(token) {
-                let digest = permanent::digest(token).ok_or(TokenError::Unknown)?;
-                return judge.credential(&digest, CredentialKind::PermanentToken);
-            }
-            let claims = verify::verify(token, judge.keyring, judge.issuer, judge.now)?;
-            let person = judge.parties(&claims)?;
-            Ok((claims, person, None))
-        })
+        self.reached(TokenDigest::of(token), judge, || judge.token(token))
     }
 
     /// Verifies an application password that is not remembered, and that the login is its owner's; remembers the verdict.
@@ -286,11 +274,7 @@ impl Verdicts {
     /// # Errors
     /// [`TokenError`], why it is not accepted. Whether the login or the password is wrong is not told.
     pub fn verify_password(&self, basic: &Basic, judge: Judge<'_>) -> Result<Arc<Verdict>, TokenError> {
-        self.reached(basic.key, judge, || {
-            let judged = judge.credential(&basic.digest, CredentialKind::ApplicationPassword)?;
-            let is_owner = judged.1.as_ref().is_some_and(|person| basic.is_of(person));
-            if is_owner { Ok(judged) } else { Err(TokenError::Unknown) }
-        })
+        self.reached(basic.key, judge, || judge.password(basic))
     }
 
     fn reached(

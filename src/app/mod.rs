@@ -7,6 +7,8 @@ mod background;
 mod changes;
 mod data;
 mod difference;
+mod explain;
+mod facts;
 mod gauges;
 mod hashing;
 mod letters;
@@ -21,7 +23,8 @@ use std::{io::Write, sync::Arc};
 use tokio::sync::{Semaphore, watch};
 
 use self::{
-    background::Background,
+    background::{Background, Numbers},
+    facts::Told,
     people::People,
     plane::{WorkerLimits, work},
     shared::Shared,
@@ -30,6 +33,7 @@ use self::{
 pub use self::{
     data::{DataError, certificate_files, sealing_key},
     difference::differences,
+    explain::{explain, owns, routes},
     running::Running,
     shared::ReloadError,
 };
@@ -43,7 +47,7 @@ use crate::{
     identity::login::Hasher,
     mail::Mailer,
     model::{event::Author, key::Algorithm},
-    observe::{journal::Journal, line::Format, metrics::Totals, sink::Sink},
+    observe::{history::History, journal::Journal, line::Format, metrics::Totals, sink::Sink},
     proxy::{gate::OwnEndpoints, worker::WorkerParts},
     registry::{
         keys::{Coming, KeyError},
@@ -197,6 +201,7 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
     ))?;
     let sink = Sink::start(lines)?;
     let (stage, told) = watch::channel(Stage::Serve);
+    let history = Arc::<History>::default();
     let control_parts = Control {
         clock: Arc::clone(&shared.gate.clock),
         random: Arc::clone(&shared.gate.random),
@@ -212,6 +217,12 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         restoring: Arc::new(Semaphore::new(RESTORING)),
         listings: Arc::new(Semaphore::new(LISTINGS)),
         hasher: Arc::clone(&shared.people.pool) as Arc<dyn Hasher>,
+        history: Arc::clone(&history),
+        facts: Arc::new(Told {
+            shared: Arc::clone(&shared),
+            certificate: Arc::clone(&certificate),
+            started: shared.gate.clock.now(),
+        }),
         sealing: shared.sealing.clone(),
         memory: Arc::default(),
     };
@@ -238,8 +249,13 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         threads.push(thread.spawn(move || work(build, setup))?);
     }
     let gauges = Arc::new(gauges::gauges(&shared.gate, &admission, &sink, &shared.people.pool));
-    let background =
-        Background { shared: Arc::clone(&shared), certificate: Arc::clone(&certificate), stage: told };
+    let numbers = Numbers { totals: Arc::clone(&totals), admission: Arc::clone(&admission), history };
+    let background = Background {
+        shared: Arc::clone(&shared),
+        certificate: Arc::clone(&certificate),
+        stage: told,
+        numbers,
+    };
     let ready = background.readiness();
     let management = match sockets.management {
         None => None,

@@ -331,6 +331,8 @@ pub enum Expectation {
     Unauthorized,
     /// Forwarded, whoever asks.
     Public,
+    /// Answered by the gateway itself.
+    Own,
     /// 404.
     NoRoute,
     /// 400.

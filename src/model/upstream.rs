@@ -185,6 +185,7 @@ mod tests {
             ("/a/*/c/**", "/a/b/d", false),
         ] {
             assert_eq!(pattern(rule).matches(path), expected, "{rule} on {path}");
+            assert_eq!(pattern(rule).to_string(), rule);
         }
     }
 }

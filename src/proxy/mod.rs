@@ -7,6 +7,7 @@
 
 mod credential;
 mod exchange;
+pub mod explain;
 mod forward;
 pub mod gate;
 pub mod http1;
@@ -16,6 +17,7 @@ mod live;
 mod outbound;
 pub mod path;
 pub mod peer;
+mod recall;
 pub mod record;
 pub mod refusal;
 pub mod relay;
@@ -64,9 +66,9 @@ use crate::{
         policy::{Permit, Requirement},
         quota::Wait,
         scheme::bearer::{self, Bearer},
+        verdict::Verdict,
     },
     base::body::Whole,
-    oauth::error::ErrorCode,
     observe::journal::{Decision, NO_ROUTE, OWN_ROUTE, RouteNumber},
 };
 
@@ -129,7 +131,8 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
     inherit(&mut record, &sanitized.forwarded);
     // 2 how often this source asks
     if let Err(Wait(wait)) = snapshot.quota.request(record.source()) {
-        return refuse(record, form, &Refusal::too_many("this source sends too many requests", wait));
+        let refusal = Refusal::too_many("this source sends too many requests", wait);
+        return refuse_at(record, form, (&refusal, None), &sanitized);
     }
     // 3 one of our own endpoints?
     if worker.own().owns(&snapshot.hub_path, sanitized.path()) {
@@ -139,22 +142,25 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
         }
         if body.size_hint().lower() > MAX_OWN_BODY as u64 {
             record.route = OWN_ROUTE;
-            return refuse(record, form, &Refusal::too_large(MAX_OWN_BODY as u64));
+            let refusal = Refusal::too_large(MAX_OWN_BODY as u64);
+            return refuse_at(record, form, (&refusal, None), &sanitized);
         }
         return Answering::Waiting(Box::pin(own_endpoint(record, form, sanitized, (body, whole))));
     }
     // 4 which route
     let Some(route) = snapshot.routes.find(sanitized.host(), sanitized.path()) else {
-        return refuse(record, form, &Refusal::not_found());
+        return refuse_at(record, form, (&Refusal::not_found(), None), &sanitized);
     };
     record.route = RouteNumber::try_from(route.index).unwrap_or(NO_ROUTE);
     if body.size_hint().lower() > route.max_body_size {
-        return refuse(record, form, &Refusal::too_large(route.max_body_size));
+        return refuse_at(record, form, (&Refusal::too_large(route.max_body_size), None), &sanitized);
     }
     // 5 may it pass?
     let (permit, remembered) = match judge(&record, peer, route, &sanitized) {
         Ok(permitted) => permitted,
-        Err(refusal) => return refuse(record, form, &refusal),
+        Err((refusal, verdict)) => {
+            return refuse_at(record, form, (&refusal, verdict.as_deref()), &sanitized);
+        }
     };
     // 6 the request as the upstream gets it
     let progress = Rc::new(Progress::begin(record.started()));
@@ -166,6 +172,7 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
     let asked = (route, &**peer, &record.id, handshake.as_deref());
     let Some(request) = outbound::outbound(sanitized, identity, asked, scoped, body) else {
         let refusal = Refusal::unavailable("the upstream's token could not be made", RETRY);
+        record.unanswered(&refusal);
         return answer_with(record, form, &refusal);
     };
     if permit.identity().is_some() {
@@ -196,13 +203,16 @@ fn inherit(record: &mut Record, forwarded: &Inherited) {
     }
 }
 
+/// A refusal, and the verdict on a token that was good and may not pass.
+type Denied = (Refusal, Option<Arc<Verdict>>);
+
 /// Decides on a request for a route, and writes the decision line when it may pass.
 fn judge(
     record: &Record,
     peer: &Peer,
     route: &Route,
     sanitized: &Sanitized,
-) -> Result<(Permit, Option<Rc<Remembered>>), Refusal> {
+) -> Result<(Permit, Option<Rc<Remembered>>), Denied> {
     let requirement = route.policy.requirement(&sanitized.parts.method, sanitized.path());
     let mut values = sanitized.parts.headers.get_all(AUTHORIZATION).iter();
     let repeated = match (values.next(), values.next()) {
@@ -214,7 +224,7 @@ fn judge(
     } else {
         let values = sanitized.parts.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
         match bearer::read(values) {
-            Bearer::Malformed(why) => return Err(Refusal::malformed_credential(why)),
+            Bearer::Malformed(why) => return Err((Refusal::malformed_credential(why), None)),
             Bearer::Absent => None,
             Bearer::Token(token) => {
                 Some(known(record, peer, token, matches!(requirement, Requirement::Public)))
@@ -230,11 +240,12 @@ fn judge(
             let verdict = remembered.as_ref().and_then(|r| r.as_ref().ok());
             (route.policy.admit_anyone(verdict.map(|r| Arc::clone(&r.verdict))), "public")
         }
-        (Requirement::Token(_), None) => return Err(Refusal::token_needed()),
-        (Requirement::Token(_), Some(Err(refusal))) => return Err(refusal.clone()),
+        (Requirement::Token(_), None) => return Err((Refusal::token_needed(), None)),
+        (Requirement::Token(_), Some(Err(refusal))) => return Err((refusal.clone(), None)),
         (Requirement::Token(_), Some(Ok(remembered))) => {
+            let denied = |denial| (Refusal::denied(denial), Some(Arc::clone(&remembered.verdict)));
             let verdict = Arc::clone(&remembered.verdict);
-            (route.policy.admit(requirement, verdict).map_err(Refusal::denied)?, "allowed")
+            (route.policy.admit(requirement, verdict).map_err(denied)?, "allowed")
         }
     };
     let claims = permit.identity().map(|verdict| &verdict.claims);
@@ -254,24 +265,19 @@ fn judge(
 
 /// Refuses: the decision line, then the answer.
 fn refuse(record: Record, form: Form, refusal: &Refusal) -> Answering {
-    let decision = match refusal.code {
-        ErrorCode::Unauthorized | ErrorCode::InvalidToken => "unauthorized",
-        ErrorCode::InsufficientScope | ErrorCode::AccessDenied => "forbidden",
-        ErrorCode::NotFound => "no_route",
-        ErrorCode::TooManyRequests => "throttled",
-        ErrorCode::TemporarilyUnavailable | ErrorCode::ServerError => "unavailable",
-        _ => "bad_request",
-    };
-    let line = Decision {
-        id: record.id.as_bytes(),
-        route: record.route_label(),
-        decision,
-        reason: &refusal.description,
-        ..Decision::default()
-    };
-    let now = record.worker().gate().clock.now();
-    record.worker().journal().decision(now, record.route, line);
+    record.refused((refusal, None), None);
     answer_with(record, form, refusal)
+}
+
+/// The same where the request was understood; `verdict` on a token that was good.
+fn refuse_at(
+    record: Record,
+    form: Form,
+    refused: (&Refusal, Option<&Verdict>),
+    sanitized: &Sanitized,
+) -> Answering {
+    record.refused(refused, Some(sanitized));
+    answer_with(record, form, refused.0)
 }
 
 /// The answer that a refusal is.
@@ -319,6 +325,7 @@ async fn own_endpoint(
             return refuse(record, form, &refusal).await;
         }
     };
+    let host = sanitized.authority.clone();
     let Sanitized { mut parts, target, own_cookies, .. } = sanitized;
     parts.uri = http::Uri::from(target);
     // The cookies of other services on this host are none of our endpoints' business.
@@ -348,6 +355,9 @@ async fn own_endpoint(
     let now = record.worker().gate().clock.now();
     record.worker().journal().decision(now, OWN_ROUTE, line);
     record.status = response.status();
+    if outcome.decision == "refused" {
+        record.own_refused(outcome, &host);
+    }
     response.map(|body| AnswerBody::own(body, record))
 }
 

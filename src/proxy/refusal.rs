@@ -22,6 +22,7 @@ use super::shell::page_headers;
 use crate::{
     access::policy::Denial,
     oauth::{
+        cause::Cause,
         error::{ErrorCode, printable},
         token::verify::TokenError,
     },
@@ -48,6 +49,8 @@ pub struct Refusal {
     pub code: ErrorCode,
     /// `error_description`, `detail`
     pub description: Cow<'static, str>,
+    /// Why, finer than the code.
+    pub cause: Cause,
     challenge: Option<Challenge>,
     retry_after: Option<Duration>,
     allow: Option<&'static str>,
@@ -65,8 +68,31 @@ impl Refusal {
     /// A refusal without challenge. Characters that a header could not carry are replaced in the description.
     pub fn new(status: StatusCode, code: ErrorCode, description: impl Into<Cow<'static, str>>) -> Self {
         let description = printable(description.into());
-        let (challenge, retry_after, allow) = (None, None, None);
-        Self { status, code, description, challenge, retry_after, allow, close: false, websocket: false }
+        let cause = Cause::Code(code);
+        Self {
+            status,
+            code,
+            description,
+            cause,
+            challenge: None,
+            retry_after: None,
+            allow: None,
+            close: false,
+            websocket: false,
+        }
+    }
+
+    /// What the decision line calls it.
+    #[must_use]
+    pub const fn decision(&self) -> &'static str {
+        match self.code {
+            ErrorCode::Unauthorized | ErrorCode::InvalidToken => "unauthorized",
+            ErrorCode::InsufficientScope | ErrorCode::AccessDenied => "forbidden",
+            ErrorCode::NotFound => "no_route",
+            ErrorCode::TooManyRequests => "throttled",
+            ErrorCode::TemporarilyUnavailable | ErrorCode::ServerError => "unavailable",
+            _ => "bad_request",
+        }
     }
 
     /// The connection is closed after the answer, because where the next request begins is in doubt.
@@ -93,22 +119,26 @@ impl Refusal {
     #[must_use]
     pub fn invalid_token(reason: TokenError) -> Self {
         let refusal = Self::new(StatusCode::UNAUTHORIZED, ErrorCode::InvalidToken, reason.to_string());
-        Self { challenge: Some(Challenge::Error), ..refusal }
+        Self { challenge: Some(Challenge::Error), cause: reason.into(), ..refusal }
     }
 
     /// A token that is valid and may not pass.
     #[must_use]
     pub fn denied(denial: Denial) -> Self {
-        match denial {
+        let cause = Cause::from(&denial);
+        let refusal = match denial {
             Denial::InsufficientScope(service) => Self::insufficient_scope(
                 format!("the token's scope does not name the service {service}"),
                 service,
             ),
-            Denial::RuleNotMet(why) => Self::new(StatusCode::FORBIDDEN, ErrorCode::AccessDenied, why),
+            Denial::RuleNotMet(unmet) => {
+                Self::new(StatusCode::FORBIDDEN, ErrorCode::AccessDenied, unmet.to_string())
+            }
             Denial::UnknownService => {
                 Self::unavailable("the service of this address is not registered", Duration::from_secs(30))
             }
-        }
+        };
+        Self { cause, ..refusal }
     }
 
     /// A token that is valid and whose scope lacks this entry.
@@ -370,6 +400,7 @@ pub fn page(code: ErrorCode, refusal: Option<(&Refusal, &Desk, &str)>, t: Langua
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::policy::Unmet;
 
     fn desk() -> Desk {
         Desk { hub_url: Arc::from("https://a/hub"), realm: Arc::from("hubgate") }
@@ -393,7 +424,7 @@ mod tests {
         let (status, text) = challenge(Refusal::denied(Denial::InsufficientScope("You Track".into())));
         assert_eq!(status, 403);
         assert!(text.unwrap().ends_with("error=\"insufficient_scope\", error_description=\"the token's scope does not name the service You Track\", scope=\"You%20Track\""));
-        assert_eq!(challenge(Refusal::denied(Denial::RuleNotMet("no"))), (403, None));
+        assert_eq!(challenge(Refusal::denied(Denial::RuleNotMet(Unmet::User))), (403, None));
         assert_eq!(challenge(Refusal::not_found()), (404, None));
     }
 

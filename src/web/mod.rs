@@ -12,6 +12,7 @@ pub mod cookie;
 mod cors;
 mod discovery;
 pub mod endpoint;
+pub mod facts;
 mod grants;
 mod introspect;
 mod keys;
@@ -45,6 +46,7 @@ use self::{
     authorize::{consent, link, login, logout, password, restore, second_step},
     cors::Cors,
     endpoint::Endpoint,
+    facts::Facts,
     grants::Owners,
     news::News,
 };
@@ -67,7 +69,7 @@ use crate::{
         user::{Person, User},
     },
     oauth::error::{ErrorCode, OAuthError},
-    observe::metrics::Totals,
+    observe::{history::History, metrics::Totals},
     proxy::{
         gate::{Caller, Gate, OwnEndpoints},
         refusal::{Form, Refusal},
@@ -97,6 +99,10 @@ pub struct Control {
     pub sessions: Arc<Sessions>,
     /// Sign-ins without a session, for the audit log.
     pub sign_ins: Arc<SignIns>,
+    /// How the numbers were.
+    pub history: Arc<History>,
+    /// What the gateway tells of itself.
+    pub facts: Arc<dyn Facts>,
     /// Where passwords are hashed.
     pub hasher: Arc<dyn Hasher>,
     /// Seals what a page carries for us and what the store keeps of a second step.

@@ -125,7 +125,7 @@ fn reply_to<B: From<Vec<u8>>>(control: &Control, caller: &Caller, redeemed: &Red
             };
             let jti = issued.token_id.to_string();
             let mut response = reply::token_json(StatusCode::OK, &body);
-            let outcome = Outcome { decision: "issued", reason: grant.to_owned(), client, jti };
+            let outcome = Outcome { decision: "issued", reason: grant.to_owned(), client, jti, cause: None };
             response.extensions_mut().insert(outcome);
             return reply::name(response, caller);
         }

@@ -23,7 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("registry", &["base", "model", "crypto", "store", "oauth"]),
     ("access", &["base", "model", "crypto", "store", "oauth", "identity"]),
     // What people read, in every language; errors have their words beside their codes.
-    ("texts", &["base", "oauth::error"]),
+    ("texts", &["base", "oauth::error", "oauth::cause"]),
     ("proxy", &["base", "model", "crypto", "store", "oauth", "identity", "access", "observe", "texts"]),
     (
         "web",

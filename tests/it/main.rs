@@ -10,6 +10,7 @@ mod architecture;
 mod console;
 mod demo;
 mod directory;
+mod explain;
 mod flows;
 mod forwarding;
 mod framing;

@@ -15,11 +15,12 @@ use crate::config::{
     value::{Wrong, choice, host, words, wrong},
 };
 
-const EXPECTATIONS: [(&str, Expectation); 6] = [
+const EXPECTATIONS: [(&str, Expectation); 7] = [
     ("allowed", Expectation::Allowed),
     ("forbidden", Expectation::Forbidden),
     ("unauthorized", Expectation::Unauthorized),
     ("public", Expectation::Public),
+    ("own", Expectation::Own),
     ("no_route", Expectation::NoRoute),
     ("bad_request", Expectation::BadRequest),
 ];

@@ -14,6 +14,7 @@ use crate::{
             issue::{Owner, issue},
             request::AuthorizationRequest,
         },
+        cause::Cause,
         error::{ErrorCode, OAuthError, invalid_request},
     },
     proxy::gate::Outcome,
@@ -128,7 +129,7 @@ impl Desk<'_> {
             decision,
             reason,
             client: client.to_owned(),
-            jti: String::new(),
+            ..Outcome::default()
         });
         response
     }
@@ -161,7 +162,13 @@ impl Desk<'_> {
         *response.status_mut() = reply::status(error);
         reply::retry_after(response.headers_mut(), error);
         let reason = format!("{}: {}", error.code, error.description);
-        response.extensions_mut().insert(Outcome { decision: "refused", reason, ..Outcome::default() });
+        let cause = Some(Cause::Code(error.code));
+        response.extensions_mut().insert(Outcome {
+            decision: "refused",
+            reason,
+            cause,
+            ..Outcome::default()
+        });
         reply::name(response, self.caller)
     }
 }

@@ -9,6 +9,11 @@
 #![allow(dead_code, reason = "the rooms are being furnished")]
 
 mod account;
+mod audit;
+mod audit_words;
+mod charts;
+mod dashboard;
+mod explained;
 mod form;
 mod frame;
 mod home;
@@ -16,7 +21,10 @@ mod memory;
 mod parts;
 mod people;
 mod resume;
+mod settings;
+mod upstreams;
 mod visit;
+mod why;
 
 use axum::{Router, routing::get};
 
@@ -29,5 +37,10 @@ pub(super) fn routes() -> Router<Control> {
         .route(Endpoint::Home.path(), get(home::page).fallback(reply::only_get))
         .merge(people::routes())
         .route(Endpoint::Resume.path(), get(resume::page).fallback(reply::only_get))
+        .merge(audit::routes())
+        .merge(dashboard::routes())
+        .merge(settings::routes())
+        .merge(upstreams::routes())
+        .merge(why::routes())
         .merge(account::routes())
 }

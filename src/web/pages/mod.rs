@@ -7,6 +7,7 @@
 pub(super) mod assets;
 pub(super) mod error;
 mod headers;
+pub mod plot;
 mod views;
 
 use std::borrow::Cow;

@@ -17,6 +17,8 @@ mod resource;
 mod search;
 mod table;
 
+pub(in crate::web) use self::resource::events::wanted as wanted_events;
+
 use std::time::Duration;
 
 use axum::{
@@ -57,7 +59,7 @@ pub(super) const ROOT: &str = "/api/rest/";
 
 /// The users that an administrator's query means; else why it means none, in English.
 pub(super) fn users_of_query(expr: &query::Expr) -> Result<UserFilter, String> {
-    resource::users::filter_of(expr, true).map_err(|error| error.description())
+    resource::users::filter_of(expr, true).map_err(|error| error.description().to_owned())
 }
 
 /// Answers a request below [`ROOT`].
@@ -163,7 +165,7 @@ fn rendered(answer: Answer, asker: Asker, caller: &Caller) -> Response {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     }
     let decision = if matches!(asker.who, Who::Nobody) { "public" } else { "allowed" };
-    let outcome = Outcome { decision, reason: String::new(), client: asker.client, jti: asker.jti };
+    let outcome = Outcome { decision, client: asker.client, jti: asker.jti, ..Outcome::default() };
     response.extensions_mut().insert(outcome);
     reply::name(response, caller)
 }

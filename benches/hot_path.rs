@@ -32,7 +32,7 @@ use hubgate::{
         registry::Registry,
         scope::GrantedScope,
         service::{Profile, Service, Trust},
-        upstream::{Credential, Upstream},
+        upstream::{Credential, OnExpiry, Upstream},
     },
     oauth::{
         grant::Granted,
@@ -244,6 +244,8 @@ fn routes(count: usize) -> (&'static Routes, String) {
         strip_path: false,
         credential: Credential::Scoped,
         timeout: Duration::ZERO,
+        on_expiry: OnExpiry::Close,
+        websocket_timeout: Duration::ZERO,
         connect_timeout: Duration::ZERO,
         max_idle: 0,
         max_body_size: None,

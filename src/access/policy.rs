@@ -72,6 +72,17 @@ pub enum Requirement<'a> {
     Token(Option<RuleRef<'a>>),
 }
 
+impl Policy {
+    /// Paths and methods of the rules that ask for membership of this group.
+    pub fn rules_for_group<'p>(
+        &'p self,
+        group: &'p str,
+    ) -> impl Iterator<Item = (&'p PathPattern, &'p [Method])> {
+        let named = move |rule: &&Rule| rule.groups.iter().any(|name| name == group);
+        self.rules.iter().filter(named).map(|rule| (&rule.path, rule.methods.as_slice()))
+    }
+}
+
 /// The rule that matched.
 #[derive(Debug, Clone, Copy)]
 pub struct RuleRef<'a>(&'a Rule);
@@ -149,6 +160,12 @@ impl Permit {
     #[must_use]
     pub fn identity(&self) -> Option<&Arc<Verdict>> {
         self.identity.as_ref()
+    }
+
+    /// The same decision, on what is known now of the same token.
+    #[must_use]
+    pub fn renewed(&self, verdict: Arc<Verdict>) -> Self {
+        Self { identity: self.identity.is_some().then_some(verdict) }
     }
 }
 
@@ -304,6 +321,8 @@ mod tests {
             strip_path: false,
             credential: Credential::Scoped,
             timeout: std::time::Duration::ZERO,
+            on_expiry: upstream::OnExpiry::Close,
+            websocket_timeout: std::time::Duration::ZERO,
             connect_timeout: std::time::Duration::ZERO,
             max_idle: 0,
             max_body_size: None,

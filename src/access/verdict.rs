@@ -3,6 +3,8 @@
 //! Invariants: a remembered verdict is used only while its token lives and no revocation hits it; the memory is
 //! bounded, whatever is presented; tokens that do not verify are never remembered.
 
+mod renewal;
+
 use std::{
     collections::VecDeque,
     net::IpAddr,
@@ -77,6 +79,21 @@ impl Verdict {
     /// # Errors
     /// [`TokenError`], why not any more.
     pub fn still_good(&self, verdicts: &Verdicts, judge: Judge<'_>) -> Result<Standing, TokenError> {
+        let standing = self.standing(verdicts, judge)?;
+        if matches!(standing, Standing::Unchanged) {
+            self.client.accepted(judge.now);
+            if let Some(credential) = &self.credential {
+                judge.credentials.used(credential, judge.now);
+            }
+        }
+        Ok(standing)
+    }
+
+    /// The same of a verdict that is not being used.
+    ///
+    /// # Errors
+    /// [`TokenError`], why not any more.
+    pub fn standing(&self, verdicts: &Verdicts, judge: Judge<'_>) -> Result<Standing, TokenError> {
         if judge.now >= self.claims.expires() {
             return Err(TokenError::Expired);
         }
@@ -101,10 +118,6 @@ impl Verdict {
                 _ if !self.credential.as_ref().is_none_or(known) => return Ok(Standing::Stale),
                 _ => self.epoch.store(epoch, Ordering::Release),
             }
-        }
-        self.client.accepted(judge.now);
-        if let Some(credential) = &self.credential {
-            judge.credentials.used(credential, judge.now);
         }
         Ok(Standing::Unchanged)
     }

@@ -1,6 +1,6 @@
 //! The numbers that are read when `/metrics` is asked.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use super::hashing::Pool;
 use crate::{
@@ -20,8 +20,8 @@ pub(super) fn gauges(
     let gauge = |name, help, counter, read| Gauge { name, help, counter, read };
     let (open, refused, lost) = (Arc::clone(admission), Arc::clone(admission), sink.clone());
     let pool = Arc::clone(pool);
-    let gates: [Arc<Gate>; 5] = std::array::from_fn(|_| Arc::clone(gate));
-    let [tokens, hits, misses, revoked, people] = gates;
+    let gates: [Arc<Gate>; 6] = std::array::from_fn(|_| Arc::clone(gate));
+    let [tokens, hits, misses, revoked, people, websockets] = gates;
     vec![
         gauge("connections", "Open client connections", false, Box::new(move || count(open.open()))),
         gauge(
@@ -47,6 +47,12 @@ pub(super) fn gauges(
             "Tokens that had to be verified",
             true,
             Box::new(move || misses.verdicts.hits_and_misses().1),
+        ),
+        gauge(
+            "websockets",
+            "Open WebSockets",
+            false,
+            Box::new(move || count(websockets.websockets.load(Ordering::Relaxed))),
         ),
         gauge("revocations", "Live revocations", false, Box::new(move || count(revoked.revocations.len()))),
         gauge("people", "Users whom the gate knows", false, Box::new(move || count(people.people.len()))),

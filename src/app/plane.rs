@@ -6,7 +6,10 @@ use std::{net::SocketAddr, rc::Rc, time::Duration};
 
 use http::Request;
 use hyper::body::Incoming;
-use tokio::runtime::LocalRuntime;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    runtime::LocalRuntime,
+};
 
 use crate::{
     config::Config,
@@ -14,10 +17,11 @@ use crate::{
         self,
         peer::Peer,
         relay::AnswerBody,
+        websocket,
         worker::{Worker, WorkerParts},
     },
     server::{
-        connection::{Handler, ProtocolLimits},
+        connection::{self, Handler, ProtocolLimits},
         io::Deadlines,
         worker::Setup,
     },
@@ -50,6 +54,7 @@ impl Handler for DataPlane {
     type Peer = Peer;
     type Body = AnswerBody;
     type Answering = proxy::Answering;
+    type Tunnel = Tunnel;
 
     fn connected(&self, address: SocketAddr) -> Rc<Peer> {
         Rc::new(Peer::new(address))
@@ -57,6 +62,23 @@ impl Handler for DataPlane {
 
     fn handle(&self, peer: &Rc<Peer>, request: Request<Incoming>) -> proxy::Answering {
         proxy::serve(&self.0, peer, request)
+    }
+
+    fn tunnel(body: &mut AnswerBody) -> Option<Tunnel> {
+        body.take_tunnel().map(Tunnel)
+    }
+
+    fn leave(&self) {
+        self.0.leave();
+    }
+}
+
+/// A WebSocket as the server carries it.
+struct Tunnel(Box<websocket::Tunnel>);
+
+impl connection::Tunnel for Tunnel {
+    async fn run(self, io: impl AsyncRead + AsyncWrite + Unpin) {
+        self.0.run(io).await;
     }
 }
 

@@ -21,6 +21,7 @@ pub(super) const MANAGEMENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::L
 
 pub(super) const UPSTREAM_PATH: &str = "/";
 pub(super) const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const UPSTREAM_WEBSOCKET_TIMEOUT: Duration = Duration::from_secs(10 * MINUTE);
 pub(super) const UPSTREAM_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) const UPSTREAM_MAX_IDLE: u64 = 256;
 

@@ -36,7 +36,9 @@ use crate::{
     },
 };
 
-pub use crate::model::upstream::{Access, Credential, PathPattern, Rule, Segment, Target, Upstream};
+pub use crate::model::upstream::{
+    Access, Credential, OnExpiry, PathPattern, Rule, Segment, Target, Upstream,
+};
 
 /// Everything that an administrator decides.
 #[derive(Debug, Clone)]

@@ -249,6 +249,8 @@ pub(super) static UPSTREAM: Table = Table {
         "strip_path",
         "credential",
         "timeout",
+        "on_expiry",
+        "websocket_timeout",
         "connect_timeout",
         "max_idle",
         "max_body_size",

@@ -25,6 +25,10 @@ pub struct Upstream {
     pub credential: Credential,
     /// How long until the upstream's answer begins, and between two pieces of it.
     pub timeout: Duration,
+    /// What becomes of an answer when the token behind it is not good any more.
+    pub on_expiry: OnExpiry,
+    /// How long nothing may move on a WebSocket.
+    pub websocket_timeout: Duration,
     /// How long until a connection stands.
     pub connect_timeout: Duration,
     /// Idle connections kept per worker and target.
@@ -59,6 +63,16 @@ pub enum Credential {
     Pass,
     /// Nothing.
     None,
+}
+
+/// What becomes of an answer that is still on its way when the token that asked for it is not good any more. A WebSocket
+/// and a stream of events, which have no end of their own, are ended in either case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnExpiry {
+    /// It is broken off.
+    Close,
+    /// It may end.
+    Drain,
 }
 
 /// An exception to "a token with this service in scope".
@@ -98,6 +112,21 @@ pub struct PathPattern {
     pub open: bool,
 }
 
+impl fmt::Display for PathPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for segment in &self.segments {
+            match segment {
+                Segment::Literal(text) => write!(f, "/{text}")?,
+                Segment::Any => f.write_str("/*")?,
+            }
+        }
+        if self.open {
+            return f.write_str("/**");
+        }
+        if self.segments.is_empty() { f.write_str("/") } else { Ok(()) }
+    }
+}
+
 impl PathPattern {
     /// Whether `path`, in canonical form, matches.
     #[must_use]
@@ -111,18 +140,6 @@ impl PathPattern {
             }
         }
         self.open || rest.next().is_none()
-    }
-}
-
-impl fmt::Display for PathPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for segment in &self.segments {
-            match segment {
-                Segment::Literal(text) => write!(f, "/{text}")?,
-                Segment::Any => f.write_str("/*")?,
-            }
-        }
-        if self.open { f.write_str("/**") } else { Ok(()) }
     }
 }
 

@@ -124,6 +124,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ("mails", "Letters to people, by what they are about and what became of them"),
     ("token_errors", "Refusals of the token endpoint, by error"),
     ("upstream_errors", "Requests that an upstream did not answer, by route and kind"),
+    ("websockets_opened", "WebSockets opened, by route"),
     ("upstream_connections_opened", "Connections opened to upstreams, by route"),
 ];
 

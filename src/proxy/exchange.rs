@@ -91,6 +91,15 @@ impl Source {
         matches!(self, Self::Ended)
     }
 
+    /// Whether all of it has arrived, as far as is known.
+    pub(super) fn is_whole(&self) -> bool {
+        match self {
+            Self::Alone(lease) => lease.has_arrived(),
+            Self::Shared(_) => false,
+            Self::Ended => true,
+        }
+    }
+
     /// How many bytes are left, where that is known.
     pub(super) fn left(&self) -> Option<u64> {
         match self {

@@ -6,13 +6,14 @@ use std::{future::poll_fn, rc::Rc};
 
 use http::{
     HeaderMap, HeaderValue, Response,
-    header::{ALT_SVC, SET_COOKIE},
+    header::{ALT_SVC, CONTENT_TYPE, SET_COOKIE},
 };
 
 use super::{
     Answer,
     exchange::Source,
     http1::{Fault, Outgoing, answer::Head},
+    live,
     peer::Remembered,
     record::Record,
     refusal::{Form, Refusal, bad_request},
@@ -20,7 +21,8 @@ use super::{
     rendered,
     route::Route,
     upstream::{ConnectError, Lease},
-    waits::{BodyFault, Progress},
+    waits::{BodyFault, Kind, Progress, Waited},
+    websocket::{self, Handshake, Switched},
 };
 
 /// Forwards a permitted request and answers with what comes back, or with 413, 502, 503 or 504.
@@ -29,6 +31,7 @@ pub(super) async fn forward(
     form: Form,
     mut request: Outgoing<RequestBody>,
     progress: Rc<Progress>,
+    handshake: Option<Box<Handshake>>,
 ) -> Answer {
     let view = Rc::clone(&record.view);
     let Some(route) = view.route(record.route) else {
@@ -37,10 +40,17 @@ pub(super) async fn forward(
     let worker = Rc::clone(record.worker());
     let sending = send(&mut record, route, &mut request, &progress);
     let answered = worker.waits().within(route.timeout, &progress, sending).await;
-    let answered = answered.unwrap_or_else(|| {
-        worker.journal().upstream("upstream_errors", record.route, "timeout");
-        Err(Refusal::gateway_timeout())
-    });
+    let answered = match answered {
+        Waited::Answered(answered) => answered,
+        Waited::Refused(refusal) => {
+            live::ended(&record, &refusal);
+            Err(refusal)
+        }
+        Waited::Over | Waited::Leave => {
+            worker.journal().upstream("upstream_errors", record.route, "timeout");
+            Err(Refusal::gateway_timeout())
+        }
+    };
     let (mut head, lease) = match answered {
         Ok(answered) => answered,
         Err(refusal) => {
@@ -49,12 +59,33 @@ pub(super) async fn forward(
         }
     };
     clean(&mut head.headers);
+    if let Some(handshake) = handshake {
+        match handshake.answered(&mut head) {
+            Ok(Switched::No) => {}
+            Ok(Switched::Yes) => return websocket::opened(head, lease, record, &progress),
+            Err(refusal) => {
+                worker.journal().upstream("upstream_errors", record.route, "websocket");
+                return rendered(record, form, &refusal);
+            }
+        }
+    }
     record.status = head.status;
     let source = Source::new(lease, request, &progress, route.timeout);
-    let mut response = Response::new(AnswerBody::relayed(source, route.timeout, record));
+    let place = if source.is_whole() { None } else { Some(worker.waits().list(&progress, kind(&head))) };
+    let body = AnswerBody::relayed(source, route.timeout, (record, place.map(|place| (place, progress))));
+    let mut response = Response::new(body);
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
     response
+}
+
+/// Whether an answer has an end of its own.
+fn kind(head: &Head) -> Kind {
+    const EVENTS: &[u8] = b"text/event-stream";
+    let events = |value: &HeaderValue| {
+        value.as_bytes().get(..EVENTS.len()).is_some_and(|start| start.eq_ignore_ascii_case(EVENTS))
+    };
+    if head.headers.get(CONTENT_TYPE).is_some_and(events) { Kind::Events } else { Kind::Body }
 }
 
 /// The token of ours that the upstream gets.

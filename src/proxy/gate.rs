@@ -8,7 +8,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -149,6 +149,8 @@ pub struct Gate {
     pub credentials: Credentials,
     /// The last refusals.
     pub refusals: Refusals,
+    /// How many WebSockets are open.
+    pub websockets: AtomicUsize,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -168,6 +170,7 @@ impl Gate {
             people: Directory::default(),
             credentials: Credentials::default(),
             refusals: Refusals::default(),
+            websockets: AtomicUsize::new(0),
             clock,
             random,
         }

@@ -13,6 +13,7 @@ pub mod gate;
 pub mod http1;
 pub mod identity;
 pub mod inherited;
+mod live;
 mod outbound;
 pub mod path;
 pub mod peer;
@@ -26,6 +27,7 @@ pub mod shell;
 mod transport;
 pub mod upstream;
 pub mod waits;
+pub mod websocket;
 pub mod worker;
 
 use std::{
@@ -104,20 +106,28 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
     let (mut parts, body) = request.into_parts();
     let whole = parts.extensions.remove::<Whole>();
     let form = Form::wanted(&parts.headers);
+    let extended = websocket::extended(&mut parts);
     let facts = (parts.method.clone(), parts.uri.path_and_query().cloned(), parts.version);
     let mut record = Record::new(Rc::clone(worker), worker.view(), peer, facts);
     let view = Rc::clone(&record.view);
     let snapshot = &view.snapshot;
     // 1 one reading of the request, or none
+    let extended = match extended {
+        Ok(extended) => extended,
+        Err(refusal) => return refuse(record, form, &refusal),
+    };
     let target = match sanitize::target(&parts.method, &parts.uri) {
         Ok(target) => target,
         Err(refusal) => return refuse(record, form, &refusal),
     };
     record.set_target(target.clone());
-    let sanitized = match sanitize::sanitize(parts, target, snapshot.trusts(peer.ip())) {
+    let mut sanitized = match sanitize::sanitize(parts, target, snapshot.trusts(peer.ip())) {
         Ok(sanitized) => sanitized,
         Err(refusal) => return refuse(record, form, &refusal),
     };
+    if extended && let Err(refusal) = sanitized.extend(worker.gate().random.bytes()) {
+        return refuse(record, form, &refusal);
+    }
     inherit(&mut record, &sanitized.forwarded);
     // 2 how often this source asks
     if let Err(Wait(wait)) = snapshot.quota.request(record.source()) {
@@ -126,6 +136,10 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
     }
     // 3 one of our own endpoints?
     if worker.own().owns(&snapshot.hub_path, sanitized.path()) {
+        if sanitized.websocket.is_some() {
+            record.route = OWN_ROUTE;
+            return refuse(record, form, &refusal::bad_request("the gateway itself speaks no WebSocket"));
+        }
         if body.size_hint().lower() > MAX_OWN_BODY as u64 {
             record.route = OWN_ROUTE;
             let refusal = Refusal::too_large(MAX_OWN_BODY as u64);
@@ -154,14 +168,18 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
     let body = RequestBody::new(body, limits, Rc::clone(&progress), whole);
     let scoped = || forward::scoped(&record, route, remembered.as_deref()?);
     let identity = (&permit, remembered.as_deref());
-    let Some(request) = outbound::outbound(sanitized, identity, (route, peer, &record.id), scoped, body)
-    else {
+    let handshake = sanitized.websocket.take();
+    let asked = (route, &**peer, &record.id, handshake.as_deref());
+    let Some(request) = outbound::outbound(sanitized, identity, asked, scoped, body) else {
         let refusal = Refusal::unavailable("the upstream's token could not be made", RETRY);
         record.unanswered(&refusal);
         return answer_with(record, form, &refusal);
     };
+    if permit.identity().is_some() {
+        progress.hold(record.held(permit));
+    }
     // 7 to the upstream and back
-    Answering::Waiting(Box::pin(forward::forward(record, form, request, progress)))
+    Answering::Waiting(Box::pin(forward::forward(record, form, request, progress, handshake)))
 }
 
 /// What a trusted proxy says of the client is taken up.

@@ -17,6 +17,7 @@ use super::{
     relay::RequestBody,
     route::Route,
     sanitize::{Sanitized, may_pass},
+    websocket::Handshake,
 };
 use crate::{access::policy::Permit, model::upstream::Credential};
 
@@ -33,7 +34,7 @@ const TRACEPARENT: &str = "traceparent";
 pub(super) fn outbound(
     sanitized: Sanitized,
     (permit, remembered): (&Permit, Option<&Remembered>),
-    (route, peer, id): (&Route, &Peer, &RequestId),
+    (route, peer, id, handshake): (&Route, &Peer, &RequestId, Option<&Handshake>),
     scoped: impl FnOnce() -> Option<HeaderValue>,
     body: RequestBody,
 ) -> Option<Outgoing<RequestBody>> {
@@ -48,6 +49,9 @@ pub(super) fn outbound(
     match route.credential {
         Credential::Scoped if permit.identity().is_some() => head.set("authorization", &scoped()?),
         Credential::Pass | Credential::Scoped | Credential::None => {}
+    }
+    if let Some(handshake) = handshake {
+        head.websocket(handshake.key());
     }
     let declared = pass(&mut head, &parts.headers, route.credential == Credential::Pass);
     if let (Some(_), Some(remembered)) = (permit.identity(), remembered) {

@@ -7,10 +7,12 @@ use std::{net::IpAddr, rc::Rc, time::Instant};
 use http::{Method, StatusCode, Version, uri::PathAndQuery};
 
 use super::{
+    live::Held,
     peer::Peer,
     worker::{View, Worker},
 };
 use crate::{
+    access::policy::Permit,
     base::time::Timestamp,
     observe::journal::{Access, NO_ROUTE, OWN_ROUTE, RouteNumber},
 };
@@ -142,6 +144,12 @@ impl Record {
     #[must_use]
     pub fn asked(&self) -> (&Method, &str) {
         (&self.method, self.target.as_ref().map_or("", PathAndQuery::path))
+    }
+
+    /// What was permitted to it.
+    pub(super) fn held(&self, permit: Permit) -> Held {
+        let target = self.target.clone().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        Held::new(permit, (self.method.clone(), target), (Rc::clone(&self.view), self.route))
     }
 
     /// The name of its route.

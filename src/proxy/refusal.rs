@@ -11,7 +11,10 @@ use askama::Template;
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
-    header::{ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE},
+    header::{
+        ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE,
+        VARY, WWW_AUTHENTICATE,
+    },
 };
 use serde::Serialize;
 
@@ -52,6 +55,8 @@ pub struct Refusal {
     retry_after: Option<Duration>,
     allow: Option<&'static str>,
     close: bool,
+    /// Which version of WebSocket is spoken here has to be said.
+    websocket: bool,
 }
 
 /// 400 `invalid_request`.
@@ -63,17 +68,9 @@ impl Refusal {
     /// A refusal without challenge. Characters that a header could not carry are replaced in the description.
     pub fn new(status: StatusCode, code: ErrorCode, description: impl Into<Cow<'static, str>>) -> Self {
         let description = printable(description.into());
-        let cause = Cause::Code(code);
-        Self {
-            status,
-            code,
-            description,
-            cause,
-            challenge: None,
-            retry_after: None,
-            allow: None,
-            close: false,
-        }
+        let (cause, challenge) = (Cause::Code(code), None);
+        let (retry_after, allow, close, websocket) = (None, None, false, false);
+        Self { status, code, description, cause, challenge, retry_after, allow, close, websocket }
     }
 
     /// What the decision line calls it.
@@ -155,6 +152,14 @@ impl Refusal {
         Self { allow, ..refusal }
     }
 
+    /// 426, to a WebSocket of another version (RFC 6455 section 4.4).
+    #[must_use]
+    pub fn other_websocket() -> Self {
+        let text = "of WebSocket only version 13 is spoken here";
+        let refusal = Self::new(StatusCode::UPGRADE_REQUIRED, ErrorCode::InvalidRequest, text);
+        Self { websocket: true, ..refusal }
+    }
+
     /// 413. What is left of the body is not read, so the connection ends.
     #[must_use]
     pub fn too_large(limit: u64) -> Self {
@@ -229,6 +234,12 @@ impl Refusal {
         }
         if self.close {
             put(CONNECTION, "close".to_owned());
+        }
+        if self.websocket {
+            put(SEC_WEBSOCKET_VERSION, "13".to_owned());
+            // RFC 9110 section 15.5.22.
+            put(UPGRADE, "websocket".to_owned());
+            put(CONNECTION, "Upgrade".to_owned());
         }
         response
     }

@@ -20,8 +20,10 @@ use tokio::time::{Instant, Sleep};
 use super::{
     exchange::Source,
     http1::Fault,
+    live,
     record::Record,
-    waits::{BodyFault, Progress},
+    waits::{BodyFault, Place, Progress},
+    websocket::Tunnel,
 };
 use crate::base::body::Whole;
 
@@ -40,6 +42,9 @@ pub enum BodyError {
     /// No byte for too long.
     #[error("the body has stalled")]
     Silent,
+    /// The token that asked for it is not good any more.
+    #[error("what was permitted is not any more")]
+    Refused,
 }
 
 /// Ends a wait that takes too long. Costs nothing while there is no wait.
@@ -173,6 +178,8 @@ pub enum AnswerBody {
     },
     /// An upstream's.
     Relayed(Relayed),
+    /// None: another protocol follows the head.
+    Switched(Option<Box<Tunnel>>),
 }
 
 /// An upstream's answer on its way to the client.
@@ -180,6 +187,8 @@ pub struct Relayed {
     source: Source,
     patience: Patience,
     record: Record,
+    /// Where it is listed, unless all of it was there when it began.
+    place: Option<(Place, Rc<Progress>)>,
 }
 
 impl AnswerBody {
@@ -192,13 +201,23 @@ impl AnswerBody {
         Self::Own { bytes: Some(bytes).filter(|b| !b.is_empty()), record }
     }
 
+    /// What follows the head in place of a body, once.
+    #[must_use]
+    pub fn take_tunnel(&mut self) -> Option<Box<Tunnel>> {
+        if let Self::Switched(tunnel) = self { tunnel.take() } else { None }
+    }
+
     /// An upstream's.
     #[must_use]
-    pub(super) fn relayed(source: Source, silence: Duration, mut record: Record) -> Self {
+    pub(super) fn relayed(
+        source: Source,
+        silence: Duration,
+        (mut record, place): (Record, Option<(Place, Rc<Progress>)>),
+    ) -> Self {
         if source.has_ended() {
             record.complete();
         }
-        Self::Relayed(Relayed { source, patience: Patience::new(silence), record })
+        Self::Relayed(Relayed { source, patience: Patience::new(silence), record, place })
     }
 }
 
@@ -220,6 +239,7 @@ impl Body for AnswerBody {
                 Poll::Ready(frame)
             }
             Self::Relayed(relayed) => relayed.poll(cx),
+            Self::Switched(_) => Poll::Ready(None),
         }
     }
 
@@ -227,6 +247,7 @@ impl Body for AnswerBody {
         match self {
             Self::Own { bytes, .. } => bytes.is_none(),
             Self::Relayed(relayed) => relayed.source.has_ended(),
+            Self::Switched(_) => true,
         }
     }
 
@@ -236,13 +257,24 @@ impl Body for AnswerBody {
             Self::Relayed(relayed) => {
                 relayed.source.left().map_or_else(SizeHint::default, SizeHint::with_exact)
             }
+            Self::Switched(_) => SizeHint::with_exact(0),
         }
     }
 }
 
 impl Relayed {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some((_, progress)) = &self.place
+            && let Some(refusal) = progress.refusal()
+        {
+            live::ended(&self.record, &refusal);
+            self.place = None;
+            return Poll::Ready(Some(Err(BodyError::Refused)));
+        }
         let Poll::Ready(frame) = self.source.poll_frame(cx) else {
+            if let Some((place, _)) = &self.place {
+                place.wake_by(cx.waker());
+            }
             return if self.patience.is_over(cx) {
                 Poll::Ready(Some(Err(BodyError::Silent)))
             } else {

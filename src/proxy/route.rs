@@ -10,7 +10,7 @@ use crate::{
     base::FastMap,
     model::{
         registry::Registry,
-        upstream::{Credential, Target, Upstream},
+        upstream::{Credential, OnExpiry, Target, Upstream},
     },
 };
 
@@ -37,6 +37,10 @@ pub struct Route {
     pub credential: Credential,
     /// Until the answer begins, and between two pieces of it.
     pub timeout: Duration,
+    /// What becomes of an answer when the token behind it is not good any more.
+    pub on_expiry: OnExpiry,
+    /// How long nothing may move on a WebSocket.
+    pub websocket_timeout: Duration,
     /// Until a connection stands.
     pub connect_timeout: Duration,
     /// Idle connections kept per worker and target.
@@ -115,6 +119,8 @@ impl Routes {
                 strip_path: upstream.strip_path,
                 credential: upstream.credential,
                 timeout: upstream.timeout,
+                on_expiry: upstream.on_expiry,
+                websocket_timeout: upstream.websocket_timeout,
                 connect_timeout: upstream.connect_timeout,
                 max_idle: upstream.max_idle,
                 max_body_size: upstream.max_body_size.unwrap_or(max_body_size),
@@ -168,6 +174,8 @@ mod tests {
             strip_path: false,
             credential: Credential::Scoped,
             timeout: Duration::ZERO,
+            on_expiry: OnExpiry::Close,
+            websocket_timeout: Duration::ZERO,
             connect_timeout: Duration::ZERO,
             max_idle: 0,
             max_body_size: None,

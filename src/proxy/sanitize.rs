@@ -7,7 +7,9 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Uri, Version,
-    header::{self, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TRANSFER_ENCODING},
+    header::{
+        self, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE,
+    },
     request::Parts,
     uri::{Authority, PathAndQuery},
 };
@@ -16,6 +18,7 @@ use super::{
     inherited::Inherited,
     path::canonicalise,
     refusal::{Refusal, bad_request},
+    websocket::Handshake,
 };
 use crate::{access::scheme::bearer, oauth::error::ErrorCode};
 
@@ -34,6 +37,8 @@ pub struct Sanitized {
     pub forwarded: Inherited,
     /// Our own cookies, taken out of the headers: only our own endpoints get them.
     pub own_cookies: Option<HeaderValue>,
+    /// The WebSocket that is asked for.
+    pub websocket: Option<Box<Handshake>>,
     /// Only [`sanitize`] makes one.
     _sealed: Sealed,
 }
@@ -42,6 +47,15 @@ pub struct Sanitized {
 struct Sealed;
 
 impl Sanitized {
+    /// The request was an extended CONNECT for a WebSocket (RFC 8441); `key` is random.
+    ///
+    /// # Errors
+    /// A refusal with 400 or 426, when it is no valid handshake.
+    pub fn extend(&mut self, key: [u8; 16]) -> Result<(), Refusal> {
+        self.websocket = Some(Box::new(Handshake::of_connect(&mut self.parts.headers, key)?));
+        Ok(())
+    }
+
     /// The path that routes and rules are matched on.
     #[must_use]
     pub fn path(&self) -> &str {
@@ -110,6 +124,8 @@ pub fn sanitize(mut parts: Parts, target: PathAndQuery, trusted: bool) -> Result
     if seen.imitation {
         return Err(bad_request("a header name imitates one that frames the message").closing());
     }
+    // Before `Connection` takes away what it names.
+    let websocket = if seen.upgrade { Handshake::of_upgrade(&mut parts)?.map(Box::new) } else { None };
     if seen.connection {
         connection(&mut parts.headers)?;
     }
@@ -121,7 +137,7 @@ pub fn sanitize(mut parts: Parts, target: PathAndQuery, trusted: bool) -> Result
         parts.headers.remove(name);
     }
     let own_cookies = if seen.cookies { cookies(&mut parts.headers, parts.version) } else { None };
-    Ok(Sanitized { parts, target, authority, forwarded: inherited, own_cookies, _sealed: Sealed })
+    Ok(Sanitized { parts, target, authority, forwarded: inherited, own_cookies, websocket, _sealed: Sealed })
 }
 
 /// What one pass over the headers finds.
@@ -132,6 +148,7 @@ struct Seen {
     coding: Once,
     expectation: Option<HeaderValue>,
     connection: bool,
+    upgrade: bool,
     cookies: bool,
     /// A name that servers could read as one that frames the message.
     imitation: bool,
@@ -168,6 +185,7 @@ impl Seen {
                     continue;
                 }
                 TRANSFER_ENCODING => seen.coding.note(value),
+                UPGRADE => seen.upgrade = true,
                 EXPECT => {
                     seen.expectation.get_or_insert_with(|| value.clone());
                     seen.dropped.push(EXPECT);
@@ -333,6 +351,8 @@ fn fate(name: &str) -> Fate {
         Some(b't') if name != "transfer-encoding" && like(&["transfer-encoding"]) => return Fate::Refuse,
         Some(b'c') => name == "connection",
         Some(b'f') => like(&["forwarded", "forwarded-for"]),
+        // What a change to HTTP/2 in the clear would begin with (RFC 7540 section 3.2.1).
+        Some(b'h') => like(&["http2-settings"]),
         Some(b'k') => like(&["keep-alive"]),
         // `Proxy` would become HTTP_PROXY in a CGI-like upstream.
         Some(b'p') => like(&["proxy", "proxy-connection", "proxy-authorization", "proxy-authenticate"]),

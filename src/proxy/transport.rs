@@ -6,6 +6,7 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::{
@@ -20,6 +21,18 @@ pub(super) enum Transport {
     Plain(TcpStream),
     /// TLS.
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Transport {
+    /// Resets the connection: the other side learns that what it got is not all.
+    pub(super) fn abort(self) {
+        let tcp = match &self {
+            Self::Plain(tcp) => tcp,
+            Self::Tls(tls) => tls.get_ref().0,
+        };
+        // A connection that is gone already is as good as reset.
+        let _ = socket2::SockRef::from(tcp).set_linger(Some(Duration::ZERO));
+    }
 }
 
 impl AsyncRead for Transport {

@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use rustls::pki_types::ServerName;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
@@ -70,6 +71,16 @@ impl Lease {
     /// How many bytes of the answer's body are left, where that is known.
     pub(super) fn left(&self) -> Option<u64> {
         self.connection.left()
+    }
+
+    /// Whether all of the answer is known to have arrived.
+    pub(super) fn has_arrived(&self) -> bool {
+        self.connection.has_arrived()
+    }
+
+    /// The bare socket with what has arrived on it; it never goes back to the pool.
+    pub(super) fn into_socket(self) -> (Transport, Bytes) {
+        self.connection.into_socket()
     }
 
     /// Gives the connection back after the request was sent and its answer read to the end; it is closed if it cannot be

@@ -1,4 +1,5 @@
-//! Deadlines of requests that wait for an upstream, looked at by the worker's tick.
+//! Requests that wait for an upstream, and answers that are still on their way: their deadlines, and whether they would still
+//! be permitted, looked at by the worker's tick.
 //!
 //! Invariant: a wait that is over is noticed within one tick, and a wait costs an entry in a list, not a timer: there
 //! is one for every request, and nearly all end long before.
@@ -13,6 +14,8 @@ use std::{
 };
 
 use slab::Slab;
+
+use super::{live::Held, refusal::Refusal};
 
 /// What went wrong with a request's body while the upstream was reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,19 +38,52 @@ pub struct Progress {
     last: Cell<Instant>,
     /// The client has not sent the next piece yet: then it is not the upstream that is slow.
     uploading: Cell<bool>,
-    over: Cell<bool>,
+    call: Cell<Call>,
+    /// What was permitted; nothing where nobody is told about.
+    held: RefCell<Option<Held>>,
+    refusal: RefCell<Option<Refusal>>,
+}
+
+/// What the tick has to say to whoever waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Call {
+    /// Nothing.
+    #[default]
+    None,
+    /// It has lasted too long.
+    Over,
+    /// The gateway is stopping.
+    Leave,
+    /// It would not be permitted any more.
+    Refused,
 }
 
 impl Progress {
     /// Of a request that arrived at `now`.
     #[must_use]
-    pub const fn begin(now: Instant) -> Self {
+    pub fn begin(now: Instant) -> Self {
+        let (held, refusal) = (RefCell::new(None), RefCell::new(None));
         Self {
             fault: Cell::new(BodyFault::None),
             last: Cell::new(now),
             uploading: Cell::new(false),
-            over: Cell::new(false),
+            call: Cell::new(Call::None),
+            held,
+            refusal,
         }
+    }
+
+    /// What was permitted, to be judged again for as long as it lasts.
+    pub(super) fn hold(&self, held: Held) {
+        *self.held.borrow_mut() = Some(held);
+    }
+
+    /// Why it would not be permitted any more, if that is so. Told once.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        if self.call.get() != Call::Refused {
+            return None;
+        }
+        self.refusal.borrow_mut().take()
     }
 
     /// What went wrong.
@@ -83,65 +119,160 @@ impl Progress {
 
 /// The waits of one worker.
 #[derive(Debug, Default)]
-pub struct Waits(RefCell<Slab<Wait>>);
+pub struct Waits(Rc<RefCell<Slab<Wait>>>);
 
 #[derive(Debug)]
 struct Wait {
     progress: Rc<Progress>,
     limit: Duration,
     waker: Waker,
+    kind: Kind,
+    /// It was not looked at since it began.
+    fresh: Cell<bool>,
+}
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The head of an answer.
+    Head,
+    /// The rest of an answer, whose pace is watched elsewhere.
+    Body,
+    /// The same of a stream of events, which has no end of its own.
+    Events,
+    /// A WebSocket.
+    Tunnel,
+}
+
+/// How a wait has ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Waited<T> {
+    /// What was permitted would not be any more.
+    Refused(Refusal),
+    /// With what was waited for.
+    Answered(T),
+    /// It has lasted too long.
+    Over,
+    /// The gateway is stopping.
+    Leave,
 }
 
 impl Waits {
     /// Waits for an answer, at most `limit` after the last piece of the request was sent: a long upload is no slow
-    /// upstream. `None` when the wait is over.
+    /// upstream.
     pub async fn within<T>(
         &self,
         limit: Duration,
         progress: &Rc<Progress>,
         answer: impl Future<Output = T>,
-    ) -> Option<T> {
+    ) -> Waited<T> {
+        self.watched((limit, Kind::Head), progress, answer).await
+    }
+
+    /// Puts the rest of an answer on the list, so that it ends when it would not be permitted any more.
+    pub(super) fn list(&self, progress: &Rc<Progress>, kind: Kind) -> Place {
+        let waker = Waker::noop().clone();
+        let fresh = Cell::new(true);
+        let wait = Wait { progress: Rc::clone(progress), limit: Duration::MAX, waker, kind, fresh };
+        Place { list: Rc::clone(&self.0), key: self.0.borrow_mut().insert(wait) }
+    }
+
+    /// Carries what has no end of its own, at most `limit` after something was last noted.
+    pub async fn carried<T>(
+        &self,
+        limit: Duration,
+        progress: &Rc<Progress>,
+        event: impl Future<Output = T>,
+    ) -> Waited<T> {
+        self.watched((limit, Kind::Tunnel), progress, event).await
+    }
+
+    async fn watched<T>(
+        &self,
+        (limit, kind): (Duration, Kind),
+        progress: &Rc<Progress>,
+        answer: impl Future<Output = T>,
+    ) -> Waited<T> {
         let mut answer = pin!(answer);
-        let mut place: Option<Place<'_>> = None;
+        let mut place: Option<Place> = None;
         poll_fn(|cx| {
             if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
-                return Poll::Ready(Some(answer));
+                return Poll::Ready(Waited::Answered(answer));
             }
-            if progress.over.get() {
-                return Poll::Ready(None);
+            match progress.call.get() {
+                Call::None => {}
+                Call::Over => return Poll::Ready(Waited::Over),
+                Call::Leave => return Poll::Ready(Waited::Leave),
+                Call::Refused => {
+                    return Poll::Ready(progress.refusal().map_or(Waited::Over, Waited::Refused));
+                }
             }
             if let Some(place) = &place {
                 place.wake_by(cx.waker());
             } else {
-                let wait = Wait { progress: Rc::clone(progress), limit, waker: cx.waker().clone() };
-                place = Some(Place { waits: self, key: self.0.borrow_mut().insert(wait) });
+                let (waker, fresh) = (cx.waker().clone(), Cell::new(true));
+                let wait = Wait { progress: Rc::clone(progress), limit, waker, kind, fresh };
+                place = Some(Place { list: Rc::clone(&self.0), key: self.0.borrow_mut().insert(wait) });
             }
             Poll::Pending
         })
         .await
     }
 
+    /// Whether nothing is waited for.
+    pub fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+
+    /// Judges what was permitted again, by `judge`, which is told whether it is for the first time.
+    pub(super) fn judge(&self, judge: impl Fn(&mut Held, bool) -> Result<(), Refusal>) {
+        for (_, wait) in self.0.borrow().iter() {
+            let mut held = wait.progress.held.borrow_mut();
+            let Some(permitted) = held.as_mut() else { continue };
+            let Err(refusal) = judge(permitted, wait.fresh.replace(false)) else { continue };
+            let may_end = matches!(wait.kind, Kind::Head | Kind::Body);
+            if !(may_end && permitted.may_end()) {
+                *wait.progress.refusal.borrow_mut() = Some(refusal);
+                wait.progress.call.set(Call::Refused);
+                wait.waker.wake_by_ref();
+            }
+            *held = None;
+        }
+    }
+
     /// Ends the waits that have lasted too long.
     pub fn tick(&self, now: Instant) {
         for (_, wait) in self.0.borrow().iter() {
             let waited = now.saturating_duration_since(wait.progress.last.get());
-            if waited >= wait.limit && !wait.progress.uploading.get() {
-                wait.progress.over.set(true);
+            if waited >= wait.limit
+                && !wait.progress.uploading.get()
+                && wait.progress.call.get() == Call::None
+            {
+                wait.progress.call.set(Call::Over);
                 wait.waker.wake_by_ref();
             }
+        }
+    }
+
+    /// Tells what has no end of its own that the gateway is stopping.
+    pub fn leave(&self) {
+        for (_, wait) in self.0.borrow().iter().filter(|(_, wait)| wait.kind == Kind::Tunnel) {
+            wait.progress.call.set(Call::Leave);
+            wait.waker.wake_by_ref();
         }
     }
 }
 
 /// A wait's place in the list.
-struct Place<'a> {
-    waits: &'a Waits,
+pub(super) struct Place {
+    list: Rc<RefCell<Slab<Wait>>>,
     key: usize,
 }
 
-impl Place<'_> {
-    fn wake_by(&self, waker: &Waker) {
-        if let Some(wait) = self.waits.0.borrow_mut().get_mut(self.key)
+impl Place {
+    /// Whom to wake when there is something to say.
+    pub(super) fn wake_by(&self, waker: &Waker) {
+        if let Some(wait) = self.list.borrow_mut().get_mut(self.key)
             && !wait.waker.will_wake(waker)
         {
             wait.waker.clone_from(waker);
@@ -149,9 +280,9 @@ impl Place<'_> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
-        self.waits.0.borrow_mut().try_remove(self.key);
+        self.list.borrow_mut().try_remove(self.key);
     }
 }
 
@@ -170,7 +301,7 @@ mod tests {
         let waits = Waits::default();
         let start = Instant::now();
         let progress = Rc::new(Progress::begin(start));
-        assert_eq!(waits.within(LIMIT, &progress, async { 7 }).await, Some(7));
+        assert_eq!(waits.within(LIMIT, &progress, async { 7 }).await, Waited::Answered(7));
         let mut silent = Box::pin(waits.within(LIMIT, &progress, std::future::pending::<()>()));
         assert_eq!(poll(&mut silent), Poll::Pending);
         assert_eq!(waits.0.borrow().len(), 1);
@@ -180,7 +311,7 @@ mod tests {
         waits.tick(start + LIMIT);
         assert_eq!(poll(&mut silent), Poll::Pending, "there was progress");
         waits.tick(start + LIMIT * 2);
-        assert_eq!(poll(&mut silent), Poll::Ready(None));
+        assert_eq!(poll(&mut silent), Poll::Ready(Waited::Over));
         drop(silent);
         assert!(waits.0.borrow().is_empty());
     }

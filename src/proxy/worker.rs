@@ -3,7 +3,7 @@
 //! Invariant: used by one thread alone, so nothing in here is locked or counted atomically.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, RefCell, RefMut},
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -11,6 +11,7 @@ use std::{
 
 use super::{
     gate::{Gate, OwnEndpoints, Snapshot},
+    live::Look,
     route::Route,
     upstream::{RoutePools, TargetPool},
     waits::Waits,
@@ -41,6 +42,13 @@ impl View {
         self.pools.get(route.index)
     }
 
+    /// The route that was this one in another snapshot.
+    pub(super) fn same_route(&self, before: &Self, number: RouteNumber) -> Option<&Route> {
+        let label = &before.route(number)?.label;
+        let same = |route: &&Route| route.label == *label;
+        self.route(number).filter(same).or_else(|| self.snapshot.routes.iter().find(same))
+    }
+
     /// The number of the snapshot.
     #[must_use]
     pub const fn generation(&self) -> u64 {
@@ -60,6 +68,12 @@ pub struct WorkerParts {
     pub body_timeout: Duration,
 }
 
+/// For so long after a new snapshot requests may still be taken up that were judged by the one before.
+const SETTLED: Duration = Duration::from_millis(500);
+
+/// What is read at once of a WebSocket, in bytes.
+const SPACE: usize = 32 * 1024;
+
 /// Bodies for our own endpoints that a worker reads at a time: 64 MiB at most.
 const MAX_OWN_BODIES: usize = 1024;
 
@@ -77,6 +91,11 @@ pub struct Worker {
     parts: WorkerParts,
     view: RefCell<Rc<View>>,
     waits: Waits,
+    /// The epoch of revocations and the number of the snapshot at the last look.
+    seen: Cell<(u64, u64)>,
+    /// When the snapshot was seen to be another.
+    replaced: Cell<Instant>,
+    space: RefCell<Vec<u8>>,
     own_bodies: Cell<usize>,
     ids: Cell<u64>,
     seed: u64,
@@ -94,7 +113,9 @@ impl Worker {
             *slot = digit;
         }
         let view = RefCell::new(Rc::new(view(&parts.gate, None)));
-        Self { parts, view, waits: Waits::default(), own_bodies: Cell::new(0), ids: Cell::new(0), seed, id }
+        let (seen, replaced) = (Cell::new((0, 0)), Cell::new(Instant::now()));
+        let (waits, space, own_bodies, ids) = Default::default();
+        Self { parts, view, waits, seen, replaced, space, own_bodies, ids, seed, id }
     }
 
     /// What all workers share.
@@ -119,6 +140,18 @@ impl Worker {
     #[must_use]
     pub(super) const fn waits(&self) -> &Waits {
         &self.waits
+    }
+
+    /// Room to read into, for as long as somebody is at it without waiting.
+    pub(super) fn space(&self) -> RefMut<'_, Vec<u8>> {
+        let mut space = self.space.borrow_mut();
+        space.resize(SPACE, 0);
+        space
+    }
+
+    /// The gateway is stopping: what has no end of its own is told.
+    pub fn leave(&self) {
+        self.waits.leave();
     }
 
     /// The right to read a body for one of our own endpoints; `None` while too many are being read.
@@ -165,8 +198,32 @@ impl Worker {
         self.parts.journal.hand_over(|route| view.label(route).to_owned(), passed);
     }
 
-    /// To be called now and then: ends waits that last too long, hands over, closes what has been idle for too long.
+    /// Judges again what is still going on.
+    fn look(&self, now: Instant) {
+        let gate = self.gate();
+        let seen = (gate.revocations.epoch(), gate.generation());
+        let before = self.seen.replace(seen);
+        if seen.1 != before.1 {
+            self.replaced.set(now);
+        }
+        if self.waits.is_empty() {
+            return;
+        }
+        let view = self.view();
+        let look = Look {
+            gate,
+            view: &view,
+            at: gate.clock.now(),
+            news: seen != before,
+            replaced: now.saturating_duration_since(self.replaced.get()) < SETTLED,
+        };
+        self.waits.judge(|held, fresh| held.judge(&look, fresh));
+    }
+
+    /// To be called now and then: ends waits that last too long and what is not permitted any more, hands over, closes what
+    /// has been idle for too long.
     pub fn tick(&self, now: Instant) {
+        self.look(now);
         self.waits.tick(now);
         self.hand_over();
         for pool in self.view.borrow().pools.iter().flat_map(RoutePools::iter) {

@@ -3,10 +3,19 @@
 //! Invariants: a connection whose next request could begin in two places is closed (RFC 9112 section 6.3); a panic in
 //! the handler ends its connection and nothing else.
 
-use std::{future::Future, net::SocketAddr, pin::pin, rc::Rc, sync::Arc, task::Poll, time::Duration};
+use std::{
+    cell::Cell,
+    future::Future,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    rc::Rc,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use http::{
-    Request, Response,
+    Method, Request, Response,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 use http_body::Body;
@@ -14,13 +23,21 @@ use hyper::{
     body::{Bytes, Incoming},
     server::conn::{http1, http2},
     service::service_fn,
+    upgrade::OnUpgrade,
 };
 use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_rustls::TlsAcceptor;
 
-use super::io::{Follows, Order, Watch, Watched};
+use super::{
+    early::Early,
+    io::{Follows, Order, Watch, Watched},
+};
 use crate::base::body::Whole;
 
 /// What answers requests. One for each worker.
@@ -30,6 +47,9 @@ pub trait Handler: 'static {
     /// The body of answers.
     type Body: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static;
 
+    /// What follows an answer that switches to another protocol.
+    type Tunnel: Tunnel;
+
     /// An answer on its way.
     type Answering: Future<Output = Response<Self::Body>> + 'static;
 
@@ -38,6 +58,18 @@ pub trait Handler: 'static {
 
     /// Answers a request.
     fn handle(&self, peer: &Rc<Self::Peer>, request: Request<Incoming>) -> Self::Answering;
+
+    /// What follows the head of an answer in place of this body, if anything does.
+    fn tunnel(body: &mut Self::Body) -> Option<Self::Tunnel>;
+
+    /// The worker is stopping. Said again while it does.
+    fn leave(&self);
+}
+
+/// What goes on where HTTP ends.
+pub trait Tunnel: 'static {
+    /// Carries it to its end, with the client at `io`.
+    fn run(self, io: impl AsyncRead + AsyncWrite + Unpin) -> impl Future<Output = ()>;
 }
 
 /// Limits of a connection's protocol.
@@ -84,16 +116,22 @@ pub async fn serve<H: Handler>(
     }
     let peer = handler.connected(address);
     let io = TokioIo::new(Watched::new(stream, Rc::clone(&watch)));
+    let switched: Switched<H> = Rc::default();
     let service = {
-        let watch = Rc::clone(&watch);
+        let (watch, switched) = (Rc::clone(&watch), Rc::clone(&switched));
         service_fn(move |mut request: Request<Incoming>| {
             let follows = watch.restore_framing(&mut request);
             // From here on the request counts as being answered, until its answer's body is dropped.
             watch.begin(follows);
             let ending = Ending::new(&watch);
+            let stream = (request.method() == Method::CONNECT).then(|| hyper::upgrade::on(&mut request));
             let answering = handler.handle(&peer, request);
+            let switched = Rc::clone(&switched);
             async move {
-                let response = answering.await;
+                let mut response = answering.await;
+                if let Some(tunnel) = H::tunnel(response.body_mut()) {
+                    switch::<H>(tunnel, Ending::again(&ending.watch), stream, &switched);
+                }
                 Ok::<_, std::convert::Infallible>(
                     response.map(|body| Counted { body, ending: ending.answered() }),
                 )
@@ -107,8 +145,11 @@ pub async fn serve<H: Handler>(
             .max_header_list_size(u32::try_from(limits.max_header_size.min(16 * 1024)).unwrap_or(16 * 1024))
             .max_send_buf_size(64 * 1024)
             .initial_stream_window_size(256 * 1024)
-            .initial_connection_window_size(1024 * 1024);
-        drive(builder.serve_connection(io, service), &watch, http2::Connection::graceful_shutdown).await;
+            .initial_connection_window_size(1024 * 1024)
+            // RFC 8441.
+            .enable_connect_protocol();
+        let connection = pin!(builder.serve_connection(io, service));
+        drive(connection, &watch, http2::Connection::graceful_shutdown).await;
     } else {
         let mut builder = http1::Builder::new();
         builder.max_buf_size(limits.max_header_size.max(8192)).half_close(false);
@@ -116,18 +157,56 @@ pub async fn serve<H: Handler>(
         if limits.max_headers != HYPERS_MAX_HEADERS {
             builder.max_headers(limits.max_headers);
         }
-        drive(builder.serve_connection(io, service), &watch, http1::Connection::graceful_shutdown).await;
+        let mut connection = builder.serve_connection(io, service);
+        if drive(Pin::new(&mut connection), &watch, http1::Connection::graceful_shutdown).await.is_some() {
+            let parts = connection.into_parts();
+            after(parts.io.into_inner(), parts.read_buf, switched.take(), &watch).await;
+        }
     }
 }
 
-/// Polls a connection and obeys the orders of the tick.
-async fn drive<C: Future>(connection: C, watch: &Watch, drain: impl Fn(std::pin::Pin<&mut C>)) {
-    let mut connection = pin!(connection);
+/// The tunnel that an HTTP/1.1 connection becomes, and the mark that it is busy.
+type Switched<H> = Rc<Cell<Option<(<H as Handler>::Tunnel, Ending)>>>;
+
+/// An answer switches to another protocol: an HTTP/1.1 connection as a whole, once the head was sent; of HTTP/2 one stream.
+fn switch<H: Handler>(tunnel: H::Tunnel, busy: Ending, stream: Option<OnUpgrade>, switched: &Switched<H>) {
+    let Some(stream) = stream else { return switched.set(Some((tunnel, busy))) };
+    tokio::task::spawn_local(async move {
+        // Where the stream was reset before, there is nobody to speak with.
+        if let Ok(stream) = stream.await {
+            tunnel.run(TokioIo::new(stream)).await;
+        }
+        drop(busy);
+    });
+}
+
+/// HTTP/1.1 has ended on this connection.
+async fn after<T: Tunnel>(mut io: Watched, early: Bytes, switched: Option<(T, Ending)>, watch: &Watch) {
+    let Some((tunnel, _busy)) = switched else {
+        // hyper leaves a connection open on which somebody has once asked for another protocol.
+        let _ = io.shutdown().await;
+        return;
+    };
+    watch.forget_heads();
+    let mut tunnel = pin!(tunnel.run(Early::new(early, io)));
+    std::future::poll_fn(|cx| match watch.order(cx) {
+        Order::Close => Poll::Ready(()),
+        Order::None | Order::Drain => tunnel.as_mut().poll(cx),
+    })
+    .await;
+}
+
+/// Polls a connection and obeys the orders of the tick. `None` when it was told to close, or broke.
+async fn drive<C: Future<Output = hyper::Result<()>>>(
+    mut connection: Pin<&mut C>,
+    watch: &Watch,
+    drain: impl Fn(Pin<&mut C>),
+) -> Option<()> {
     let mut draining = false;
     std::future::poll_fn(|cx| {
         match watch.order(cx) {
             Order::None => {}
-            Order::Close => return Poll::Ready(()),
+            Order::Close => return Poll::Ready(None),
             Order::Drain => {
                 if !draining {
                     draining = true;
@@ -135,9 +214,9 @@ async fn drive<C: Future>(connection: C, watch: &Watch, drain: impl Fn(std::pin:
                 }
             }
         }
-        connection.as_mut().poll(cx).map(|_| ())
+        connection.as_mut().poll(cx).map(Result::ok)
     })
-    .await;
+    .await
 }
 
 impl Watch {
@@ -173,6 +252,12 @@ impl Ending {
         Self { watch: Rc::clone(watch), offer: usize::MAX }
     }
 
+    /// For what goes on after the answer.
+    fn again(watch: &Rc<Watch>) -> Self {
+        watch.hold();
+        Self::new(watch)
+    }
+
     /// The head of the answer is there; from now on the client has to make room for its body.
     fn answered(mut self) -> Self {
         self.offer = self.watch.offer();
@@ -198,10 +283,10 @@ impl<B: Body + Unpin> Body for Counted<B> {
     type Error = B::Error;
 
     fn poll_frame(
-        mut self: std::pin::Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut std::task::Context<'_>,
     ) -> Poll<Option<Result<http_body::Frame<B::Data>, B::Error>>> {
-        let polled = std::pin::Pin::new(&mut self.body).poll_frame(cx);
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
         // While there is nothing to hand on it is not the client that is waited for.
         self.ending.watch.offered(self.ending.offer, matches!(polled, Poll::Ready(Some(_))));
         polled

@@ -175,6 +175,11 @@ impl Watch {
         self.served.set(true);
     }
 
+    /// What a request has begun goes on after its answer, until [`Watch::end`].
+    pub fn hold(&self) {
+        self.requests.set(self.requests.get() + 1);
+    }
+
     /// A request has been answered.
     pub fn end(&self) {
         let left = self.requests.get().saturating_sub(1);

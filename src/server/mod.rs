@@ -4,6 +4,7 @@
 
 pub mod admission;
 pub mod connection;
+mod early;
 pub mod io;
 pub mod listener;
 pub mod tls;

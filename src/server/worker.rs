@@ -93,12 +93,14 @@ pub async fn run<H: Handler>(handler: Rc<H>, setup: Setup, tick: impl Fn(Instant
     for task in accepting {
         task.abort();
     }
+    accept.handler.leave();
     command(&connections, Order::Drain);
     while !connections.borrow().is_empty() && Instant::now() < deadline {
         interval.tick().await;
         let now = Instant::now();
         inspect(&connections, now, &deadlines);
         // A request that arrived just before the order is followed by it again.
+        accept.handler.leave();
         command(&connections, Order::Drain);
         tick(now);
     }

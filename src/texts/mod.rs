@@ -13,6 +13,7 @@ mod errors;
 mod home;
 mod letters;
 mod observe;
+mod people;
 mod sign_in;
 mod time;
 

@@ -25,8 +25,8 @@ super::catalogue! {
     plot_sum(sum) = "{sum} altogether.", "Insgesamt {sum}.";
     plot_nothing = "Nothing in this period", "Nichts in diesem Zeitraum";
     plot_since = "Numbers are kept in memory and begin anew when the gateway starts. Times are UTC.", "Die Zahlen stehen im Arbeitsspeicher und beginnen neu, wenn das Gateway startet. Zeiten in UTC.";
-    one_minute = "minute", "Minute";
-    quarter_of_an_hour = "15 minutes", "15 Minuten";
+    two_minutes = "2 minutes", "2 Minuten";
+    half_an_hour = "30 minutes", "30 Minuten";
     login_accepted = "accepted", "angenommen";
     login_refused = "refused", "abgelehnt";
     login_throttled = "too many attempts", "zu viele Versuche";
@@ -74,14 +74,14 @@ super::catalogue! {
     upstream_up = "in use", "in Gebrauch";
     upstream_down = "down", "ausgefallen";
     upstream_failing = "failing", "fehlerhaft";
-    rule_public = "open to all", "für alle offen";
-    rule_token = "token with this service in scope", "Token für diesen Dienst";
-    rule_methods(list) = "methods {list}", "Methoden {list}";
-    rule_groups(list) = "groups {list}", "Gruppen {list}";
-    rule_users(list) = "users {list}", "Benutzer {list}";
-    rule_clients(list) = "clients {list}", "Clients {list}";
-    rule_scope(list) = "also in scope: {list}", "außerdem im Geltungsbereich: {list}";
-    rule_number(number) = "Rule {number}", "Regel {number}";
+    ruled_public = "open to all", "für alle offen";
+    ruled_token = "token with this service in scope", "Token für diesen Dienst";
+    ruled_methods(list) = "methods {list}", "Methoden {list}";
+    ruled_groups(list) = "groups {list}", "Gruppen {list}";
+    ruled_users(list) = "users {list}", "Benutzer {list}";
+    ruled_clients(list) = "clients {list}", "Clients {list}";
+    ruled_scope(list) = "also in scope: {list}", "außerdem im Geltungsbereich: {list}";
+    ruled_number(number) = "Rule {number}", "Regel {number}";
 }
 
 super::catalogue! {

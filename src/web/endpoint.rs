@@ -38,6 +38,8 @@ pub enum Endpoint {
     AuthorizationServer,
     /// The login page.
     LoginPage,
+    /// The login page by another name, where Hub shows every way to sign in.
+    LoginOptions,
     /// The consent page.
     ConsentPage,
     /// The page on which somebody chooses a new password.
@@ -77,6 +79,7 @@ impl Endpoint {
             Self::OAuthOpenIdConfiguration => "/api/rest/oauth2/.well-known/openid-configuration",
             Self::AuthorizationServer => AUTHORIZATION_SERVER,
             Self::LoginPage => "/auth/login",
+            Self::LoginOptions => LOGIN_OPTIONS,
             Self::ConsentPage => "/auth/consent",
             Self::PasswordPage => "/auth/password",
             Self::SecondStepPage => "/auth/second-step",
@@ -95,6 +98,7 @@ impl Endpoint {
     }
 }
 
+const LOGIN_OPTIONS: &str = "/loginOptions";
 const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
 const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
 
@@ -107,7 +111,7 @@ const RESERVED: [&str; 8] = [
     "/account",
     OPENID_CONFIGURATION,
     AUTHORIZATION_SERVER,
-    "/loginOptions",
+    LOGIN_OPTIONS,
 ];
 
 /// Whether a canonical path belongs to the gateway itself, so that no upstream ever gets it.

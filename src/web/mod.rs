@@ -232,6 +232,7 @@ impl ControlPlane {
             .fallback(reply::not_found);
         let read_only = [
             (Endpoint::LoginPage, get(login::page)),
+            (Endpoint::LoginOptions, get(login::page)),
             (Endpoint::Keys, get(keys::answer)),
             (Endpoint::OpenIdConfiguration, get(discovery::answer)),
             (Endpoint::OAuthOpenIdConfiguration, get(discovery::answer)),

@@ -26,6 +26,11 @@ pub(super) const fn timeout() -> RangeInclusive<Duration> {
     Duration::from_millis(100)..=Duration::from_secs(HOUR)
 }
 
+/// What a WebSocket may be silent.
+pub(super) const fn websocket_timeout() -> RangeInclusive<Duration> {
+    Duration::from_millis(100)..=Duration::from_secs(24 * HOUR)
+}
+
 /// What a body may be; nothing above is a body that anybody meant to send.
 pub(super) const BODY: RangeInclusive<u64> = 0..=1 << 40;
 

@@ -83,8 +83,22 @@ fn the_shipped_file_runs_and_tells_the_truth_about_defaults() {
     let plain = good(&upstream(""));
     let (shipped, plain) = (&config.upstreams[0], &plain.upstreams[0]);
     assert_eq!(
-        (shipped.timeout, shipped.connect_timeout, shipped.max_idle, shipped.credential, shipped.strip_path),
-        (plain.timeout, plain.connect_timeout, plain.max_idle, plain.credential, plain.strip_path)
+        (
+            shipped.websocket_timeout,
+            shipped.timeout,
+            shipped.connect_timeout,
+            shipped.max_idle,
+            shipped.credential,
+            shipped.strip_path
+        ),
+        (
+            plain.websocket_timeout,
+            plain.timeout,
+            plain.connect_timeout,
+            plain.max_idle,
+            plain.credential,
+            plain.strip_path
+        )
     );
     assert_eq!(config.tests.len(), 3);
     assert_eq!(SHIPPED.lines().nth(config.tests[0].line - 1), Some("[[test]]"));

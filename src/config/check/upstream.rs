@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{gateway, limits, rule, service};
 use crate::config::{
-    Credential, DeclaredService, Hub, Target, Upstream, defaults,
+    Credential, DeclaredService, Hub, OnExpiry, Target, Upstream, defaults,
     entry::Entry,
     reader::Section,
     schema,
@@ -55,6 +55,16 @@ fn upstream(
             .parse("credential", |text| choice(text, &credentials))
             .unwrap_or(Credential::Scoped),
         timeout: section.duration("timeout", limits::timeout(), defaults::UPSTREAM_TIMEOUT),
+        on_expiry: section
+            .parse("on_expiry", |text| {
+                choice(text, &[("close", OnExpiry::Close), ("drain", OnExpiry::Drain)])
+            })
+            .unwrap_or(OnExpiry::Close),
+        websocket_timeout: section.duration(
+            "websocket_timeout",
+            limits::websocket_timeout(),
+            defaults::UPSTREAM_WEBSOCKET_TIMEOUT,
+        ),
         connect_timeout: section.duration(
             "connect_timeout",
             limits::timeout(),

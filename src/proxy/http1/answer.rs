@@ -42,6 +42,8 @@ pub struct Head {
     pub length: Length,
     /// Whether the upstream keeps the connection.
     pub keep_alive: bool,
+    /// Whether it says that it goes on as WebSocket.
+    pub websocket: bool,
 }
 
 /// Looks for the empty line that ends a block of lines, across several arrivals.
@@ -105,6 +107,7 @@ pub fn parse(bytes: &Bytes, to_head: bool) -> Result<Head, Malformed> {
     let status = status.ok_or(Malformed("the answer's status is no status"))?;
     let mut framing = Framing::default();
     let mut options = Options::default();
+    let mut websocket = None;
     let mut headers = HeaderMap::with_capacity(parsed.headers.len() + 4);
     for field in parsed.headers.iter() {
         let (name, value) = field_of(bytes, field)?;
@@ -115,12 +118,17 @@ pub fn parse(bytes: &Bytes, to_head: bool) -> Result<Head, Malformed> {
                 framing.length(&value)?;
                 headers.append(name, value);
             }
+            UPGRADE => {
+                // Named twice it is no answer to a wish for one protocol.
+                websocket = Some(websocket.is_none() && value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+            }
             _ if is_for_this_hop(&name) => {}
             _ => {
                 headers.append(name, value);
             }
         }
     }
+    let websocket = websocket == Some(true) && options.named.contains(&UPGRADE);
     // RFC 9110 section 7.6.1. What frames the message cannot be made to disappear.
     for name in options.named.into_iter().filter(|name| *name != CONTENT_LENGTH) {
         headers.remove(name);
@@ -135,7 +143,7 @@ pub fn parse(bytes: &Bytes, to_head: bool) -> Result<Head, Malformed> {
         || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let length = if bodiless { Length::Known(0) } else { length };
     let keep_alive = !options.close && (!old || options.keep_alive);
-    Ok(Head { status, headers, length, keep_alive })
+    Ok(Head { status, headers, length, keep_alive, websocket })
 }
 
 /// Reads a trailer section, as [`Scanner`] delimits it. What frames a message, is for this hop, or acts on the client

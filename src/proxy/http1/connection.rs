@@ -83,7 +83,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             }
         }
         loop {
-            if let Some(head) = self.head(request.to_head())? {
+            if let Some(head) = self.head(request.to_head(), request.switches())? {
                 return Poll::Ready(Ok(head));
             }
             if ready!(self.poll_arrival(cx))? == 0 {
@@ -93,7 +93,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     }
 
     /// The head of the answer, if it has arrived; interim ones are passed over (RFC 9110 section 15.2).
-    fn head(&mut self, to_head: bool) -> Result<Option<Head>, Malformed> {
+    fn head(&mut self, to_head: bool, switches: bool) -> Result<Option<Head>, Malformed> {
         loop {
             if !answer::can_begin(&self.arrived) {
                 return Err(Malformed("what came is no answer of HTTP/1"));
@@ -111,7 +111,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             let head = answer::parse(&self.arrived.split_to(end).freeze(), to_head)?;
             if head.status == StatusCode::SWITCHING_PROTOCOLS {
                 // RFC 9110 section 15.2.2: nobody asked for an upgrade.
-                return Err(Malformed("the protocol was changed unasked"));
+                if !switches {
+                    return Err(Malformed("the protocol was changed unasked"));
+                }
+                self.spoil();
+                return Ok(Some(head));
             }
             if !head.status.is_informational() {
                 self.body = Decoder::new(head.length);
@@ -123,6 +127,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 return Err(Malformed("there are too many interim answers"));
             }
         }
+    }
+
+    /// The socket, with what has arrived on it and was not read yet.
+    pub fn into_socket(self) -> (T, Bytes) {
+        (self.io, self.arrived.freeze())
     }
 
     /// The next piece of the answer's body.
@@ -154,6 +163,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     #[must_use]
     pub const fn left(&self) -> Option<u64> {
         self.body.left()
+    }
+
+    /// Whether all of the body is known to have arrived.
+    #[must_use]
+    pub fn has_arrived(&self) -> bool {
+        self.left().is_some_and(|left| left <= self.arrived.len() as u64)
     }
 
     /// Carries no other exchange.

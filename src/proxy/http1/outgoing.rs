@@ -39,6 +39,7 @@ pub struct Outgoing<B> {
     flushed: bool,
     moved: u64,
     to_head: bool,
+    switches: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -64,6 +65,7 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
             }
             (None, None) => Framing::Counted(0),
         };
+        let switches = head.switches();
         let (bytes, to_head) = head.end();
         Self {
             bytes,
@@ -75,7 +77,14 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
             flushed: false,
             moved: 0,
             to_head,
+            switches,
         }
+    }
+
+    /// Whether it asks for another protocol on its connection.
+    #[must_use]
+    pub const fn switches(&self) -> bool {
+        self.switches
     }
 
     /// Whether the answer has no body because of the method.

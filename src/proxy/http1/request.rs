@@ -13,6 +13,7 @@ const ROOM: usize = 2048;
 pub struct RequestHead {
     bytes: Vec<u8>,
     to_head: bool,
+    switches: bool,
 }
 
 impl RequestHead {
@@ -24,7 +25,7 @@ impl RequestHead {
         bytes.push(b' ');
         bytes.extend_from_slice(target.as_str().as_bytes());
         bytes.extend_from_slice(b" HTTP/1.1\r\n");
-        Self { bytes, to_head: *method == Method::HEAD }
+        Self { bytes, to_head: *method == Method::HEAD, switches: false }
     }
 
     /// Adds a field.
@@ -65,6 +66,20 @@ impl RequestHead {
         self.bytes.extend_from_slice(b": ");
         self.bytes.extend_from_slice(value);
         self.bytes.extend_from_slice(b"\r\n");
+    }
+
+    /// Asks for a WebSocket on the connection (RFC 6455 section 4.1).
+    pub fn websocket(&mut self, key: &HeaderValue) {
+        self.switches = true;
+        self.line("connection", b"Upgrade");
+        self.line("upgrade", b"websocket");
+        self.line("sec-websocket-version", b"13");
+        self.line("sec-websocket-key", key.as_bytes());
+    }
+
+    /// Whether it asks for another protocol on the connection.
+    pub(super) const fn switches(&self) -> bool {
+        self.switches
     }
 
     /// The length of the body.

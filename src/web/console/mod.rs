@@ -19,6 +19,7 @@ mod frame;
 mod home;
 mod memory;
 mod parts;
+mod people;
 mod resume;
 mod settings;
 mod upstreams;
@@ -34,6 +35,7 @@ use super::{Control, endpoint::Endpoint, reply};
 pub(super) fn routes() -> Router<Control> {
     Router::new()
         .route(Endpoint::Home.path(), get(home::page).fallback(reply::only_get))
+        .merge(people::routes())
         .route(Endpoint::Resume.path(), get(resume::page).fallback(reply::only_get))
         .merge(audit::routes())
         .merge(dashboard::routes())

@@ -107,13 +107,18 @@ fn axis(highest: f64) -> (f64, u32) {
     (10.0 * magnitude, 2)
 }
 
-/// A coordinate with one decimal at most.
+/// A number with one decimal at most.
+fn tenths(value: f64) -> String {
+    let text = format!("{value:.1}");
+    match text.strip_suffix(".0") {
+        Some(whole) => whole.to_owned(),
+        None => text,
+    }
+}
+
+/// A place.
 fn put(path: &mut String, x: f64, y: f64) {
-    let number = |value: f64| {
-        let tenths = format!("{value:.1}");
-        tenths.strip_suffix(".0").map_or(tenths.clone(), str::to_owned)
-    };
-    let _ = write!(path, "{} {}", number(x), number(y));
+    let _ = write!(path, "{} {}", tenths(x), tenths(y));
 }
 
 /// Where the value with this number stands; the first at the left end, the last at the right.
@@ -236,7 +241,7 @@ impl Plot<'_> {
                 d.push('M');
                 #[expect(clippy::cast_precision_loss, reason = "a plot has some hundred values")]
                 put(&mut d, step * at as f64 + step * 0.1, HEIGHT - foot);
-                let _ = write!(d, "v{:.1}h{:.1}v{height:.1}z", -height, step * 0.8);
+                let _ = write!(d, "v{}h{}v{}z", tenths(-height), tenths(step * 0.8), tenths(height));
             }
             if !d.is_empty() {
                 let _ = write!(html, "<path class=\"plot-bar {}\" d=\"{d}\"/>", colour(number));
@@ -349,8 +354,8 @@ mod tests {
     fn bars_stand_upon_each_other() {
         let bars = plot(Shape::Bars, &[("a", &[Some(1.0), None]), ("b", &[Some(3.0), Some(0.0)])]);
         let html = bars.html();
-        assert!(html.contains(r#"<path class="plot-bar c1" d="M30 160v-40.0h240.0v40.0z"/>"#), "{html}");
-        assert!(html.contains(r#"<path class="plot-bar c2" d="M30 120v-120.0h240.0v120.0z"/>"#), "{html}");
+        assert!(html.contains(r#"<path class="plot-bar c1" d="M30 160v-40h240v40z"/>"#), "{html}");
+        assert!(html.contains(r#"<path class="plot-bar c2" d="M30 120v-120h240v120z"/>"#), "{html}");
     }
 
     #[test]

@@ -70,6 +70,14 @@ impl RestError {
         }))
     }
 
+    /// What is wrong, for people.
+    pub(super) fn description(&self) -> String {
+        match self {
+            Self::Gate(refusal) => refusal.description.to_string(),
+            Self::Problem(problem) => problem.description.to_string(),
+        }
+    }
+
     fn with(mut self, alter: impl FnOnce(&mut Problem)) -> Self {
         if let Self::Problem(problem) = &mut self {
             alter(problem);
@@ -150,14 +158,6 @@ impl RestError {
 
     fn failed() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error", "the gateway failed to do this")
-    }
-
-    /// What is wrong, in words.
-    pub(super) fn description(&self) -> &str {
-        match self {
-            Self::Gate(refusal) => &refusal.description,
-            Self::Problem(problem) => &problem.description,
-        }
     }
 
     /// The answer.

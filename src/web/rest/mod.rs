@@ -46,6 +46,7 @@ pub(in crate::web::rest) use crate::registry::{
     query,
 };
 use crate::{
+    model::search::UserFilter,
     oauth::form::Form as Parameters,
     proxy::{
         gate::{Caller, Outcome},
@@ -55,6 +56,11 @@ use crate::{
 
 /// Where it all lives, below `hub.path`.
 pub(super) const ROOT: &str = "/api/rest/";
+
+/// The users that an administrator's query means; else why it means none, in English.
+pub(super) fn users_of_query(expr: &query::Expr) -> Result<UserFilter, String> {
+    resource::users::filter_of(expr, true).map_err(|error| error.description())
+}
 
 /// Answers a request below [`ROOT`].
 pub(super) async fn answer(

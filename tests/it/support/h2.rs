@@ -53,6 +53,7 @@ pub(crate) struct H2 {
     connection: RawClient,
     /// Frames of other streams that were read while waiting for one.
     pending: Vec<(u8, u8, u32, Vec<u8>)>,
+    settings: Vec<u8>,
 }
 
 impl H2 {
@@ -70,7 +71,7 @@ impl H2 {
         let settings = [&[0, 1, 0, 0, 0, 0][..], &[0, 4], &window.to_be_bytes()].concat();
         hello.extend_from_slice(&frame(SETTINGS, 0, 0, &settings));
         connection.send(hello);
-        Self { connection, pending: vec![] }
+        Self { connection, pending: vec![], settings: vec![] }
     }
 
     /// Sends a frame as it stands.
@@ -141,6 +142,60 @@ impl H2 {
         }
     }
 
+    /// The first SETTINGS of the gateway, as pairs of number and value.
+    pub(crate) fn settings(&mut self) -> Vec<(u16, u32)> {
+        while self.settings.is_empty() {
+            let frame = self.next_frame().expect("the connection lives");
+            self.pending.push(frame);
+        }
+        let pairs = self.settings.chunks(6);
+        pairs
+            .map(|pair| {
+                let number = u16::from_be_bytes(pair[..2].try_into().unwrap());
+                (number, u32::from_be_bytes(pair[2..6].try_into().unwrap()))
+            })
+            .collect()
+    }
+
+    /// The status of a stream that stays open.
+    pub(crate) fn status(&mut self, stream: u32) -> u16 {
+        let mut replay = std::mem::take(&mut self.pending).into_iter();
+        loop {
+            let next = replay.next().or_else(|| self.next_frame());
+            let (kind, flags, on, payload) = next.expect("the connection lives");
+            if on == stream {
+                self.pending.extend(replay);
+                assert_eq!(kind, HEADERS, "no status but {payload:02x?}");
+                return status(header_block(flags, &payload));
+            }
+            self.pending.push((kind, flags, on, payload));
+        }
+    }
+
+    /// So many bytes of a stream that stays open; fewer when it ends.
+    pub(crate) fn bytes(&mut self, stream: u32, count: usize) -> (Vec<u8>, bool) {
+        let mut bytes = Vec::new();
+        let mut replay = std::mem::take(&mut self.pending).into_iter();
+        while bytes.len() < count {
+            let Some((kind, flags, on, payload)) = replay.next().or_else(|| self.next_frame()) else {
+                return (bytes, true);
+            };
+            match kind {
+                _ if on != stream => self.pending.push((kind, flags, on, payload)),
+                RST_STREAM => return (bytes, true),
+                DATA => {
+                    bytes.extend_from_slice(&payload);
+                    if flags & END_STREAM != 0 {
+                        return (bytes, true);
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.pending.extend(replay);
+        (bytes, false)
+    }
+
     /// Whether the gateway ends the connection within `wait`. Pings are answered, as a living client does.
     pub(crate) fn closes_within(&mut self, wait: Duration) -> bool {
         let started = Instant::now();
@@ -155,7 +210,10 @@ impl H2 {
             let stream = u32::from_be_bytes(head[5..9].try_into().unwrap()) & 0x7fff_ffff;
             let payload = self.connection.take(length)?;
             match (head[3], head[4] & ACK) {
-                (SETTINGS, 0) => self.frame(SETTINGS, ACK, 0, &[]),
+                (SETTINGS, 0) => {
+                    self.settings = payload;
+                    self.frame(SETTINGS, ACK, 0, &[]);
+                }
                 (PING, 0) => self.frame(PING, ACK, 0, &payload),
                 _ => return Some((head[3], head[4], stream, payload)),
             }

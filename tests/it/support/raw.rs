@@ -82,6 +82,12 @@ impl RawClient {
         self.stream.write_all(bytes).and_then(|()| self.stream.flush()).is_ok()
     }
 
+    /// The same, waiting at most so long.
+    pub(crate) fn try_send_within(&mut self, bytes: &[u8], wait: Duration) -> bool {
+        self.stream.sock.set_write_timeout(Some(wait)).unwrap();
+        self.try_send(bytes)
+    }
+
     /// Ends the sending side, as a client does that has nothing more to say.
     pub(crate) fn finish_sending(&mut self) {
         self.stream.conn.send_close_notify();

@@ -23,6 +23,14 @@ pub(crate) enum Reply {
     AfterContinue(Vec<u8>),
     /// The request's body, chunk by chunk as it comes in.
     Echo,
+    /// 101 with the right `Sec-WebSocket-Accept`, these bytes behind it, and from then on every byte back as it comes.
+    Switch(Vec<u8>),
+    /// The same, and then nothing is read.
+    SwitchAndStall(Vec<u8>),
+    /// The same as `Switch`, then an orderly end.
+    SwitchAndClose(Vec<u8>),
+    /// The same as `Switch`, then a reset.
+    SwitchAndReset(Vec<u8>),
     /// Never anything, though the request is read.
     Hang,
     /// Never anything, and the body is not even read.

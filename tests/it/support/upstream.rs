@@ -366,11 +366,57 @@ impl Connection<'_> {
                 }
                 Some(())
             }
+            Reply::Switch(bytes) => {
+                self.switch(&whole, &bytes)?;
+                self.echo(index)
+            }
+            Reply::SwitchAndStall(bytes) => {
+                self.switch(&whole, &bytes)?;
+                while !self.shared.stop.load(Ordering::SeqCst) {
+                    thread::sleep(TICK);
+                }
+                None
+            }
+            Reply::SwitchAndClose(bytes) => {
+                self.switch(&whole, &bytes)?;
+                None
+            }
+            Reply::SwitchAndReset(bytes) => {
+                self.switch(&whole, &bytes)?;
+                drop(socket2::SockRef::from(&self.handle).set_linger(Some(Duration::ZERO)));
+                None
+            }
             Reply::Stall => None,
             Reply::Hang => {
                 while self.fill().is_some() {}
                 None
             }
+        }
+    }
+
+    /// Answers that the connection goes on as WebSocket, and sends these bytes.
+    fn switch(&mut self, request: &Recorded, bytes: &[u8]) -> Option<()> {
+        let accept = websocket_accept(&request.header("sec-websocket-key").unwrap_or_default());
+        let head = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+        );
+        self.write(&[head.as_bytes(), bytes].concat())
+    }
+
+    /// Sends back what comes, and keeps it as the body of the request.
+    fn echo(&mut self, index: usize) -> Option<()> {
+        loop {
+            let piece = std::mem::take(&mut self.buffer);
+            if let Some(entry) = self.shared.log.lock().unwrap().requests.get_mut(index) {
+                entry.body.extend_from_slice(&piece);
+            }
+            self.write(&piece)?;
+            self.fill().or_else(|| {
+                if let Some(entry) = self.shared.log.lock().unwrap().requests.get_mut(index) {
+                    entry.aborted = true;
+                }
+                None
+            })?;
         }
     }
 
@@ -469,6 +515,13 @@ impl Connection<'_> {
     fn violation(&self, what: String) {
         self.shared.log.lock().unwrap().violations.push(what);
     }
+}
+
+/// `Sec-WebSocket-Accept` for a key (RFC 6455 section 4.2.2).
+pub(crate) fn websocket_accept(key: &str) -> String {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let text = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    STANDARD.encode(hubgate::crypto::digest::sha1(text.as_bytes()))
 }
 
 /// 200 with JSON: what came, so that a client can tell whose answer it got.

@@ -18,7 +18,7 @@ use axum::{
 };
 
 use super::{
-    parts::Section,
+    frame::Section,
     visit::{Post, Visit},
 };
 use crate::{

@@ -6,7 +6,8 @@ use http::StatusCode;
 
 use super::super::{
     form::Mistakes,
-    parts::{Frame, Input, Section, Select},
+    frame::{Frame, Section},
+    parts::{Input, Select},
     visit::{Post, Visit},
 };
 use crate::{

@@ -12,7 +12,8 @@ use qrcodegen::{QrCode, QrCodeEcc};
 use super::{
     super::{
         form::Mistakes,
-        parts::{Frame, Input, Section},
+        frame::{Frame, Section},
+        parts::Input,
         visit::{Once, Post, Visit},
     },
     password_refused, security,

@@ -7,7 +7,8 @@ use http::{StatusCode, header::SET_COOKIE};
 use super::{
     super::{
         form::Mistakes,
-        parts::{Frame, Input, Section},
+        frame::{Frame, Section},
+        parts::Input,
         visit::{Post, Visit},
     },
     password_refused,

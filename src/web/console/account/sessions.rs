@@ -4,7 +4,7 @@ use askama::Template;
 use axum::response::Response;
 
 use super::super::{
-    parts::{Frame, Section},
+    frame::{Frame, Section},
     visit::{Post, Visit},
 };
 use crate::{

@@ -9,7 +9,8 @@ use http::StatusCode;
 use super::{
     super::{
         form::{Fields, Mistakes},
-        parts::{Check, Frame, Input, Made, Section},
+        frame::{Frame, Section},
+        parts::{Check, Input, Made},
         visit::{Once, Post, Visit},
     },
     authorized::name_of,

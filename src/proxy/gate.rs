@@ -147,10 +147,10 @@ pub struct Gate {
     pub people: Directory,
     /// Permanent tokens and application passwords.
     pub credentials: Credentials,
-    /// The last refusals.
-    pub refusals: Refusals,
     /// How many WebSockets are open.
     pub websockets: AtomicUsize,
+    /// The last refusals.
+    pub refusals: Refusals,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -169,8 +169,8 @@ impl Gate {
             revocations: Revocations::default(),
             people: Directory::default(),
             credentials: Credentials::default(),
-            refusals: Refusals::default(),
             websockets: AtomicUsize::new(0),
+            refusals: Refusals::default(),
             clock,
             random,
         }

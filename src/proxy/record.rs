@@ -140,16 +140,16 @@ impl Record {
         self.complete = true;
     }
 
-    /// Method and canonical path.
-    #[must_use]
-    pub fn asked(&self) -> (&Method, &str) {
-        (&self.method, self.target.as_ref().map_or("", PathAndQuery::path))
-    }
-
     /// What was permitted to it.
     pub(super) fn held(&self, permit: Permit) -> Held {
         let target = self.target.clone().unwrap_or_else(|| PathAndQuery::from_static("/"));
         Held::new(permit, (self.method.clone(), target), (Rc::clone(&self.view), self.route))
+    }
+
+    /// Method and canonical path.
+    #[must_use]
+    pub fn asked(&self) -> (&Method, &str) {
+        (&self.method, self.target.as_ref().map_or("", PathAndQuery::path))
     }
 
     /// The name of its route.

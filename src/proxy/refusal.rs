@@ -68,9 +68,18 @@ impl Refusal {
     /// A refusal without challenge. Characters that a header could not carry are replaced in the description.
     pub fn new(status: StatusCode, code: ErrorCode, description: impl Into<Cow<'static, str>>) -> Self {
         let description = printable(description.into());
-        let (cause, challenge) = (Cause::Code(code), None);
-        let (retry_after, allow, close, websocket) = (None, None, false, false);
-        Self { status, code, description, cause, challenge, retry_after, allow, close, websocket }
+        let cause = Cause::Code(code);
+        Self {
+            status,
+            code,
+            description,
+            cause,
+            challenge: None,
+            retry_after: None,
+            allow: None,
+            close: false,
+            websocket: false,
+        }
     }
 
     /// What the decision line calls it.

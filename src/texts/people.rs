@@ -54,6 +54,11 @@ super::catalogue! {
     mail_none = "This gateway has no mail server.", "Dieses Gateway hat keinen Mailserver.";
     mail_not_for_them = "This user gets no such link: there is no address, or the account is banned or declared in gateway.toml.", "Dieser Benutzer bekommt keinen solchen Link: Es fehlt die Adresse, oder das Konto ist gesperrt oder steht in gateway.toml.";
     mail_too_many = "This user was sent as many links as there may be. Try again later.", "Dieser Benutzer hat so viele Links bekommen, wie es sein dürfen. Versuchen Sie es später noch einmal.";
+    second_step_label = "Second step", "Zweiter Schritt";
+    second_step_is_on = "On", "Eingeschaltet";
+    second_step_is_off = "off", "ausgeschaltet";
+    second_step_turn_off = "Turn the second step off", "Zweiten Schritt ausschalten";
+    second_step_turn_off_why = "For somebody who has lost device and recovery codes. Make sure that it is them.", "Für jemanden, dem Gerät und Wiederherstellungscodes fehlen. Vergewissern Sie sich, dass es diese Person ist.";
     ban_title = "Ban", "Sperren";
     ban_lead = "Ends every session and token at once. Nothing is deleted.", "Beendet sofort alle Sitzungen und Tokens. Gelöscht wird nichts.";
     ban_reason = "Reason", "Grund";
@@ -71,7 +76,7 @@ super::catalogue! {
     group_choose = "Choose a group", "Gruppe wählen";
     add = "Add", "Hinzufügen";
     group_unknown = "There is no such group.", "Eine solche Gruppe gibt es nicht.";
-    leave_group(name) = "Take out of {name}", "Aus {name} entfernen";
+    leave_group(name) = "Remove from {name}", "Entfernen aus {name}";
 
     sessions_title = "Sessions", "Sitzungen";
     sessions_none = "Signed in nowhere.", "Nirgends angemeldet.";
@@ -87,7 +92,7 @@ super::catalogue! {
     program_password = "Application password", "Anwendungspasswort";
     program_consent = "Approved service", "Erlaubter Dienst";
     program_refresh = "Refresh token", "Erneuerungs-Token";
-    revoke_one(name) = "Revoke {name}", "{name} widerrufen";
+    revoke_one(name) = "Revoke {name}", "Widerrufen: {name}";
 
     ends_title = "Merge, erase, remove", "Zusammenführen, löschen, entfernen";
     merge_title = "Merge into another account", "Mit einem anderen Konto zusammenführen";
@@ -122,7 +127,7 @@ super::catalogue! {
     members_none = "Nobody is in this group.", "In dieser Gruppe ist niemand.";
     member_add = "Login or address of a user", "Anmeldename oder Adresse eines Benutzers";
     member_add_title = "Add a member", "Mitglied aufnehmen";
-    member_out(name) = "Take {name} out", "{name} entfernen";
+    member_out(name) = "Remove {name}", "Entfernen: {name}";
     member_below = "in a group below", "in einer Untergruppe";
     subgroups = "Groups below", "Untergruppen";
     rules_title = "Rules that name this group", "Regeln, die diese Gruppe nennen";

@@ -2,6 +2,7 @@
 
 mod basics;
 mod observe;
+mod people;
 
 use crate::support::{
     Answer, Gateway, Request, Setup, Upstream,

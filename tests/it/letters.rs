@@ -279,7 +279,7 @@ fn a_link_is_over_with_its_time_a_newer_one_and_what_ends_sessions() {
     assert_eq!(letter.to, "eve@new.example");
     registry.root().done(&format!("users/{id}/data/erase"), &json!({}));
     assert!(is_over(&letter), "erased");
-    for token in ["", "hgl_x", &format!("hgl_{}", "A".repeat(43)), "hgs_x", "%00"] {
+    for token in ["", "hgl_x", &format!("hgl_{}", "A".repeat(43)), "hgs_x"] {
         assert_eq!(gateway.send(&Request::get(&format!("{LINK}?token={token}"))).status, 410, "{token}");
     }
     assert_eq!(gateway.send(&Request::get(LINK)).status, 410);

@@ -4,7 +4,7 @@
 // The program is target/release/hubgate or target/debug/hubgate, whichever is newer, or what HUBGATE_BINARY names.
 
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, openSync, readFileSync, statSync } from "node:fs";
+import { existsSync, openSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import http from "node:http";
 import net from "node:net";
@@ -17,7 +17,7 @@ const ROOT = path.resolve(import.meta.dirname, "../..");
 export const SECRET = "app-secret-0123456789";
 export const PASSWORD = "correct horse battery";
 
-const configuration = ({ https, management, upstream, page }) => `
+const configuration = ({ https, management, upstream, page, mail }) => `
 public_url = "https://localhost:${https}"
 data_dir = "data"
 
@@ -29,6 +29,12 @@ workers = 1
 [limits]
 rejections_per_source = "off"
 drain_timeout = "5s"
+
+[mail]
+from = "gate@example.org"
+host = "127.0.0.1"
+port = ${mail}
+tls = "none"
 
 [[service]]
 id = "app"
@@ -85,6 +91,11 @@ to = ["http://127.0.0.1:${upstream}"]
   path = "/tracker/**"
   methods = ["OPTIONS"]
   access = "public"
+
+  [[upstream.rule]]
+  path = "/tracker/admin/**"
+  methods = ["POST", "DELETE"]
+  groups = ["developers"]
 `;
 
 function binary() {
@@ -127,6 +138,49 @@ async function startUpstream() {
   return server;
 }
 
+// A mail server that writes every letter to a file; see `lastLetter`.
+async function startMail(file) {
+  const server = net.createServer((socket) => {
+    let text = "";
+    let letter;
+    socket.setEncoding("utf8").on("error", () => {});
+    socket.write("220 mail\r\n");
+    socket.on("data", (data) => {
+      text += data;
+      for (let end; (end = text.indexOf("\r\n")) >= 0; text = text.slice(end + 2)) {
+        const line = text.slice(0, end);
+        if (letter !== undefined && line !== ".") {
+          letter += `${line}\n`;
+        } else if (letter !== undefined) {
+          writeFileSync(file, letter);
+          letter = undefined;
+          socket.write("250 kept\r\n");
+        } else if (line === "DATA") {
+          letter = "";
+          socket.write("354 go on\r\n");
+        } else {
+          socket.write(line === "QUIT" ? "221 bye\r\n" : "250 ok\r\n");
+        }
+      }
+    });
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return server;
+}
+
+// The link in the letter that came last, once one has come whose heading says this.
+export async function lastLink(heading) {
+  const file = path.join(process.env.GATEWAY_FOLDER, "letter");
+  for (let end = Date.now() + 10_000; Date.now() < end; await wait(50)) {
+    const letter = existsSync(file) ? readFileSync(file, "utf8") : "";
+    const link = letter.match(/^https:.*$/m)?.[0];
+    if (link && letter.includes(heading)) {
+      return link;
+    }
+  }
+  throw new Error(`no letter says ${heading}`);
+}
+
 // Ours overrides the configuration, which nobody means here.
 const environment = () =>
   Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("HUBGATE_")));
@@ -153,8 +207,9 @@ function commandIn(folder, line) {
 export async function start() {
   const folder = await mkdtemp(path.join(os.tmpdir(), "hubgate-node-"));
   const upstream = await startUpstream();
+  const mail = await startMail(path.join(folder, "letter"));
   const [https, management, page] = await freePorts(3);
-  const text = configuration({ https, management, upstream: upstream.address().port, page });
+  const text = configuration({ https, management, upstream: upstream.address().port, page, mail: mail.address().port });
   await writeFile(path.join(folder, "gateway.toml"), text);
   const output = path.join(folder, "output");
   const file = openSync(output, "w");
@@ -172,6 +227,8 @@ export async function start() {
     if (code === "still running") {
       child.kill("SIGKILL");
     }
+    mail.close();
+    mail.unref();
     upstream.close();
     upstream.closeAllConnections();
     if (code !== 0) {

@@ -71,10 +71,10 @@ impl RestError {
     }
 
     /// What is wrong, for people.
-    pub(super) fn description(&self) -> String {
+    pub(super) fn description(&self) -> &str {
         match self {
-            Self::Gate(refusal) => refusal.description.to_string(),
-            Self::Problem(problem) => problem.description.to_string(),
+            Self::Gate(refusal) => &refusal.description,
+            Self::Problem(problem) => &problem.description,
         }
     }
 

@@ -59,7 +59,7 @@ pub(super) const ROOT: &str = "/api/rest/";
 
 /// The users that an administrator's query means; else why it means none, in English.
 pub(super) fn users_of_query(expr: &query::Expr) -> Result<UserFilter, String> {
-    resource::users::filter_of(expr, true).map_err(|error| error.description())
+    resource::users::filter_of(expr, true).map_err(|error| error.description().to_owned())
 }
 
 /// Answers a request below [`ROOT`].

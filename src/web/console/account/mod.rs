@@ -17,6 +17,7 @@ use axum::{
     routing::{get, post},
 };
 
+pub(super) use self::sessions::device;
 use super::{
     frame::Section,
     visit::{Post, Visit},

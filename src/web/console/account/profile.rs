@@ -106,10 +106,15 @@ pub(super) async fn save(post: Post) -> Response {
         locale: (chosen != language(user)).then(|| chosen.map(|chosen| chosen.tag().to_owned())),
         ..OwnChange::default()
     };
-    let store = visit.acting().store;
+    let control = visit.acting();
+    let store = &control.store;
     let mut mistakes = Mistakes::default();
     match lives::change_own(store.as_ref(), &user.id, change, visit.control.clock.as_ref()).await {
-        Ok(_) => {
+        Ok(changed) => {
+            let told = control.tell_address_changed(&visit.caller, (user, &changed), t).await;
+            if let Err(error) = told {
+                tracing::error!(%error, "a link that confirms an address could not be made");
+            }
             return match visit.in_force().await {
                 Ok(()) => visit.done(Section::Profile.path(), "saved"),
                 Err(response) => response,

@@ -35,6 +35,7 @@ pub(super) fn routes() -> Router<Control> {
         ("ban", post(user_posts::ban)),
         ("unban", post(user_posts::unban)),
         ("password", post(user_posts::one_time)),
+        ("second-step/off", post(user_posts::second_step_off)),
         ("invite", post(user_posts::invite)),
         ("confirm", post(user_posts::confirm)),
         ("groups/add", post(user_posts::join)),

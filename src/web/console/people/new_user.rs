@@ -140,7 +140,7 @@ async fn make(post: &Post) -> Result<Response, Response> {
         made(post, how).await?
     };
     match outcome {
-        Ok(end) => end,
+        Ok(answer) => Ok(answer),
         Err(wrong) => {
             post.again();
             form(visit, fields, wrong).await
@@ -148,8 +148,8 @@ async fn make(post: &Post) -> Result<Response, Response> {
     }
 }
 
-/// Makes the user; what is wrong with the form, if something is.
-async fn made(post: &Post, how: &str) -> Result<Result<Result<Response, Response>, Wrong>, Response> {
+/// Makes the user; or says what is wrong with the form.
+async fn made(post: &Post, how: &str) -> Result<Result<Response, Wrong>, Response> {
     let (visit, fields) = (&post.visit, &post.fields);
     let login = fields.text("login").to_owned();
     // The administrator vouches for an address, unless the person is to show it.
@@ -182,11 +182,11 @@ async fn made(post: &Post, how: &str) -> Result<Result<Result<Response, Response
         post.made(&secret);
         let user = find_user(visit, user.id.as_str()).await?;
         let shown = Shown { made: Some(&secret), ..Shown::default() };
-        return Ok(Ok(show(visit, user, shown).await));
+        return Ok(Ok(show(visit, user, shown).await?));
     }
     if how == "mail" {
         let sent = control.mail_link(&visit.caller, &user, LinkKind::Invitation, visit.t).await;
         sent.map_err(|error| visit.store_failed(&error))?;
     }
-    Ok(Ok(Ok(post.led(&format!("/admin/users/{}", user.id), "created"))))
+    Ok(Ok(post.led(&format!("/admin/users/{}", user.id), "created")))
 }

@@ -16,9 +16,11 @@ use crate::{
         session::Session,
         user::{Access, Group, User},
     },
+    registry::held,
     store::StoreError,
     texts::Language,
     web::console::{
+        account::device,
         form::{Fields, Mistakes},
         parts::{Check, Frame, Input, Made, Section, Select},
         visit::{Administrator, Visit},
@@ -42,7 +44,9 @@ struct Page<'a> {
     through: Vec<Group>,
     /// Groups that it may be put into.
     others: Vec<Group>,
-    sessions: Vec<Session>,
+    second_step: bool,
+    /// Each with the name of its browser.
+    sessions: Vec<(Session, String)>,
     programs: Vec<Program>,
     last: Option<Access>,
     mail: bool,
@@ -78,9 +82,14 @@ pub(super) async fn show(visit: &Visit, user: User, shown: Shown<'_>) -> Result<
     let through = all.into_iter().filter(|group| !user.groups.contains(&group.id)).collect();
     let mut others = all_groups(visit).await?;
     others.retain(|group| !user.groups.contains(&group.id));
-    let life = visit.control.sessions.life();
-    let mut sessions = store.list_sessions(&user.id).await.map_err(failed)?;
-    sessions.retain(|session| session.is_live(life, visit.now()));
+    let sessions = visit.control.sessions.list(&user.id).await.map_err(failed)?;
+    let named = |session: Session| {
+        let name = device(t, &session.user_agent);
+        (session, name)
+    };
+    let sessions = sessions.into_iter().map(named).collect();
+    let held = held::list(store.as_ref(), &user.id).await.map_err(failed)?;
+    let second_step = store.find_second_step(&user.id).await.map_err(failed)?.is_some();
     let last = store.last_accesses(std::slice::from_ref(&user.id)).await.map_err(failed)?.pop().flatten();
     let status = if shown.wrong.is_nothing() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let page = Page {
@@ -94,8 +103,9 @@ pub(super) async fn show(visit: &Visit, user: User, shown: Shown<'_>) -> Result<
         own,
         through,
         others,
+        second_step,
         sessions,
-        programs: programs(visit, &user).await?,
+        programs: programs(visit, held),
         last,
         mail: visit.control.mailer.is_ready(),
         once: visit.once(),
@@ -121,11 +131,6 @@ impl Page<'_> {
     /// Where the forms go.
     fn here(&self) -> String {
         format!("{}/admin/users/{}", self.frame.hub, self.user.id)
-    }
-
-    /// How a program has access.
-    fn kind(&self, program: &Program) -> &'static str {
-        program.kind.title(self.t())
     }
 
     /// A moment, told from now.

@@ -15,6 +15,7 @@ use crate::{
     },
     registry::{
         groups, lives,
+        second_step::{self, SecondStepError},
         users::{self, Change, PeopleError},
     },
     web::{
@@ -132,6 +133,24 @@ async fn make_one_time(id: &str, post: &Post) -> Result<Response, Response> {
     };
     let user = find_user(visit, id).await?;
     show(visit, user, Shown { made: Some(&secret), ..Shown::default() }).await
+}
+
+/// `POST …/admin/users/{id}/second-step/off`: for somebody who has lost the device.
+pub(super) async fn second_step_off(
+    Path(id): Path<String>,
+    AdministratorPost(post): AdministratorPost,
+) -> Response {
+    let turned_off = async {
+        let visit = &post.visit;
+        let user = find_user(visit, &id).await?;
+        match second_step::turn_off(visit.acting().store.as_ref(), &user.id).await {
+            // Off already, by the same button pressed twice: as good as turned off.
+            Ok(()) | Err(SecondStepError::Off) => Ok(post.led(&format!("/admin/users/{}", user.id), "done")),
+            Err(SecondStepError::Store(error)) => Err(visit.store_failed(&error)),
+            Err(other) => refused(&post, user, Wrong::whole(visit.t.refused_as(other))).await,
+        }
+    };
+    answered(turned_off.await)
 }
 
 /// `POST …/admin/users/{id}/invite`: a link to choose a password.

@@ -133,7 +133,7 @@ impl Object for Event {
 /// What is wrong with the query, in words.
 pub(in crate::web) fn wanted(query: &str) -> Result<EventFilter, String> {
     let expr = query::parse(query).map_err(|error| error.to_string())?;
-    filter(expr.as_ref()).map_err(|error| error.description())
+    filter(expr.as_ref()).map_err(|error| error.description().to_owned())
 }
 
 /// What a query asks for: fields that are joined by `and`, each once.

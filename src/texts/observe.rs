@@ -11,6 +11,8 @@ super::catalogue! {
     figure_latency = "95% were faster (ms)", "95 % waren schneller (ms)";
     plot_requests = "Requests", "Anfragen";
     plot_latency = "Latency of forwarded requests", "Dauer weitergeleiteter Anfragen";
+    plot_routes = "Requests by route", "Anfragen nach Route";
+    plot_no_route = "no route", "keine Route";
     plot_refusals = "Refusals by cause", "Ablehnungen nach Grund";
     plot_logins = "Sign-ins", "Anmeldungen";
     plot_tokens = "Tokens issued", "Ausgestellte Tokens";

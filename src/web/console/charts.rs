@@ -210,6 +210,16 @@ impl<'a> Charts<'a> {
         self.bars("tokens", self.t.plot_tokens(), Series::Grant, str::to_owned)
     }
 
+    /// Requests by route.
+    pub(super) fn routes(self) -> String {
+        let t = self.t;
+        self.bars("routes", t.plot_routes(), Series::Route, |route| match route {
+            "" => t.plot_no_route().to_owned(),
+            "hub" => t.target_gateway().to_owned(),
+            label => label.to_owned(),
+        })
+    }
+
     /// Refusals of the token endpoint.
     pub(super) fn token_errors(self) -> String {
         self.bars("token-errors", self.t.plot_token_errors(), Series::TokenError, str::to_owned)

@@ -94,8 +94,14 @@ async fn page(Administrator(visit): Administrator) -> Response {
     let query = visit.query();
     let find = query.text("find").to_lowercase();
     let routes = &visit.caller.snapshot.routes;
+    let registry = &visit.caller.snapshot.registry;
+    let called = |route: &Route| {
+        let known = route.policy.service.as_ref().and_then(|id| registry.by_id(id.as_str()));
+        known.is_some_and(|service| service.name.to_lowercase().contains(&find))
+    };
     let wanted = |route: &&Route| {
         find.is_empty()
+            || called(route)
             || route.label.to_lowercase().contains(&find)
             || route.policy.service_name.to_lowercase().contains(&find)
             || route.targets.iter().any(|target| target.uri.to_string().contains(&find))

@@ -170,7 +170,7 @@ impl Plot<'_> {
         let id = self.id;
         let _ = write!(
             html,
-            "</div><svg class=\"plot-area\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" preserveAspectRatio=\"none\"><title id=\"{id}-t\">{}</title><desc id=\"{id}-d\">{}</desc><path class=\"plot-grid\" d=\"",
+            "</div><svg class=\"plot-area\" role=\"img\" aria-labelledby=\"{id}-t\" aria-describedby=\"{id}-d\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" preserveAspectRatio=\"none\"><title id=\"{id}-t\">{}</title><desc id=\"{id}-d\">{}</desc><path class=\"plot-grid\" d=\"",
             text(self.title),
             text(if highest > 0.0 { &self.summary } else { self.nothing })
         );
@@ -362,7 +362,7 @@ mod tests {
     fn a_plot_can_be_read_without_seeing_it_and_needs_no_style_of_its_own() {
         let html =
             plot(Shape::Lines, &[("2xx", &[Some(1.0), Some(4.0)]), ("5xx", &[None, Some(1.0)])]).html();
-        insta::assert_snapshot!(html);
+        insta::assert_snapshot!(html, @r#"<figure class="plot"><figcaption>Requests <small>per second</small></figcaption><div class="plot-y" aria-hidden="true"><span>4</span><span>2</span><span>0</span></div><svg class="plot-area" role="img" aria-labelledby="requests-t" aria-describedby="requests-d" viewBox="0 0 600 160" preserveAspectRatio="none"><title id="requests-t">Requests</title><desc id="requests-d">At most 4 per second.</desc><path class="plot-grid" d="M0 0H600M0 80H600M0 160H600"/><path class="plot-line c1" d="M0 120L600 0"/><path class="plot-line c2" d="M600 120h1"/></svg><div class="plot-x" aria-hidden="true"><span>12:00</span><span>12:30</span><span>13:00</span></div><ul class="plot-legend"><li class="c1">2xx <b>9</b></li><li class="c2">5xx <b>9</b></li></ul></figure>"#);
         let empty = plot(Shape::Lines, &[("2xx", &[None, Some(0.0)])]).html();
         assert!(
             empty.contains("<desc id=\"requests-d\">None yet</desc>") && empty.contains("plot-none"),

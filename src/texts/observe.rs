@@ -175,10 +175,9 @@ super::catalogue! {
     audit_none = "Nothing of this kind has happened.", "Nichts dergleichen ist geschehen.";
     audit_export_csv = "Export CSV", "Als CSV";
     audit_export_lines = "Export JSON Lines", "Als JSON Lines";
-    audit_export_limit(count) = "An export has the latest {count} events.", "Ein Export hat die letzten {count} Einträge.";
+    audit_export_limit = "An export has the latest 20,000 events.", "Ein Export hat die letzten 20.000 Einträge.";
     audit_erased = "personal data erased", "persönliche Daten gelöscht";
     audit_changes(count) = "{count} fields", "{count} Felder";
-    audit_nothing_there = "(nothing)", "(nichts)";
     audit_from(source) = "from {source}", "von {source}";
     column_what = "What", "Was";
     column_changes = "Changes", "Änderungen";

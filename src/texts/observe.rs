@@ -74,7 +74,12 @@ super::catalogue! {
     upstream_unregistered = "not registered", "nicht eingetragen";
     upstream_quiet = "no requests", "keine Anfragen";
     upstream_up = "in use", "in Gebrauch";
-    upstream_down = "down", "ausgefallen";
+    upstream_out = "down", "ausgefallen";
+    target_up = "up", "erreichbar";
+    target_warming(share) = "back, at {share} %", "wieder da, mit {share} %";
+    target_ejected(wait) = "left alone for {wait}", "ausgesetzt für {wait}";
+    target_unhealthy = "fails its checks", "besteht die Prüfung nicht";
+    target_failed(ago, why) = "last failure {ago} ago: {why}", "letzter Fehler vor {ago}: {why}";
     upstream_failing = "failing", "fehlerhaft";
     ruled_public = "open to all", "für alle offen";
     ruled_token = "token with this service in scope", "Token für diesen Dienst";

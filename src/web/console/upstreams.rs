@@ -71,22 +71,22 @@ pub(super) struct Rule {
 
 impl Rule {
     pub(super) fn of(t: Language, rule: &RuleFacts) -> Self {
-        let mut words = vec![if rule.public { t.rule_public() } else { t.rule_token() }.to_owned()];
+        let mut words = vec![if rule.public { t.ruled_public() } else { t.ruled_token() }.to_owned()];
         let list = |values: &[String]| values.join(", ");
         if !rule.methods.is_empty() {
-            words.insert(0, t.rule_these_methods(list(&rule.methods)));
+            words.insert(0, t.ruled_methods(list(&rule.methods)));
         }
         if !rule.groups.is_empty() {
-            words.push(t.rule_groups(list(&rule.groups)));
+            words.push(t.ruled_groups(list(&rule.groups)));
         }
         if !rule.users.is_empty() {
-            words.push(t.rule_users(list(&rule.users)));
+            words.push(t.ruled_users(list(&rule.users)));
         }
         if !rule.clients.is_empty() {
-            words.push(t.rule_clients(list(&rule.clients)));
+            words.push(t.ruled_clients(list(&rule.clients)));
         }
         if !rule.scope.is_empty() {
-            words.push(t.rule_scope(list(&rule.scope)));
+            words.push(t.ruled_scope(list(&rule.scope)));
         }
         Self { number: rule.number, path: rule.path.clone(), words }
     }
@@ -105,8 +105,14 @@ async fn page(Administrator(visit): Administrator) -> Response {
     let query = visit.query();
     let find = query.text("find").to_lowercase();
     let routes = &visit.caller.snapshot.routes;
+    let registry = &visit.caller.snapshot.registry;
+    let called = |route: &Route| {
+        let known = route.policy.service.as_ref().and_then(|id| registry.by_id(id.as_str()));
+        known.is_some_and(|service| service.name.to_lowercase().contains(&find))
+    };
     let wanted = |route: &&Route| {
         find.is_empty()
+            || called(route)
             || route.label.to_lowercase().contains(&find)
             || route.policy.service_name.to_lowercase().contains(&find)
             || route.cluster.delivery.to.iter().any(|target| target.origin().contains(&find))

@@ -74,7 +74,6 @@ super::catalogue! {
     groups_none = "In no group.", "In keiner Gruppe.";
     groups_through = "Through these:", "Dadurch auch:";
     group_add_to = "Put into a group", "In eine Gruppe aufnehmen";
-    group_choose = "Choose a group", "Gruppe wählen";
     add = "Add", "Hinzufügen";
     group_unknown = "There is no such group.", "Eine solche Gruppe gibt es nicht.";
     leave_group(name) = "Remove from {name}", "Entfernen aus {name}";
@@ -127,7 +126,6 @@ super::catalogue! {
     members_find = "Find members", "Mitglieder suchen";
     members_none = "Nobody is in this group.", "In dieser Gruppe ist niemand.";
     member_add = "Login or address of a user", "Anmeldename oder Adresse eines Benutzers";
-    member_add_title = "Add a member", "Mitglied aufnehmen";
     member_out(name) = "Remove {name}", "Entfernen: {name}";
     member_below = "in a group below", "in einer Untergruppe";
     subgroups = "Groups below", "Untergruppen";

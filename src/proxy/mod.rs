@@ -10,7 +10,9 @@ mod exchange;
 pub mod explain;
 mod forward;
 pub mod gate;
+mod host;
 pub mod http1;
+mod http2;
 pub mod identity;
 pub mod inherited;
 mod live;
@@ -162,6 +164,7 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
             return refuse_at(record, form, (&refusal, verdict.as_deref()), &sanitized);
         }
     };
+    record.affinity = forward::affinity(&record, route, &permit);
     // 6 the request as the upstream gets it
     let progress = Rc::new(Progress::begin(record.started()));
     let limits = (route.max_body_size, worker.body_timeout());

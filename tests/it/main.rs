@@ -7,6 +7,7 @@
 mod support;
 
 mod architecture;
+mod balancing;
 mod console;
 mod demo;
 mod directory;
@@ -25,6 +26,7 @@ mod own_endpoints;
 mod paths;
 mod people;
 mod permanent;
+mod protocols;
 mod refusals;
 mod rest;
 mod review;
@@ -34,5 +36,6 @@ mod timeouts;
 mod token_endpoint;
 mod token_inquiries;
 mod tokens;
+mod upstreams;
 mod vectors;
 mod websocket;

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use clap::Args;
-use http::{HeaderValue, Request, Uri, header::HOST};
+use http::{HeaderValue, Method, Request, Uri, header::HOST};
 
 use super::{
     load,
@@ -131,7 +131,14 @@ fn decide(test: &DecisionTest, routes: &Routes, registry: &Registry, config: &Co
     if matches!(requirement, Requirement::Public) {
         return Expectation::Public;
     }
-    let Some(token) = &test.token else { return Expectation::Unauthorized };
+    let Some(token) = &test.token else {
+        // A browser that navigates; the test says nothing else of it.
+        let navigates = matches!(test.method, Method::GET | Method::HEAD);
+        return match requirement {
+            Requirement::Browser(_) if navigates => Expectation::Login,
+            _ => Expectation::Unauthorized,
+        };
+    };
     let client = token.client.clone().or_else(|| ServiceId::parse("some-client").ok());
     let Some(client) = client else { return Expectation::BadRequest };
     let aud = token.scope.iter().filter_map(|name| registry.resolve(name)).map(|s| s.id.clone());
@@ -181,6 +188,7 @@ const fn name(expectation: Expectation) -> &'static str {
         Expectation::Forbidden => "forbidden",
         Expectation::Unauthorized => "unauthorized",
         Expectation::Public => "public",
+        Expectation::Login => "login",
         Expectation::NoRoute => "no_route",
         Expectation::BadRequest => "bad_request",
     }

@@ -299,6 +299,8 @@ pub enum Expectation {
     Unauthorized,
     /// Forwarded, whoever asks.
     Public,
+    /// On its way to the login page.
+    Login,
     /// 404.
     NoRoute,
     /// 400.

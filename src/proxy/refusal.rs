@@ -10,10 +10,10 @@ use std::{borrow::Cow, fmt::Write as _, sync::Arc, time::Duration};
 use askama::Template;
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Response, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
     header::{
-        ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE,
-        VARY, WWW_AUTHENTICATE,
+        ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, LOCATION, RETRY_AFTER, SEC_WEBSOCKET_VERSION,
+        UPGRADE, VARY, WWW_AUTHENTICATE,
     },
 };
 use serde::Serialize;
@@ -50,10 +50,9 @@ pub struct Refusal {
     pub description: Cow<'static, str>,
     challenge: Option<Challenge>,
     retry_after: Option<Duration>,
-    allow: Option<&'static str>,
     close: bool,
-    /// Which version of WebSocket is spoken here has to be said.
-    websocket: bool,
+    /// Further fields of the answer.
+    fields: Vec<(HeaderName, Cow<'static, str>)>,
 }
 
 /// 400 `invalid_request`.
@@ -65,8 +64,15 @@ impl Refusal {
     /// A refusal without challenge. Characters that a header could not carry are replaced in the description.
     pub fn new(status: StatusCode, code: ErrorCode, description: impl Into<Cow<'static, str>>) -> Self {
         let description = printable(description.into());
-        let (challenge, retry_after, allow) = (None, None, None);
-        Self { status, code, description, challenge, retry_after, allow, close: false, websocket: false }
+        Self {
+            status,
+            code,
+            description,
+            challenge: None,
+            retry_after: None,
+            close: false,
+            fields: Vec::new(),
+        }
     }
 
     /// The connection is closed after the answer, because where the next request begins is in doubt.
@@ -87,6 +93,28 @@ impl Refusal {
         let refusal =
             Self::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, "an access token is needed here");
         Self { challenge: Some(Challenge::TokenNeeded), ..refusal }
+    }
+
+    /// A browser without a session, where a session would do: on its way to the login page at this address.
+    #[must_use]
+    pub fn login(location: String) -> Self {
+        let refusal = Self::new(StatusCode::FOUND, ErrorCode::LoginRequired, "sign in to go on");
+        Self { fields: vec![(LOCATION, location.into())], ..refusal }
+    }
+
+    /// Neither a token nor a session where one is needed.
+    #[must_use]
+    pub fn session_needed() -> Self {
+        let text = "a session or an access token is needed here";
+        let refusal = Self::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, text);
+        Self { challenge: Some(Challenge::TokenNeeded), ..refusal }
+    }
+
+    /// What a page of another site has made a browser send.
+    #[must_use]
+    pub fn cross_site() -> Self {
+        let text = "a page of another site has caused this request";
+        Self::new(StatusCode::FORBIDDEN, ErrorCode::AccessDenied, text)
     }
 
     /// A token that is not accepted.
@@ -128,7 +156,7 @@ impl Refusal {
     #[must_use]
     pub fn method_not_allowed(description: &'static str, allow: Option<&'static str>) -> Self {
         let refusal = Self::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::MethodNotAllowed, description);
-        Self { allow, ..refusal }
+        Self { fields: allow.map(|allow| (ALLOW, allow.into())).into_iter().collect(), ..refusal }
     }
 
     /// 426, to a WebSocket of another version (RFC 6455 section 4.4).
@@ -136,7 +164,9 @@ impl Refusal {
     pub fn other_websocket() -> Self {
         let text = "of WebSocket only version 13 is spoken here";
         let refusal = Self::new(StatusCode::UPGRADE_REQUIRED, ErrorCode::InvalidRequest, text);
-        Self { websocket: true, ..refusal }
+        // The latter two by RFC 9110 section 15.5.22.
+        let fields = [(SEC_WEBSOCKET_VERSION, "13"), (UPGRADE, "websocket"), (CONNECTION, "Upgrade")];
+        Self { fields: fields.map(|(name, value)| (name, value.into())).into(), ..refusal }
     }
 
     /// 413. What is left of the body is not read, so the connection ends.
@@ -200,7 +230,7 @@ impl Refusal {
                 headers.insert(name, value);
             }
         };
-        put(http::HeaderName::from_static("x-request-id"), request_id.to_owned());
+        put(HeaderName::from_static("x-request-id"), request_id.to_owned());
         if let Some(challenge) = &self.challenge {
             put(WWW_AUTHENTICATE, self.challenge(challenge, desk));
         }
@@ -208,17 +238,11 @@ impl Refusal {
             // Whole seconds, rounded up: earlier would only be refused again.
             put(RETRY_AFTER, wait.as_millis().div_ceil(1000).max(1).to_string());
         }
-        if let Some(allow) = self.allow {
-            put(ALLOW, allow.to_owned());
+        for (name, value) in &self.fields {
+            put(name.clone(), value.to_string());
         }
         if self.close {
             put(CONNECTION, "close".to_owned());
-        }
-        if self.websocket {
-            put(SEC_WEBSOCKET_VERSION, "13".to_owned());
-            // RFC 9110 section 15.5.22.
-            put(UPGRADE, "websocket".to_owned());
-            put(CONNECTION, "Upgrade".to_owned());
         }
         response
     }

@@ -18,7 +18,6 @@ mod keys;
 mod login_settings;
 pub mod management;
 pub mod news;
-pub mod origin;
 pub mod pages;
 pub mod redirect;
 mod reply;
@@ -27,7 +26,7 @@ mod revoke;
 mod token;
 mod userinfo;
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{future::Future, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -47,12 +46,18 @@ use self::{
     grants::Owners,
     news::News,
 };
+pub use crate::proxy::origin;
 use crate::{
-    base::{id::UserId, random::Random, time::Clock},
+    base::{
+        id::UserId,
+        random::Random,
+        secret::Secret,
+        time::{Clock, Timestamp},
+    },
     crypto::seal::SealingKey,
     identity::{
         login::{Hasher, Logins},
-        session::Sessions,
+        session::{Sessions, SignedIn},
     },
     model::{
         event::Author,
@@ -61,7 +66,7 @@ use crate::{
     oauth::error::{ErrorCode, OAuthError},
     observe::metrics::Totals,
     proxy::{
-        gate::{Caller, Gate, OwnEndpoints},
+        gate::{Caller, FoundSession, Gate, NoSession, OwnEndpoints, SessionLookUp},
         refusal::{Form, Refusal},
     },
     registry::audit::SignIns,
@@ -146,6 +151,25 @@ impl Control {
         }))
     }
 
+    /// The session of a cookie, for the gate. Who has to choose a new password first has none there.
+    async fn session(&self, cookie: &Secret, source: IpAddr) -> FoundSession {
+        let failed = |error: &dyn std::fmt::Display| {
+            tracing::error!(%error, "a session could not be looked up");
+            NoSession
+        };
+        let found = self.sessions.find(cookie.expose(), source).await.map_err(|error| failed(&error))?;
+        let Some(SignedIn { session, user }) = found else { return Ok(None) };
+        if user.password.as_ref().is_some_and(|password| password.must_change) {
+            return Ok(None);
+        }
+        // Who is new is known here before the gate has heard of it.
+        if self.gate.people.find(user.id.as_str()).is_none_or(|person| person.banned) {
+            self.news.taken_up().await.map_err(|error| failed(&error))?;
+        }
+        let ends = session.ends(self.sessions.life());
+        Ok(Some((session, ends)))
+    }
+
     /// People, as the protocol asks for them while `caller`'s request is answered.
     fn owners<'c>(&'c self, caller: &'c Caller) -> Owners<'c> {
         Owners(self, &caller.request_id)
@@ -217,6 +241,12 @@ impl OwnEndpoints for ControlPlane {
         endpoint::is_ours(hub_path, path)
     }
 
+    fn session(&self, cookie: Secret, source: IpAddr) -> SessionLookUp {
+        let control = self.control.clone();
+        let asking = self.runtime.spawn(async move { control.session(&cookie, source).await });
+        Box::pin(async move { asking.await.unwrap_or(Err(NoSession)) })
+    }
+
     fn answer(
         &self,
         mut request: Request<Bytes>,
@@ -260,6 +290,6 @@ impl OwnEndpoints for ControlPlane {
 }
 
 /// The clock of a handler.
-fn now(State(control): &State<Control>) -> crate::base::time::Timestamp {
+fn now(State(control): &State<Control>) -> Timestamp {
     control.clock.now()
 }

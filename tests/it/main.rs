@@ -7,6 +7,7 @@
 mod support;
 
 mod architecture;
+mod browser_mode;
 mod console;
 mod demo;
 mod directory;

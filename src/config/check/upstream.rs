@@ -11,10 +11,14 @@ use crate::config::{
     value::{self, choice, words, wrong},
 };
 
-pub(super) fn upstreams(root: &Section<'_, '_>, hub: &Hub, services: &[DeclaredService]) -> Vec<Upstream> {
+pub(super) fn upstreams(
+    root: &Section<'_, '_>,
+    (hub, public): (&Hub, Option<&str>),
+    services: &[DeclaredService],
+) -> Vec<Upstream> {
     let mut routes = BTreeMap::new();
     let sections = root.repeated(&schema::UPSTREAM);
-    sections.iter().filter_map(|section| upstream(section, hub, services, &mut routes)).collect()
+    sections.iter().filter_map(|section| upstream(section, (hub, public), services, &mut routes)).collect()
 }
 
 /// Host and path of the upstreams so far, and how many they are.
@@ -22,7 +26,7 @@ type Routes = BTreeMap<(Option<String>, String), usize>;
 
 fn upstream(
     section: &Section<'_, '_>,
-    hub: &Hub,
+    (hub, public): (&Hub, Option<&str>),
     services: &[DeclaredService],
     routes: &mut Routes,
 ) -> Option<Upstream> {
@@ -47,7 +51,7 @@ fn upstream(
         [("scoped", Credential::Scoped), ("pass", Credential::Pass), ("none", Credential::None)];
     let max_idle = section.count("max_idle", 0..=100_000, defaults::UPSTREAM_MAX_IDLE);
     let to = targets(section);
-    let rules = rule::rules(section, &path, services);
+    let rules = rule::rules(section, &path, (host.as_deref(), public), services);
     Some(Upstream {
         host,
         strip_path: section.flag("strip_path").unwrap_or(false),

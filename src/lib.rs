@@ -8,6 +8,7 @@ pub mod config;
 pub mod crypto;
 pub mod demo;
 pub mod identity;
+pub mod mail;
 pub mod model;
 pub mod oauth;
 pub mod observe;

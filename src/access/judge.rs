@@ -8,16 +8,20 @@ use super::{
     credentials::{Credential, Credentials},
     directory::Directory,
     revocations::Revocations,
+    scheme::basic::Basic,
 };
 use crate::{
     base::time::Timestamp,
-    crypto::{digest::TokenDigest, keyring::Keyring},
+    crypto::{digest::TokenDigest, keyring::Keyring, permanent},
     model::{credential::CredentialKind, registry::Registry, user::Person},
-    oauth::token::{claims::AccessClaims, verify::TokenError},
+    oauth::token::{
+        claims::AccessClaims,
+        verify::{self, TokenError},
+    },
 };
 
 /// What a verdict is made of.
-pub(super) type Judged = (AccessClaims, Option<Arc<Person>>, Option<Arc<Credential>>);
+pub type Judged = (AccessClaims, Option<Arc<Person>>, Option<Arc<Credential>>);
 
 /// Where keys and revocations are looked up.
 #[derive(Clone, Copy)]
@@ -39,6 +43,30 @@ pub struct Judge<'a> {
 }
 
 impl Judge<'_> {
+    /// What is known of a token, whether it is good, without remembering anything.
+    ///
+    /// # Errors
+    /// [`TokenError`], why it is not accepted.
+    pub fn token(&self, token: &[u8]) -> Result<Judged, TokenError> {
+        if permanent::is_meant(token) {
+            let digest = permanent::digest(token).ok_or(TokenError::Unknown)?;
+            return self.credential(&digest, CredentialKind::PermanentToken);
+        }
+        let claims = verify::verify(token, self.keyring, self.issuer, self.now)?;
+        let person = self.parties(&claims)?;
+        Ok((claims, person, None))
+    }
+
+    /// The same of an application password, which is good with its owner's login alone.
+    ///
+    /// # Errors
+    /// [`TokenError`], why it is not accepted. Whether the login or the password is wrong is not told.
+    pub fn password(&self, basic: &Basic) -> Result<Judged, TokenError> {
+        let judged = self.credential(&basic.digest, CredentialKind::ApplicationPassword)?;
+        let is_owner = judged.1.as_ref().is_some_and(|person| basic.is_of(person));
+        if is_owner { Ok(judged) } else { Err(TokenError::Unknown) }
+    }
+
     /// Whether client and user are still there, and nothing of it revoked. Returns the user; `None` where a service acts
     /// for itself. The guest is a user like others: while it is banned, nobody acts as the guest.
     pub(super) fn parties(&self, claims: &AccessClaims) -> Result<Option<Arc<Person>>, TokenError> {
@@ -56,11 +84,10 @@ impl Judge<'_> {
     }
 
     /// What is known of the credential of this kind with this digest.
-    pub(super) fn credential(
-        &self,
-        digest: &TokenDigest,
-        kind: CredentialKind,
-    ) -> Result<Judged, TokenError> {
+    ///
+    /// # Errors
+    /// [`TokenError`], why it is not accepted.
+    pub fn credential(&self, digest: &TokenDigest, kind: CredentialKind) -> Result<Judged, TokenError> {
         let found = self.credentials.find(digest).filter(|credential| credential.known.kind == kind);
         let credential = found.ok_or(TokenError::Unknown)?;
         let claims = credential.claims(self.issuer);

@@ -9,4 +9,5 @@ pub mod policy;
 pub mod quota;
 pub mod revocations;
 pub mod scheme;
+pub mod uses;
 pub mod verdict;

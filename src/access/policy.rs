@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use http::Method;
+use serde::Serialize;
 
 use super::verdict::Verdict;
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
         upstream::{Access, PathPattern, Upstream},
         user::Person,
     },
-    oauth::token::claims::AccessClaims,
+    oauth::{cause::Cause, token::claims::AccessClaims},
 };
 
 /// The rules of one route, with names resolved to services.
@@ -39,6 +40,29 @@ struct Rule {
     scope: Vec<Result<ServiceId, String>>,
 }
 
+impl Rule {
+    fn matches(&self, method: &Method, path: &str) -> bool {
+        (self.methods.is_empty() || self.methods.contains(method)) && self.path.matches(path)
+    }
+
+    fn facts(&self, number: usize) -> RuleFacts {
+        let scope = |entry: &Result<ServiceId, String>| match entry {
+            Ok(id) => id.as_str().to_owned(),
+            Err(name) => name.clone(),
+        };
+        RuleFacts {
+            number,
+            path: self.path.to_string(),
+            methods: self.methods.iter().map(ToString::to_string).collect(),
+            public: self.access == Access::Public,
+            groups: self.groups.clone(),
+            users: self.users.clone(),
+            clients: self.clients.iter().map(ToString::to_string).collect(),
+            scope: self.scope.iter().map(scope).collect(),
+        }
+    }
+}
+
 /// What an address asks of a request.
 #[derive(Debug, Clone, Copy)]
 pub enum Requirement<'a> {
@@ -48,6 +72,17 @@ pub enum Requirement<'a> {
     Token(Option<RuleRef<'a>>),
     /// The same; the session of a browser counts as a token for every service.
     Browser(RuleRef<'a>),
+}
+
+impl Policy {
+    /// Paths and methods of the rules that ask for membership of this group.
+    pub fn rules_for_group<'p>(
+        &'p self,
+        group: &'p str,
+    ) -> impl Iterator<Item = (&'p PathPattern, &'p [Method])> {
+        let named = move |rule: &&Rule| rule.groups.iter().any(|name| name == group);
+        self.rules.iter().filter(named).map(|rule| (&rule.path, rule.methods.as_slice()))
+    }
 }
 
 /// The rule that matched.
@@ -62,7 +97,58 @@ pub enum Denial {
     /// This service is not in the token's scope.
     InsufficientScope(String),
     /// A rule names clients, users or groups, and the token is of none of them.
-    RuleNotMet(&'static str),
+    RuleNotMet(Unmet),
+}
+
+/// What of a rule is not met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unmet {
+    /// `clients`
+    #[error("this address is not for this client")]
+    Client,
+    /// `users`
+    #[error("this address is not for this user")]
+    User,
+    /// `groups`
+    #[error("this address is for members of certain groups")]
+    Group,
+    /// It is about a person, and a service acts for itself.
+    #[error("the token acts for a service, not for a person")]
+    Person,
+}
+
+impl From<&Denial> for Cause {
+    fn from(denial: &Denial) -> Self {
+        match denial {
+            Denial::UnknownService => Self::ServiceUnknown,
+            Denial::InsufficientScope(_) => Self::Scope,
+            Denial::RuleNotMet(Unmet::Client) => Self::RuleClient,
+            Denial::RuleNotMet(Unmet::User) => Self::RuleUser,
+            Denial::RuleNotMet(Unmet::Group) => Self::RuleGroup,
+            Denial::RuleNotMet(Unmet::Person) => Self::NoPerson,
+        }
+    }
+}
+
+/// A rule as it was stated, for those who ask why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RuleFacts {
+    /// Its place among the rules of the upstream, from 1.
+    pub number: usize,
+    /// The pattern.
+    pub path: String,
+    /// Methods; empty: all.
+    pub methods: Vec<String>,
+    /// Whether everybody may pass.
+    pub public: bool,
+    /// One of these groups, when not empty.
+    pub groups: Vec<String>,
+    /// One of these users, when not empty.
+    pub users: Vec<String>,
+    /// One of these clients, when not empty.
+    pub clients: Vec<String>,
+    /// These services in scope too, by id; as they are written where nobody has registered them.
+    pub scope: Vec<String>,
 }
 
 /// Proof that the decision was yes.
@@ -109,14 +195,23 @@ impl Policy {
     /// What `path`, in canonical form, asks of a request with this method. The first rule that matches decides.
     #[must_use]
     pub fn requirement(&self, method: &Method, path: &str) -> Requirement<'_> {
-        let matches = |rule: &&Rule| {
-            (rule.methods.is_empty() || rule.methods.contains(method)) && rule.path.matches(path)
-        };
-        match self.rules.iter().find(matches) {
+        match self.rules.iter().find(|rule| rule.matches(method, path)) {
             Some(Rule { access: Access::Public, .. }) => Requirement::Public,
             Some(rule @ Rule { access: Access::Browser, .. }) => Requirement::Browser(RuleRef(rule)),
             rule => Requirement::Token(rule.map(RuleRef)),
         }
+    }
+
+    /// The rule by which [`Policy::requirement`] answers; `None` where none matches.
+    #[must_use]
+    pub fn rule(&self, method: &Method, path: &str) -> Option<RuleFacts> {
+        let at = self.rules.iter().position(|rule| rule.matches(method, path))?;
+        self.rules.get(at).map(|rule| rule.facts(at + 1))
+    }
+
+    /// All rules, in order.
+    pub fn rules(&self) -> impl Iterator<Item = RuleFacts> {
+        self.rules.iter().enumerate().map(|(at, rule)| rule.facts(at + 1))
     }
 
     /// Decides on a verified token.
@@ -166,18 +261,18 @@ impl Policy {
             }
         }
         if !rule.clients.is_empty() && !rule.clients.contains(&claims.client_id) {
-            return Err(Denial::RuleNotMet("this address is not for this client"));
+            return Err(Denial::RuleNotMet(Unmet::Client));
         }
         let person = person.filter(|_| !claims.is_service());
         let named = |person: &Person| {
             rule.users.iter().any(|user| *user == person.login || *user == person.id.as_str())
         };
         if !rule.users.is_empty() && !person.is_some_and(named) {
-            return Err(Denial::RuleNotMet("this address is not for this user"));
+            return Err(Denial::RuleNotMet(Unmet::User));
         }
         let member = |person: &Person| rule.groups.iter().any(|group| person.groups.contains(group));
         if !rule.groups.is_empty() && !person.is_some_and(member) {
-            return Err(Denial::RuleNotMet("this address is for members of certain groups"));
+            return Err(Denial::RuleNotMet(Unmet::Group));
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use dashmap::{DashMap, Entry};
+use serde::Serialize;
 
 use crate::{
     base::{
@@ -18,6 +19,24 @@ use crate::{
     model::revocation::{Revocation, RevocationTarget},
     oauth::token::claims::AccessClaims,
 };
+
+/// What has ended a token before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndedBy {
+    /// It was revoked itself.
+    Token,
+    /// The grant that it came of was: by its refresh token, or because that was used twice.
+    Grant,
+    /// The session in which it was granted has ended.
+    Session,
+    /// Everything that its client had was revoked: a new secret, or a removal.
+    Client,
+    /// Everything that its user had was revoked: a new password, a ban or a removal.
+    User,
+    /// The user has taken the consent back.
+    Consent,
+}
 
 /// Which tokens are dead before their time.
 #[derive(Debug, Default)]
@@ -139,6 +158,29 @@ impl Revocations {
         }
         let consent = (user, claims.client_id.clone());
         self.consents.get(&consent).is_some_and(|up_to| up_to.hits_grant(claims))
+    }
+
+    /// What has ended a token with these claims, if [`Revocations::hit`] says that it is dead.
+    #[must_use]
+    pub fn ended_by(&self, claims: &AccessClaims) -> Option<EndedBy> {
+        if !self.hit(claims) {
+            return None;
+        }
+        let user = UserId::parse(&claims.sub).ok();
+        let whole = |user: &UserId| self.users.get(user).is_some_and(|up_to| up_to.hits_grant(claims));
+        Some(if claims.token_id().is_none_or(|id| self.tokens.contains_key(&id)) {
+            EndedBy::Token
+        } else if claims.grant_id.as_ref().is_some_and(|id| self.grants.contains_key(id)) {
+            EndedBy::Grant
+        } else if claims.sid.as_ref().is_some_and(|id| self.sessions.contains_key(id)) {
+            EndedBy::Session
+        } else if self.clients.get(&claims.client_id).is_some_and(|up_to| up_to.hits(claims)) {
+            EndedBy::Client
+        } else if user.as_ref().is_none_or(whole) {
+            EndedBy::User
+        } else {
+            EndedBy::Consent
+        })
     }
 
     /// Whether this target is among them.

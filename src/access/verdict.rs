@@ -23,16 +23,13 @@ use super::{
     judge::{Judge, Judged},
     revocations::Revocations,
     scheme::basic::Basic,
+    uses::{Activity, Uses},
 };
 use crate::{
     base::{id::ServiceId, time::Timestamp},
-    crypto::{digest::TokenDigest, jws::SigningKey, permanent},
-    model::{credential::CredentialKind, user::Person},
-    oauth::token::{
-        claims::AccessClaims,
-        issue::Issuer,
-        verify::{self, TokenError},
-    },
+    crypto::{digest::TokenDigest, jws::SigningKey},
+    model::user::Person,
+    oauth::token::{claims::AccessClaims, issue::Issuer, verify::TokenError},
 };
 
 /// What is known about one token.
@@ -44,6 +41,8 @@ pub struct Verdict {
     pub person: Option<Arc<Person>>,
     /// The permanent token or application password itself; `None` where an access token was presented.
     pub credential: Option<Arc<Credential>>,
+    /// Where the activity of its client is noted.
+    client: Arc<Activity>,
     /// The epoch at which it was last held against the revocations.
     epoch: AtomicU64,
     /// The epoch at which it was made.
@@ -82,8 +81,11 @@ impl Verdict {
     /// [`TokenError`], why not any more.
     pub fn still_good(&self, verdicts: &Verdicts, judge: Judge<'_>) -> Result<Standing, TokenError> {
         let standing = self.standing(verdicts, judge)?;
-        if let (Standing::Unchanged, Some(credential)) = (&standing, &self.credential) {
-            judge.credentials.used(credential, judge.now);
+        if matches!(standing, Standing::Unchanged) {
+            self.client.accepted(judge.now);
+            if let Some(credential) = &self.credential {
+                judge.credentials.used(credential, judge.now);
+            }
         }
         Ok(standing)
     }
@@ -133,6 +135,7 @@ impl Verdict {
             claims: self.claims.clone(),
             person: Some(person),
             credential: None,
+            client: Arc::clone(&self.client),
             epoch: AtomicU64::new(epoch),
             born: self.born,
             recent: AtomicBool::new(true),
@@ -186,6 +189,7 @@ pub struct Verdicts {
     floor: AtomicU64,
     hits: AtomicU64,
     misses: AtomicU64,
+    uses: Uses,
 }
 
 impl Verdicts {
@@ -199,7 +203,14 @@ impl Verdicts {
             floor: AtomicU64::new(0),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
+            uses: Uses::default(),
         }
+    }
+
+    /// When services were last active.
+    #[must_use]
+    pub const fn uses(&self) -> &Uses {
+        &self.uses
     }
 
     /// The verdict on a token that is remembered, if it is: still good, or why not any more.
@@ -256,15 +267,7 @@ impl Verdicts {
     /// # Errors
     /// [`TokenError`], why the token is not accepted.
     pub fn verify(&self, token: &[u8], judge: Judge<'_>) -> Result<Arc<Verdict>, TokenError> {
-        self.reached(TokenDigest::of(token), judge, || {
-            if permanent::is_meant(token) {
-                let digest = permanent::digest(token).ok_or(TokenError::Unknown)?;
-                return judge.credential(&digest, CredentialKind::PermanentToken);
-            }
-            let claims = verify::verify(token, judge.keyring, judge.issuer, judge.now)?;
-            let person = judge.parties(&claims)?;
-            Ok((claims, person, None))
-        })
+        self.reached(TokenDigest::of(token), judge, || judge.token(token))
     }
 
     /// Verifies an application password that is not remembered, and that the login is its owner's; remembers the verdict.
@@ -272,11 +275,7 @@ impl Verdicts {
     /// # Errors
     /// [`TokenError`], why it is not accepted. Whether the login or the password is wrong is not told.
     pub fn verify_password(&self, basic: &Basic, judge: Judge<'_>) -> Result<Arc<Verdict>, TokenError> {
-        self.reached(basic.key, judge, || {
-            let judged = judge.credential(&basic.digest, CredentialKind::ApplicationPassword)?;
-            let is_owner = judged.1.as_ref().is_some_and(|person| basic.is_of(person));
-            if is_owner { Ok(judged) } else { Err(TokenError::Unknown) }
-        })
+        self.reached(basic.key, judge, || judge.password(basic))
     }
 
     fn reached(
@@ -292,10 +291,13 @@ impl Verdicts {
         if let Some(credential) = &credential {
             judge.credentials.used(credential, judge.now);
         }
+        let client = self.uses.of(&claims.client_id);
+        client.accepted(judge.now);
         let verdict = Arc::new(Verdict {
             claims,
             person,
             credential,
+            client,
             epoch: AtomicU64::new(epoch),
             born: epoch,
             recent: AtomicBool::new(false),

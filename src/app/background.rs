@@ -10,7 +10,12 @@ use tokio::{runtime::Handle, sync::watch, time::MissedTickBehavior};
 
 use super::shared::Shared;
 use crate::{
-    server::{tls::Certificate, worker::Stage},
+    base::time::Timestamp,
+    observe::{
+        history::{self, History, Sums},
+        metrics::Totals,
+    },
+    server::{admission::Admission, tls::Certificate, worker::Stage},
     web::management::Readiness,
 };
 
@@ -36,6 +41,21 @@ pub(super) struct Background {
     pub(super) shared: Arc<Shared>,
     pub(super) certificate: Arc<Certificate>,
     pub(super) stage: watch::Receiver<Stage>,
+    pub(super) numbers: Numbers,
+}
+
+/// What is sampled for plots, and where it goes.
+pub(super) struct Numbers {
+    pub(super) totals: Arc<Totals>,
+    pub(super) admission: Arc<Admission>,
+    pub(super) history: Arc<History>,
+}
+
+impl Numbers {
+    fn sample(&self, now: Timestamp) {
+        let open = u64::try_from(self.admission.open()).unwrap_or(u64::MAX);
+        self.history.record(now, Sums::of(&self.totals), open);
+    }
 }
 
 impl Background {
@@ -46,7 +66,12 @@ impl Background {
 
     /// Begins. Ends with the runtime.
     pub(super) fn start(self, runtime: &Handle) {
-        let Self { shared, certificate, .. } = self;
+        let Self { shared, certificate, numbers, .. } = self;
+        let clock = Arc::clone(&shared.gate.clock);
+        runtime.spawn(repeat(history::STEP, "numbers cannot be sampled", move || {
+            numbers.sample(clock.now());
+            std::future::ready(Ok(()))
+        }));
         let store = Arc::clone(&shared);
         runtime.spawn(repeat(LOOK_AT_STORE, "changes in the store cannot be taken up", move || {
             let shared = Arc::clone(&store);
@@ -79,7 +104,8 @@ impl Background {
                 // One that fails must not keep the other from being done.
                 let rotated = shared.rotate_if_due().await.map_err(|error| error.to_string());
                 let purged = shared.purge().await.map_err(|error| error.to_string());
-                rotated.and(purged)
+                let noted = shared.note_service_uses().await.map_err(|error| error.to_string());
+                rotated.and(purged).and(noted)
             }
         }));
     }

@@ -135,7 +135,8 @@ mod tests {
         let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) =
             (Arc::new(SystemClock), Arc::new(SystemRandom));
         let people = People::new(&config, &store, (&clock, &random), Arc::default()).unwrap();
-        let shared = Shared::build(config, store, people, (sealing, Vec::new()), (clock, random));
+        let (mailer, _) = crate::mail::Mailer::new(Arc::default());
+        let shared = Shared::build(config, store, (people, mailer), (sealing, Vec::new()), (clock, random));
         (shared.await.unwrap(), other)
     }
 

@@ -7,8 +7,11 @@ mod background;
 mod changes;
 mod data;
 mod difference;
+mod explain;
+mod facts;
 mod gauges;
 mod hashing;
+mod letters;
 mod people;
 mod plane;
 mod running;
@@ -20,7 +23,8 @@ use std::{io::Write, sync::Arc};
 use tokio::sync::{Semaphore, watch};
 
 use self::{
-    background::Background,
+    background::{Background, Numbers},
+    facts::Told,
     people::People,
     plane::{WorkerLimits, work},
     shared::Shared,
@@ -29,6 +33,7 @@ use self::{
 pub use self::{
     data::{DataError, certificate_files, sealing_key},
     difference::differences,
+    explain::{explain, owns, routes},
     running::Running,
     shared::ReloadError,
 };
@@ -40,8 +45,9 @@ use crate::{
     config::{Config, LogFormat, StoreUrl},
     crypto::keyring::KeyringError,
     identity::login::Hasher,
+    mail::Mailer,
     model::{event::Author, key::Algorithm},
-    observe::{journal::Journal, line::Format, metrics::Totals, sink::Sink},
+    observe::{history::History, journal::Journal, line::Format, metrics::Totals, sink::Sink},
     proxy::{gate::OwnEndpoints, worker::WorkerParts},
     registry::{
         keys::{Coming, KeyError},
@@ -55,7 +61,7 @@ use crate::{
     },
     store::{SharedStore, StoreError, sqlite::SqliteStore},
     web::{
-        Control, ControlPlane, LISTINGS,
+        Control, ControlPlane, LISTINGS, RESTORING,
         management::{self, Management},
         news::News,
         redirect,
@@ -119,6 +125,9 @@ pub enum StartError {
     /// A certificate.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// The mail server.
+    #[error(transparent)]
+    Mail(#[from] crate::mail::MailError),
     /// TLS settings.
     #[error("TLS: {0}")]
     Tls(#[from] rustls::Error),
@@ -174,6 +183,8 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
     let admission = Admission::new(config.limits.max_connections, config.limits.max_connections_per_source);
     let drain_timeout = config.limits.drain_timeout;
     let handler_limits = WorkerLimits::new(&config);
+    let (mailer, delivery) = Mailer::new(Arc::clone(&totals));
+    mailer.take_up(letters::prepare(&config)?);
     let people = People::new(&config, &store, (&clock, &random), Arc::clone(&totals))?;
     let first_password = control.block_on(async {
         let plan = people::plan(&config, &store, clock.as_ref(), &random).await?;
@@ -181,10 +192,16 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         plan.carry_out(as_declared.as_ref(), clock.as_ref(), random.as_ref()).await?;
         people::ensure(&config, &store, clock.as_ref(), &random).await
     })?;
-    let shared =
-        control.block_on(Shared::build(config, store, people, (sealing, coming), (clock, random)))?;
+    let shared = control.block_on(Shared::build(
+        config,
+        store,
+        (people, Arc::clone(&mailer)),
+        (sealing, coming),
+        (clock, random),
+    ))?;
     let sink = Sink::start(lines)?;
     let (stage, told) = watch::channel(Stage::Serve);
+    let history = Arc::<History>::default();
     let control_parts = Control {
         clock: Arc::clone(&shared.gate.clock),
         random: Arc::clone(&shared.gate.random),
@@ -195,8 +212,17 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         logins: Arc::clone(&shared.people.logins),
         sessions: Arc::clone(&shared.people.sessions),
         sign_ins: Arc::clone(&shared.people.sign_ins),
+        mailer,
+        askings: Arc::default(),
+        restoring: Arc::new(Semaphore::new(RESTORING)),
         listings: Arc::new(Semaphore::new(LISTINGS)),
         hasher: Arc::clone(&shared.people.pool) as Arc<dyn Hasher>,
+        history: Arc::clone(&history),
+        facts: Arc::new(Told {
+            shared: Arc::clone(&shared),
+            certificate: Arc::clone(&certificate),
+            started: shared.gate.clock.now(),
+        }),
         sealing: shared.sealing.clone(),
         memory: Arc::default(),
     };
@@ -223,8 +249,13 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         threads.push(thread.spawn(move || work(build, setup))?);
     }
     let gauges = Arc::new(gauges::gauges(&shared.gate, &admission, &sink, &shared.people.pool));
-    let background =
-        Background { shared: Arc::clone(&shared), certificate: Arc::clone(&certificate), stage: told };
+    let numbers = Numbers { totals: Arc::clone(&totals), admission: Arc::clone(&admission), history };
+    let background = Background {
+        shared: Arc::clone(&shared),
+        certificate: Arc::clone(&certificate),
+        stage: told,
+        numbers,
+    };
     let ready = background.readiness();
     let management = match sockets.management {
         None => None,
@@ -242,6 +273,7 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         control.spawn(serve_plain(socket, redirect::router(shared.public_url()), admission));
     }
     background.start(control.handle());
+    control.spawn(delivery.run());
     Ok(Running {
         https: sockets.addresses,
         http,

@@ -98,9 +98,10 @@ impl Running {
         let in_time = Instant::now() < deadline;
         self.sink.flush(Duration::from_secs(2));
         if let Some(control) = self.control.take() {
-            let noted = async { tokio::time::timeout(LAST_NOTES, self.shared.note_uses()).await };
+            let writing = async { self.shared.note_uses().await.and(self.shared.note_service_uses().await) };
+            let noted = async { tokio::time::timeout(LAST_NOTES, writing).await };
             if !matches!(control.block_on(noted), Ok(Ok(()))) {
-                tracing::warn!("the last uses of tokens are not noted");
+                tracing::warn!("the last uses of tokens and services are not noted");
             }
             let written = self.shared.people.sign_ins.write();
             let in_time = async { tokio::time::timeout(Duration::from_secs(1), written).await };

@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use super::{
     StartError,
     changes::RefreshError,
-    line_format,
+    letters, line_format,
     people::{self, People},
 };
 use crate::{
@@ -24,6 +24,7 @@ use crate::{
     base::{random::Random, time::Clock, url::PublicUrl},
     config::{Config, Limits, OAuthProfile, Rate, allowed_flows},
     crypto::{keyring::Keyring, seal::SealingKey},
+    mail::Mailer,
     model::{
         event::{Author, EventKind, FieldChange, NewEvent, Target},
         key::{Algorithm, SigningKeyRecord},
@@ -64,6 +65,8 @@ pub(super) struct Shared {
     pub(super) store: SharedStore,
     /// Signing in, and who has.
     pub(super) people: People,
+    /// Where letters are posted.
+    mailer: Arc<Mailer>,
     /// The key that seals signing keys.
     pub(super) sealing: SealingKey,
     pub(super) state: Mutex<State>,
@@ -185,7 +188,7 @@ impl Shared {
     pub(super) async fn build(
         config: Config,
         store: SharedStore,
-        people: People,
+        (people, mailer): (People, Arc<Mailer>),
         (sealing, coming): (SealingKey, Vec<keys::Coming>),
         (clock, random): (Arc<dyn Clock>, Arc<dyn Random>),
     ) -> Result<Arc<Self>, StartError> {
@@ -217,6 +220,7 @@ impl Shared {
             gate: Arc::new(gate),
             store,
             people,
+            mailer,
             sealing,
             state,
             asked: AtomicU64::new(0),
@@ -265,12 +269,14 @@ impl Shared {
         let known = self.store.list_services().await.map_err(|e| store_error(&inputs.config, e))?;
         let (clock, random) = (self.gate.clock.as_ref(), &self.gate.random);
         let plan = inputs.plan(known, clock).map_err(StartError::from)?;
+        let mail = letters::prepare(&inputs.config)?;
         let people = people::plan(&inputs.config, &self.store, clock, random).await?;
         // From here on nothing but a write can fail.
         let as_declared = self.store.acting(Author::configuration());
         let carried_out = people.carry_out(as_declared.as_ref(), clock, random.as_ref()).await;
         carried_out.map_err(StartError::from)?;
         self.people.take_up(&inputs.config);
+        self.mailer.take_up(mail);
         let services = plan.carry_out(as_declared.as_ref()).await.map_err(StartError::from)?;
         let changes = vec![FieldChange::new("needRestart", left.clone())];
         let event = NewEvent { kind: EventKind::ConfigurationReloaded, target: Target::gateway(), changes };
@@ -310,6 +316,14 @@ impl Shared {
         Ok(())
     }
 
+    /// Writes when services were last active, as far as that has changed. What cannot be written is tried again.
+    pub(super) async fn note_service_uses(&self) -> Result<(), StoreError> {
+        let changed = self.gate.verdicts.uses().unwritten();
+        self.store.note_service_uses(&changed).await?;
+        self.gate.verdicts.uses().written(&changed);
+        Ok(())
+    }
+
     /// Forgets what has expired.
     pub(super) async fn purge(&self) -> Result<(), StoreError> {
         let now = self.gate.clock.now();
@@ -322,6 +336,7 @@ impl Shared {
         self.store.purge_sessions(self.people.sessions.life(), now).await?;
         self.store.purge_grants(self.config().oauth.refresh_window, now).await?;
         self.store.purge_consents(now).await?;
+        self.store.purge_links(now).await?;
         Ok(())
     }
 }

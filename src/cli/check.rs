@@ -2,31 +2,32 @@
 
 use std::{path::Path, sync::Arc};
 
-use clap::Args;
-use http::{HeaderValue, Method, Request, Uri, header::HOST};
-
 use super::{
     load,
     output::{self, Failure, say},
 };
 use crate::{
-    access::policy::{Denial, Requirement},
+    access::credentials::NEVER,
     app::{self, StartError},
     base::{
         id::{ServiceId, UserId},
         random::{Random, SystemRandom},
         time::{SystemClock, Timestamp},
     },
-    config::{Config, DecisionTest, Expectation},
+    config::{Config, DecisionTest, Expectation, TestToken},
     model::{
         registry::Registry,
         service::{Service, Trust},
         user::{Email, Person},
     },
     oauth::token::claims::AccessClaims,
-    proxy::{route::Routes, sanitize},
+    proxy::{
+        explain::{Asked, Ground, Outcome, Presented, explain},
+        route::Routes,
+    },
     store::StoreError,
 };
+use clap::Args;
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
@@ -103,8 +104,7 @@ fn failures(config: &Config) -> Vec<String> {
         }
     }
     let registry = Registry::new(services, "");
-    let upstreams: Vec<_> = config.upstreams.iter().map(|upstream| (upstream.clone(), None)).collect();
-    let routes = Routes::new(&upstreams, &registry, config.limits.max_body_size);
+    let routes = app::routes(config, &registry);
     config.tests.iter().filter_map(|test| run(test, &routes, &registry, config)).collect()
 }
 
@@ -119,28 +119,37 @@ fn run(test: &DecisionTest, routes: &Routes, registry: &Registry, config: &Confi
 
 /// The decision that the gateway would make, by the same steps.
 fn decide(test: &DecisionTest, routes: &Routes, registry: &Registry, config: &Config) -> Expectation {
-    let Ok(uri) = test.path.parse::<Uri>() else { return Expectation::BadRequest };
-    let Ok(target) = sanitize::target(&test.method, &uri) else { return Expectation::BadRequest };
     let host = test.host.as_deref().unwrap_or_else(|| config.public_url.host());
-    let Ok(host) = HeaderValue::from_str(host) else { return Expectation::BadRequest };
-    let request = Request::builder().method(test.method.clone()).uri(uri).header(HOST, host).body(());
-    let Ok((parts, ())) = request.map(Request::into_parts) else { return Expectation::BadRequest };
-    let Ok(sanitized) = sanitize::sanitize(parts, target, false) else { return Expectation::BadRequest };
-    let Some(route) = routes.find(sanitized.host(), sanitized.path()) else { return Expectation::NoRoute };
-    let requirement = route.policy.requirement(&test.method, sanitized.path());
-    if matches!(requirement, Requirement::Public) {
-        return Expectation::Public;
-    }
-    let Some(token) = &test.token else {
-        // A browser that navigates; the test says nothing else of it.
-        let navigates = matches!(test.method, Method::GET | Method::HEAD);
-        return match requirement {
-            Requirement::Browser(_) if navigates => Expectation::Login,
-            _ => Expectation::Unauthorized,
-        };
+    let Some(asked) = Asked::new(&test.method, host, &test.path) else { return Expectation::BadRequest };
+    let ground = Ground { routes, registry, owns: &|path| app::owns(config, path) };
+    let (claims, person) = match &test.token {
+        None => (None, None),
+        Some(token) => match imagined(token, registry, config) {
+            Some((claims, person)) => (Some(claims), person),
+            None => return Expectation::BadRequest,
+        },
     };
-    let client = token.client.clone().or_else(|| ServiceId::parse("some-client").ok());
-    let Some(client) = client else { return Expectation::BadRequest };
+    let presented =
+        claims.as_ref().map_or(Presented::Nothing, |claims| Presented::Imagined(claims, person.as_ref()));
+    match explain(&asked, presented, ground).outcome {
+        Outcome::Allowed => Expectation::Allowed,
+        Outcome::Public => Expectation::Public,
+        Outcome::Own => Expectation::Own,
+        Outcome::Unauthorized => Expectation::Unauthorized,
+        Outcome::Login => Expectation::Login,
+        Outcome::Forbidden | Outcome::Unavailable => Expectation::Forbidden,
+        Outcome::NoRoute => Expectation::NoRoute,
+        Outcome::BadRequest => Expectation::BadRequest,
+    }
+}
+
+/// The claims and the person of a test's token.
+fn imagined(
+    token: &TestToken,
+    registry: &Registry,
+    config: &Config,
+) -> Option<(AccessClaims, Option<Person>)> {
+    let client = token.client.clone().or_else(|| ServiceId::parse("some-client").ok())?;
     let aud = token.scope.iter().filter_map(|name| registry.resolve(name)).map(|s| s.id.clone());
     let person = token.user.as_ref().and_then(|login| person(login, config));
     let subject = person.as_ref().map_or_else(|| client.to_string(), |person| person.id.to_string());
@@ -151,7 +160,7 @@ fn decide(test: &DecisionTest, routes: &Routes, registry: &Registry, config: &Co
         client_id: client,
         scope: token.scope.join(" "),
         iat: 0,
-        exp: i64::MAX,
+        exp: NEVER.seconds(),
         nbf: None,
         jti: String::new(),
         grant_id: None,
@@ -159,12 +168,7 @@ fn decide(test: &DecisionTest, routes: &Routes, registry: &Registry, config: &Co
         credential: None,
         every_service: false,
     };
-    match route.policy.check(requirement, &claims, person.as_ref()) {
-        Ok(()) => Expectation::Allowed,
-        Err(Denial::InsufficientScope(_) | Denial::RuleNotMet(_) | Denial::UnknownService) => {
-            Expectation::Forbidden
-        }
-    }
+    Some((claims, person))
 }
 
 /// What the gate would know of a declared user, under an id that the file does not tell.
@@ -189,6 +193,7 @@ const fn name(expectation: Expectation) -> &'static str {
         Expectation::Unauthorized => "unauthorized",
         Expectation::Public => "public",
         Expectation::Login => "login",
+        Expectation::Own => "own",
         Expectation::NoRoute => "no_route",
         Expectation::BadRequest => "bad_request",
     }

@@ -7,6 +7,7 @@ mod app_passwords;
 mod audit;
 mod check;
 mod demo;
+mod explain;
 mod groups;
 mod import;
 mod keys;
@@ -61,6 +62,9 @@ enum Command {
     /// Check the configuration: every problem at once, then the [[test]] entries, then what a start would change of the declared
     /// services and users.
     Check(check::CheckArgs),
+    /// Explain what would become of a request: which route and rule, what is known of the token, the decision and how to mend it.
+    /// The exit status is 0 when the request may pass, 1 when it would be refused.
+    Explain(explain::ExplainArgs),
     /// Services: add, list, show, new secret, remove.
     #[command(subcommand)]
     Service(services::ServiceCommand),
@@ -104,6 +108,7 @@ pub fn run() -> ExitCode {
         Command::Serve => serve::serve(&file),
         Command::Demo(args) => demo::demo(&args),
         Command::Check(args) => check::check(&file, &args),
+        Command::Explain(args) => explain::explain(&file, &args),
         Command::Service(command) => services::run(&file, command),
         Command::User(command) => users::run(&file, command),
         Command::Group(command) => groups::run(&file, command),

@@ -46,6 +46,9 @@ pub(super) enum Failure {
     Io(#[from] io::Error),
     #[error(transparent)]
     Json(#[from] serde_json::Error),
+    /// Said already, on standard output.
+    #[error("")]
+    Said,
     /// Something said already, or in full here.
     #[error("{0}")]
     Plain(String),
@@ -59,6 +62,7 @@ pub(super) fn colour() -> bool {
 /// Says on standard error why a command failed.
 pub(super) fn complain(failure: &Failure) {
     let text = match failure {
+        Failure::Said => return,
         Failure::Problems(text) => text.trim_end().to_owned(),
         other => format!("hubgate: {other}"),
     };

@@ -65,6 +65,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[log]`
     pub log: Log,
+    /// `[mail]`; `None`: no mail is sent.
+    pub mail: Option<Mail>,
     /// `[[service]]`
     pub services: Vec<DeclaredService>,
     /// The password of the administrator that the first start makes; `None`: one for a single sign-in, shown once.
@@ -228,6 +230,36 @@ pub struct Log {
     pub access: bool,
 }
 
+/// How the connection to the mail server is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailTls {
+    /// STARTTLS, without which nothing is sent (RFC 3207).
+    StartTls,
+    /// TLS from the first byte (RFC 8314).
+    Tls,
+    /// In the clear, on this machine alone.
+    None,
+}
+
+/// Where mail goes out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// The sender's name, possibly empty, and address.
+    pub from: (String, String),
+    /// The server.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How the connection is protected.
+    pub tls: MailTls,
+    /// Certificates that the server is checked against instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// How the gateway signs in there.
+    pub credentials: Option<(String, Secret)>,
+    /// How long the server may take to take one mail.
+    pub timeout: Duration,
+}
+
 /// A service that the file declares.
 #[derive(Debug, Clone)]
 pub struct DeclaredService {
@@ -301,6 +333,8 @@ pub enum Expectation {
     Public,
     /// On its way to the login page.
     Login,
+    /// Answered by the gateway itself.
+    Own,
     /// 404.
     NoRoute,
     /// 400.

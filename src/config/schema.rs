@@ -66,7 +66,7 @@ pub(super) const VARIABLE_PREFIX: &str = "HUBGATE_";
 pub(super) const OTHER_VARIABLES: [&str; 1] = ["HUBGATE_CONFIG"];
 
 /// All tables, the root first.
-pub(super) const TABLES: [&Table; 18] = [
+pub(super) const TABLES: [&Table; 20] = [
     &ROOT,
     &ADMIN_PASSWORD,
     &LISTEN,
@@ -77,6 +77,8 @@ pub(super) const TABLES: [&Table; 18] = [
     &SESSIONS,
     &LIMITS,
     &LOG,
+    &MAIL,
+    &MAIL_PASSWORD,
     &SERVICE,
     &SECRET,
     &USER,
@@ -92,7 +94,8 @@ pub(super) static ROOT: Table = Table {
     shape: Shape::Single,
     keys: &["public_url", "data_dir", "admin_password"],
     tables: &[
-        &LISTEN, &TLS, &STORE, &HUB, &OAUTH, &SESSIONS, &LIMITS, &LOG, &SERVICE, &USER, &UPSTREAM, &TEST,
+        &LISTEN, &TLS, &STORE, &HUB, &OAUTH, &SESSIONS, &LIMITS, &LOG, &MAIL, &SERVICE, &USER, &UPSTREAM,
+        &TEST,
     ],
     later: &[],
 };
@@ -182,6 +185,17 @@ pub(super) static LOG: Table = Table {
     tables: &[],
     later: &[],
 };
+
+pub(super) static MAIL: Table = Table {
+    path: "mail",
+    shape: Shape::Single,
+    keys: &["from", "host", "port", "tls", "ca", "username", "password", "timeout"],
+    tables: &[],
+    later: &[],
+};
+
+pub(super) static MAIL_PASSWORD: Table =
+    Table { path: "mail.password", shape: Shape::Inline, keys: &["env", "file"], tables: &[], later: &[] };
 
 pub(super) static SERVICE: Table = Table {
     path: "service",

@@ -1,4 +1,4 @@
-//! Opaque credentials: authorization codes, refresh tokens, session cookies, application passwords. 256 random bits
+//! Opaque credentials: authorization codes, refresh tokens, session cookies, application passwords, links. 256 random bits
 //! behind a prefix that tells the kind.
 //!
 //! Invariant: a credential of one kind has no digest as another, so none is ever looked up in the wrong place.
@@ -17,11 +17,14 @@ pub enum Kind {
     Session,
     /// An application password.
     ApplicationPassword,
+    /// The token of a link that is sent by mail.
+    Link,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Code, Self::Refresh, Self::Session, Self::ApplicationPassword];
+    pub const ALL: [Self; 5] =
+        [Self::Code, Self::Refresh, Self::Session, Self::ApplicationPassword, Self::Link];
 
     /// What every credential of this kind begins with.
     #[must_use]
@@ -31,6 +34,7 @@ impl Kind {
             Self::Refresh => "hgr_",
             Self::Session => "hgs_",
             Self::ApplicationPassword => "hga_",
+            Self::Link => "hgl_",
         }
     }
 }

@@ -109,8 +109,10 @@ fn header(out: &mut Page, facts: &Facts) {
     out.text.push('\n');
     out.fact("Tracker", &tracker);
     out.fact("Client", &format!("{tracker}/client (implicit flow)"));
-    out.fact("Sign in", &format!("{hub}/auth/login"));
+    out.fact("Account", &format!("{hub}/account"));
     out.fact("Person", &format!("{}, password {}", facts.login, facts.password.expose()));
+    out.fact("Console", &format!("{hub}/admin"));
+    out.fact("Admin", &format!("admin, password {}", facts.admin_password.expose()));
     out.text.push('\n');
     out.paragraph(1, "For programs, as in examples/:");
     out.text.push('\n');
@@ -179,8 +181,10 @@ mod tests {
 
          Tracker     https://localhost:8443/youtrack
          Client      https://localhost:8443/youtrack/client (implicit flow)
-         Sign in     https://localhost:8443/hub/auth/login
+         Account     https://localhost:8443/hub/account
          Person      jane, password n0ta-real0-passw-ord00
+         Console     https://localhost:8443/hub/admin
+         Admin       admin, password n0ta-real0-passw-ord00
 
          For programs, as in examples/:
 

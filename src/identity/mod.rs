@@ -2,6 +2,7 @@
 //!
 //! Invariant: whatever the reason for a refusal, its answer and its cost are those of a wrong password.
 
+pub mod asking;
 mod counter;
 pub mod login;
 pub mod second_step;

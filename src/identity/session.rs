@@ -171,18 +171,6 @@ impl Sessions {
         Ok(sessions)
     }
 
-    /// Ends the session of this id and what came of it, if it is one of this user's. Returns whether it was.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn end_one(&self, user: &UserId, id: &SessionId) -> Result<bool, StoreError> {
-        // An id stays with its user: a sign-in of somebody else on the same browser has another.
-        if !self.store.list_sessions(user).await?.iter().any(|session| session.id == *id) {
-            return Ok(false);
-        }
-        self.store.end_session(id, &ended(id, self.clock.now())).await
-    }
-
     /// Ends all sessions of a user but `except`, each with what came of it. Returns how many.
     ///
     /// # Errors

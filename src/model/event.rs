@@ -84,6 +84,10 @@ named! {
         ConsentGiven = "consentGiven",
         /// That was taken back.
         ConsentTakenBack = "consentTakenBack",
+        /// A link was made to be sent by mail.
+        LinkSent = "linkSent",
+        /// Such a link was used.
+        LinkUsed = "linkUsed",
         /// The next signing key took over.
         KeyRotated = "keyRotated",
         /// The configuration file was read again.

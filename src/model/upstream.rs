@@ -2,7 +2,7 @@
 //!
 //! Invariant: paths and patterns are in canonical form (see `proxy::path`), so comparing text is comparing paths.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use http::{Method, Uri};
 
@@ -114,6 +114,21 @@ pub struct PathPattern {
     pub open: bool,
 }
 
+impl fmt::Display for PathPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for segment in &self.segments {
+            match segment {
+                Segment::Literal(text) => write!(f, "/{text}")?,
+                Segment::Any => f.write_str("/*")?,
+            }
+        }
+        if self.open {
+            return f.write_str("/**");
+        }
+        if self.segments.is_empty() { f.write_str("/") } else { Ok(()) }
+    }
+}
+
 impl PathPattern {
     /// Whether `path`, in canonical form, matches.
     #[must_use]
@@ -172,6 +187,7 @@ mod tests {
             ("/a/*/c/**", "/a/b/d", false),
         ] {
             assert_eq!(pattern(rule).matches(path), expected, "{rule} on {path}");
+            assert_eq!(pattern(rule).to_string(), rule);
         }
     }
 }

@@ -326,6 +326,12 @@ impl OAuthError {
         Self { retry_after: Some(wait), ..Self::new(ErrorCode::TemporarilyUnavailable, description) }
     }
 
+    /// Too many such requests; not before `wait`.
+    #[must_use]
+    pub fn too_many(description: impl Into<Cow<'static, str>>, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..Self::new(ErrorCode::TooManyRequests, description) }
+    }
+
     /// The same, as the answer to an `Authorization` header.
     #[must_use]
     pub fn with_challenge(self, challenge: bool) -> Self {

@@ -5,6 +5,7 @@
 //! [`error::OAuthError`].
 
 pub mod authorize;
+pub mod cause;
 pub mod client_auth;
 pub mod discovery;
 pub mod error;

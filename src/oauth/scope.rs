@@ -108,7 +108,7 @@ fn collect(
             }
             continue;
         }
-        match find(entry, registry) {
+        match named(entry, registry) {
             Some(service) if services.contains(&service) => {}
             Some(service) => {
                 entries.push(entry);
@@ -130,12 +130,15 @@ fn collect(
 /// Whether an entry of a granted scope still means something.
 #[must_use]
 pub fn is_known(entry: &str, registry: &Registry) -> bool {
-    OPENID_SCOPES.contains(&entry) || find(entry, registry).is_some()
+    OPENID_SCOPES.contains(&entry) || named(entry, registry).is_some()
 }
 
+/// The service that an entry of a scope names.
+///
 /// RFC 6749 section 3.3 allows `!`, `#` to `[`, `]` to `~`. ring-ui encodes each entry before it encodes the list
 /// (hub-contract 2.1), so a name with blanks arrives with `%20` in it: decoded once more, it is a name.
-fn find(entry: &str, registry: &Registry) -> Option<ServiceId> {
+#[must_use]
+pub fn named(entry: &str, registry: &Registry) -> Option<ServiceId> {
     if !entry.bytes().all(|b| matches!(b, b'!' | b'#'..=b'[' | b']'..=b'~')) {
         return None;
     }

@@ -77,6 +77,7 @@ struct Counts {
     requests: FastMap<(RouteNumber, u8, u16), u64>,
     decisions: FastMap<(RouteNumber, &'static str), u64>,
     upstream: FastMap<(RouteNumber, &'static str, &'static str), u64>,
+    refusals: FastMap<&'static str, u64>,
     durations: FastMap<RouteNumber, Histogram>,
 }
 
@@ -172,8 +173,13 @@ impl Journal {
         *self.counts.borrow_mut().upstream.entry((route, name, kind)).or_default() += 1;
     }
 
-    /// Hands over lines and numbers. `label` names routes.
-    pub fn hand_over(&self, label: impl Fn(RouteNumber) -> String) {
+    /// Counts a refusal by its cause.
+    pub fn refused(&self, cause: &'static str) {
+        *self.counts.borrow_mut().refusals.entry(cause).or_default() += 1;
+    }
+
+    /// Hands over lines and numbers. `label` names routes; `passed` hears of each through which requests were let.
+    pub fn hand_over(&self, label: impl Fn(RouteNumber) -> String, passed: impl Fn(RouteNumber)) {
         let mut buffer = self.buffer.borrow_mut();
         if !buffer.is_empty() {
             self.sink.send(buffer.clone());
@@ -188,6 +194,9 @@ impl Journal {
             self.totals.add("requests", labels, count);
         }
         for ((route, decision), count) in counts.decisions {
+            if matches!(decision, "allowed" | "public") {
+                passed(route);
+            }
             let labels = vec![("route", label(route)), ("decision", decision.to_owned())];
             self.totals.add("decisions", labels, count);
         }
@@ -197,6 +206,9 @@ impl Journal {
                 labels.push(("kind", kind.to_owned()));
             }
             self.totals.add(name, labels, count);
+        }
+        for (cause, count) in counts.refusals {
+            self.totals.add("refusals", vec![("cause", cause.to_owned())], count);
         }
         for (route, durations) in counts.durations {
             self.totals.add_durations(&label(route), &durations);

@@ -36,7 +36,22 @@ impl Histogram {
         self.micros = self.micros.saturating_add(micros);
     }
 
-    fn add(&mut self, other: &Self) {
+    /// How many fell into each bucket; the last is of what is longer than all bounds.
+    pub(super) const fn buckets(&self) -> &[u64; BUCKETS.len() + 1] {
+        &self.buckets
+    }
+
+    /// What has come since `before`.
+    pub(super) fn since(&self, before: &Self) -> Self {
+        let mut new = self.clone();
+        for (count, less) in new.buckets.iter_mut().zip(before.buckets) {
+            *count = count.saturating_sub(less);
+        }
+        new.micros = new.micros.saturating_sub(before.micros);
+        new
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
         for (sum, more) in self.buckets.iter_mut().zip(other.buckets) {
             *sum += more;
         }
@@ -59,6 +74,19 @@ impl Totals {
     pub fn add(&self, name: &'static str, labels: Labels, count: u64) {
         let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
         *counters.entry((name, labels)).or_default() += count;
+    }
+
+    /// Shows each counter with its labels and its sum.
+    pub(super) fn visit(&self, mut visitor: impl FnMut(&'static str, &Labels, u64)) {
+        let counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((name, labels), count) in counters.iter() {
+            visitor(name, labels, *count);
+        }
+    }
+
+    /// The histograms by route.
+    pub(super) fn durations(&self) -> BTreeMap<String, Histogram> {
+        self.durations.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Adds a worker's histogram of a route.
@@ -90,8 +118,10 @@ impl fmt::Debug for Gauge {
 const COUNTERS: &[(&str, &str)] = &[
     ("requests", "Requests answered, by route, method and status"),
     ("decisions", "Decisions on requests, by route"),
+    ("refusals", "Refused requests, by cause"),
     ("tokens_issued", "Access tokens issued, by grant"),
     ("logins", "Attempts to sign in, by result"),
+    ("mails", "Letters to people, by what they are about and what became of them"),
     ("token_errors", "Refusals of the token endpoint, by error"),
     ("upstream_errors", "Requests that an upstream did not answer, by route and kind"),
     ("websockets_opened", "WebSockets opened, by route"),

@@ -75,7 +75,7 @@ pub(super) fn entry(
             let judge = gate.judge(&record.view.snapshot, record.now);
             match gate.sessions.recall(&digest, &gate.verdicts, judge) {
                 None => return Ok(Entry::Ask(Asked { cookie, digest })),
-                verdict => verdict,
+                Some(verdict) => verdict,
             }
         }
     };
@@ -92,17 +92,23 @@ pub(super) fn entry(
 }
 
 impl Asked {
-    /// Enters what the control plane has found.
+    /// Enters what the control plane has found. A cookie of no session counts against its source.
     pub(super) fn enter(
         &self,
         record: &Record,
         session: Option<&(Session, Timestamp)>,
     ) -> Option<Arc<Verdict>> {
-        let (session, ends) = session?;
         let gate = record.worker().gate();
         // The look-up may have taken a while.
         let judge = gate.judge(&record.view.snapshot, gate.clock.now());
-        gate.sessions.enter(self.digest, (session, *ends), judge, gate.random.as_ref())
+        let verdict = session.and_then(|(session, ends)| {
+            gate.sessions.enter(self.digest, (session, *ends), (&gate.verdicts, judge), gate.random.as_ref())
+        });
+        if verdict.is_none() {
+            gate.sessions.enter_none(self.digest, judge.now);
+            record.view.snapshot.quota.refused(record.source());
+        }
+        verdict
     }
 }
 

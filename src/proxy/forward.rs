@@ -53,7 +53,10 @@ pub(super) async fn forward(
     };
     let (mut head, lease) = match answered {
         Ok(answered) => answered,
-        Err(refusal) => return rendered(record, form, &refusal),
+        Err(refusal) => {
+            record.unanswered(&refusal);
+            return rendered(record, form, &refusal);
+        }
     };
     clean(&mut head.headers);
     if let Some(handshake) = handshake {

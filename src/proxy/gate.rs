@@ -36,9 +36,11 @@ use crate::{
     crypto::keyring::Keyring,
     model::{flow::Flows, registry::Registry, session::Session},
     oauth::{
+        cause::Cause,
         grant::Lives,
         token::{issue::Issuer, verify::TokenError},
     },
+    observe::refusals::Refusals,
 };
 
 /// Everything that requests are judged by at one moment.
@@ -131,6 +133,8 @@ pub struct Outcome {
     pub client: String,
     /// `jti`
     pub jti: String,
+    /// Why it was refused, where that is known.
+    pub cause: Option<Cause>,
 }
 
 /// What a change of the snapshot has touched, and when.
@@ -162,6 +166,8 @@ pub struct Gate {
     pub credentials: Credentials,
     /// How many WebSockets are open.
     pub websockets: AtomicUsize,
+    /// The last refusals.
+    pub refusals: Refusals,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -182,6 +188,7 @@ impl Gate {
             people: Directory::default(),
             credentials: Credentials::default(),
             websockets: AtomicUsize::new(0),
+            refusals: Refusals::default(),
             clock,
             random,
         }

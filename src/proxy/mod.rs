@@ -8,6 +8,7 @@
 mod browser;
 mod credential;
 mod exchange;
+pub mod explain;
 mod forward;
 pub mod gate;
 pub mod http1;
@@ -19,6 +20,7 @@ mod outbound;
 mod own;
 pub mod path;
 pub mod peer;
+mod recall;
 pub mod record;
 pub mod refusal;
 pub mod relay;
@@ -66,9 +68,9 @@ use crate::{
         policy::{Permit, Requirement},
         quota::Wait,
         scheme::bearer::{self, Bearer},
+        verdict::Verdict,
     },
     base::body::Whole,
-    oauth::error::ErrorCode,
     observe::journal::{Decision, NO_ROUTE, OWN_ROUTE, RouteNumber},
 };
 
@@ -131,7 +133,8 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
     inherit(&mut record, &sanitized.forwarded);
     // 2 how often this source asks
     if let Err(Wait(wait)) = snapshot.quota.request(record.source()) {
-        return refuse(record, form, &Refusal::too_many("this source sends too many requests", wait));
+        let refusal = Refusal::too_many("this source sends too many requests", wait);
+        return refuse_at(record, form, (&refusal, None), &sanitized);
     }
     // 3 one of our own endpoints?
     if worker.own().owns(&snapshot.hub_path, sanitized.path()) {
@@ -141,17 +144,18 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
         }
         if body.size_hint().lower() > MAX_OWN_BODY as u64 {
             record.route = OWN_ROUTE;
-            return refuse(record, form, &Refusal::too_large(MAX_OWN_BODY as u64));
+            let refusal = Refusal::too_large(MAX_OWN_BODY as u64);
+            return refuse_at(record, form, (&refusal, None), &sanitized);
         }
         return Answering::Waiting(Box::pin(own::endpoint(record, form, sanitized, (body, whole))));
     }
     // 4 which route
     let Some(route) = snapshot.routes.find(sanitized.host(), sanitized.path()) else {
-        return refuse(record, form, &Refusal::not_found());
+        return refuse_at(record, form, (&Refusal::not_found(), None), &sanitized);
     };
     record.route = RouteNumber::try_from(route.index).unwrap_or(NO_ROUTE);
     if body.size_hint().lower() > route.max_body_size {
-        return refuse(record, form, &Refusal::too_large(route.max_body_size));
+        return refuse_at(record, form, (&Refusal::too_large(route.max_body_size), None), &sanitized);
     }
     // 5 may it pass?
     let arrived = (record, form, sanitized, (body, whole));
@@ -160,7 +164,7 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
         Ok(Judged::Ask(cookie)) => {
             Answering::Waiting(Box::pin(after_asking(arrived, Rc::clone(peer), cookie)))
         }
-        Err(refusal) => refuse(arrived.0, form, &refusal),
+        Err((refusal, verdict)) => refuse_at(arrived.0, form, (&refusal, verdict.as_deref()), &arrived.2),
     }
 }
 
@@ -171,6 +175,10 @@ type Arrived = (Record, Form, Sanitized, (Incoming, Option<Whole>));
 async fn after_asking(arrived: Arrived, peer: Rc<Peer>, asked: Asked) -> Answer {
     let (record, form, sanitized, _) = &arrived;
     let form = *form;
+    if let Err(Wait(wait)) = record.view.snapshot.quota.credentials(record.source()) {
+        let refusal = Refusal::too_many("this source sends too many refused credentials", wait);
+        return refuse(arrived.0, form, &refusal).await;
+    }
     let found = record.worker().own().session(asked.cookie.clone(), record.source()).await;
     let view = Rc::clone(&record.view);
     let judged = match (view.route(record.route), found) {
@@ -178,13 +186,17 @@ async fn after_asking(arrived: Arrived, peer: Rc<Peer>, asked: Asked) -> Answer 
             let verdict = asked.enter(record, session.as_ref());
             judge((record, &peer), route, sanitized, form, Found::Asked(verdict))
         }
-        (None, _) => Err(Refusal::not_found()),
-        (_, Err(_)) => Err(Refusal::unavailable("sessions cannot be looked up now", RETRY)),
+        (None, _) => Err((Refusal::not_found(), None)),
+        (_, Err(_)) => Err((Refusal::unavailable("sessions cannot be looked up now", RETRY), None)),
     };
     match judged {
         Ok(Judged::Permitted(permit, remembered)) => pass(arrived, &peer, (permit, remembered)).await,
-        Ok(Judged::Ask(_)) => refuse(arrived.0, form, &Refusal::session_needed()).await,
-        Err(refusal) => refuse(arrived.0, form, &refusal).await,
+        Ok(Judged::Ask(_)) => {
+            refuse_at(arrived.0, form, (&Refusal::session_needed(), None), &arrived.2).await
+        }
+        Err((refusal, verdict)) => {
+            refuse_at(arrived.0, form, (&refusal, verdict.as_deref()), &arrived.2).await
+        }
     }
 }
 
@@ -206,6 +218,7 @@ fn pass(
     let asked = (route, &**peer, &record.id, handshake.as_deref());
     let Some(request) = outbound::outbound(sanitized, identity, asked, scoped, body) else {
         let refusal = Refusal::unavailable("the upstream's token could not be made", RETRY);
+        record.unanswered(&refusal);
         return answer_with(record, form, &refusal);
     };
     if permit.identity().is_some() {
@@ -236,6 +249,9 @@ fn inherit(record: &mut Record, forwarded: &Inherited) {
     }
 }
 
+/// A refusal, and the verdict on a token that was good and may not pass.
+type Denied = (Refusal, Option<Arc<Verdict>>);
+
 /// Decides on a request for a route, and writes the decision line when it may pass.
 fn judge(
     (record, peer): (&Record, &Peer),
@@ -243,7 +259,7 @@ fn judge(
     sanitized: &Sanitized,
     form: Form,
     found: Found,
-) -> Result<Judged, Refusal> {
+) -> Result<Judged, Denied> {
     let requirement = route.policy.requirement(&sanitized.parts.method, sanitized.path());
     let mut values = sanitized.parts.headers.get_all(AUTHORIZATION).iter();
     let repeated = match (values.next(), values.next()) {
@@ -255,7 +271,7 @@ fn judge(
     } else {
         let values = sanitized.parts.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
         match bearer::read(values) {
-            Bearer::Malformed(why) => return Err(Refusal::malformed_credential(why)),
+            Bearer::Malformed(why) => return Err((Refusal::malformed_credential(why), None)),
             Bearer::Absent => None,
             Bearer::Token(token) => {
                 Some(known(record, peer, token, matches!(requirement, Requirement::Public)))
@@ -268,7 +284,9 @@ fn judge(
     };
     let remembered = match (requirement, remembered) {
         (Requirement::Browser(_), None) => {
-            match browser::entry((record, peer), route, sanitized, form, found)? {
+            match browser::entry((record, peer), route, sanitized, form, found)
+                .map_err(|refusal| (refusal, None))?
+            {
                 Entry::Session(session) => Some(Ok(session)),
                 Entry::Ask(cookie) => return Ok(Judged::Ask(cookie)),
             }
@@ -280,11 +298,12 @@ fn judge(
             let verdict = remembered.as_ref().and_then(|r| r.as_ref().ok());
             (route.policy.admit_anyone(verdict.map(|r| Arc::clone(&r.verdict))), "public")
         }
-        (_, None) => return Err(Refusal::token_needed()),
-        (_, Some(Err(refusal))) => return Err(refusal.clone()),
+        (_, None) => return Err((Refusal::token_needed(), None)),
+        (_, Some(Err(refusal))) => return Err((refusal.clone(), None)),
         (_, Some(Ok(remembered))) => {
+            let denied = |denial| (Refusal::denied(denial), Some(Arc::clone(&remembered.verdict)));
             let verdict = Arc::clone(&remembered.verdict);
-            (route.policy.admit(requirement, verdict).map_err(Refusal::denied)?, "allowed")
+            (route.policy.admit(requirement, verdict).map_err(denied)?, "allowed")
         }
     };
     let claims = permit.identity().map(|verdict| &verdict.claims);
@@ -312,25 +331,19 @@ enum Judged {
 
 /// Refuses: the decision line, then the answer.
 fn refuse(record: Record, form: Form, refusal: &Refusal) -> Answering {
-    let decision = match refusal.code {
-        ErrorCode::Unauthorized | ErrorCode::InvalidToken => "unauthorized",
-        ErrorCode::InsufficientScope | ErrorCode::AccessDenied => "forbidden",
-        ErrorCode::LoginRequired => "login",
-        ErrorCode::NotFound => "no_route",
-        ErrorCode::TooManyRequests => "throttled",
-        ErrorCode::TemporarilyUnavailable | ErrorCode::ServerError => "unavailable",
-        _ => "bad_request",
-    };
-    let line = Decision {
-        id: record.id.as_bytes(),
-        route: record.route_label(),
-        decision,
-        reason: &refusal.description,
-        ..Decision::default()
-    };
-    let now = record.worker().gate().clock.now();
-    record.worker().journal().decision(now, record.route, line);
+    record.refused((refusal, None), None);
     answer_with(record, form, refusal)
+}
+
+/// The same where the request was understood; `verdict` on a token that was good.
+fn refuse_at(
+    record: Record,
+    form: Form,
+    refused: (&Refusal, Option<&Verdict>),
+    sanitized: &Sanitized,
+) -> Answering {
+    record.refused(refused, Some(sanitized));
+    answer_with(record, form, refused.0)
 }
 
 /// The answer that a refusal is.

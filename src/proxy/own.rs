@@ -56,6 +56,7 @@ pub(super) async fn endpoint(
             return refuse(record, form, &refusal).await;
         }
     };
+    let host = sanitized.authority.clone();
     let Sanitized { mut parts, target, own_cookies, .. } = sanitized;
     parts.uri = http::Uri::from(target);
     // The cookies of other services on this host are none of our endpoints' business.
@@ -85,5 +86,8 @@ pub(super) async fn endpoint(
     let now = record.worker().gate().clock.now();
     record.worker().journal().decision(now, OWN_ROUTE, line);
     record.status = response.status();
+    if outcome.decision == "refused" {
+        record.own_refused(outcome, &host);
+    }
     response.map(|body| AnswerBody::own(body, record))
 }

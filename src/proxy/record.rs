@@ -146,6 +146,12 @@ impl Record {
         Held::new(permit, (self.method.clone(), target), (Rc::clone(&self.view), self.route))
     }
 
+    /// Method and canonical path.
+    #[must_use]
+    pub fn asked(&self) -> (&Method, &str) {
+        (&self.method, self.target.as_ref().map_or("", PathAndQuery::path))
+    }
+
     /// The name of its route.
     #[must_use]
     pub fn route_label(&self) -> &str {

@@ -5,23 +5,27 @@
 //!
 //! RFC 6750 section 3; RFC 9110 sections 10.2.3, 11.6.1; RFC 9457 section 3.
 
+mod form;
+
 use std::{borrow::Cow, fmt::Write as _, sync::Arc, time::Duration};
 
 use askama::Template;
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
+    HeaderName, HeaderValue, Response, StatusCode,
     header::{
-        ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, LOCATION, RETRY_AFTER, SEC_WEBSOCKET_VERSION,
+        ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, LOCATION, RETRY_AFTER, SEC_WEBSOCKET_VERSION,
         UPGRADE, VARY, WWW_AUTHENTICATE,
     },
 };
 use serde::Serialize;
 
+pub use self::form::Form;
 use super::shell::page_headers;
 use crate::{
     access::policy::Denial,
     oauth::{
+        cause::Cause,
         error::{ErrorCode, printable},
         token::verify::TokenError,
     },
@@ -48,6 +52,8 @@ pub struct Refusal {
     pub code: ErrorCode,
     /// `error_description`, `detail`
     pub description: Cow<'static, str>,
+    /// Why, finer than the code.
+    pub cause: Cause,
     challenge: Option<Challenge>,
     retry_after: Option<Duration>,
     close: bool,
@@ -64,14 +70,30 @@ impl Refusal {
     /// A refusal without challenge. Characters that a header could not carry are replaced in the description.
     pub fn new(status: StatusCode, code: ErrorCode, description: impl Into<Cow<'static, str>>) -> Self {
         let description = printable(description.into());
+        let cause = Cause::Code(code);
         Self {
             status,
             code,
             description,
+            cause,
             challenge: None,
             retry_after: None,
             close: false,
             fields: Vec::new(),
+        }
+    }
+
+    /// What the decision line calls it.
+    #[must_use]
+    pub const fn decision(&self) -> &'static str {
+        match self.code {
+            ErrorCode::Unauthorized | ErrorCode::InvalidToken => "unauthorized",
+            ErrorCode::InsufficientScope | ErrorCode::AccessDenied => "forbidden",
+            ErrorCode::LoginRequired => "login",
+            ErrorCode::NotFound => "no_route",
+            ErrorCode::TooManyRequests => "throttled",
+            ErrorCode::TemporarilyUnavailable | ErrorCode::ServerError => "unavailable",
+            _ => "bad_request",
         }
     }
 
@@ -121,22 +143,26 @@ impl Refusal {
     #[must_use]
     pub fn invalid_token(reason: TokenError) -> Self {
         let refusal = Self::new(StatusCode::UNAUTHORIZED, ErrorCode::InvalidToken, reason.to_string());
-        Self { challenge: Some(Challenge::Error), ..refusal }
+        Self { challenge: Some(Challenge::Error), cause: reason.into(), ..refusal }
     }
 
     /// A token that is valid and may not pass.
     #[must_use]
     pub fn denied(denial: Denial) -> Self {
-        match denial {
+        let cause = Cause::from(&denial);
+        let refusal = match denial {
             Denial::InsufficientScope(service) => Self::insufficient_scope(
                 format!("the token's scope does not name the service {service}"),
                 service,
             ),
-            Denial::RuleNotMet(why) => Self::new(StatusCode::FORBIDDEN, ErrorCode::AccessDenied, why),
+            Denial::RuleNotMet(unmet) => {
+                Self::new(StatusCode::FORBIDDEN, ErrorCode::AccessDenied, unmet.to_string())
+            }
             Denial::UnknownService => {
                 Self::unavailable("the service of this address is not registered", Duration::from_secs(30))
             }
-        }
+        };
+        Self { cause, ..refusal }
     }
 
     /// A token that is valid and whose scope lacks this entry.
@@ -306,67 +332,6 @@ impl Desk {
     }
 }
 
-/// The form of a refusal's body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// What ring-ui reads.
-    Json,
-    /// RFC 9457, for those who ask for it.
-    Problem,
-    /// For people, in their language.
-    Page(Language),
-}
-
-impl Form {
-    /// What the `Accept` header asks for (RFC 9110 section 12.5.1). Only what is named counts: a page where HTML is wanted
-    /// more than JSON, as browsers do when they navigate; a problem where it is wanted as much as either.
-    #[must_use]
-    pub fn wanted(headers: &HeaderMap) -> Self {
-        // Most programs send nothing, or one field that takes anything.
-        let mut values = headers.get_all(ACCEPT).iter();
-        match (values.next(), values.next()) {
-            (None, _) => return Self::Json,
-            (Some(value), None) if value == "*/*" => return Self::Json,
-            _ => {}
-        }
-        let (mut problem, mut page, mut json) = (0, 0, 0);
-        let ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        for range in ranges.flat_map(|value| value.split(',')) {
-            let mut parts = range.split(';').map(str::trim);
-            let kind = parts.next().unwrap_or_default();
-            let wanted = match kind {
-                _ if kind.eq_ignore_ascii_case("application/problem+json") => &mut problem,
-                _ if kind.eq_ignore_ascii_case("text/html") => &mut page,
-                _ if kind.eq_ignore_ascii_case("application/json") => &mut json,
-                _ => continue,
-            };
-            let weight = parts.find_map(|part| {
-                let (name, value) = part.split_once('=')?;
-                name.eq_ignore_ascii_case("q").then(|| weight(value))
-            });
-            *wanted = weight.unwrap_or(1000).max(*wanted);
-        }
-        if problem > 0 && problem >= page.max(json) {
-            Self::Problem
-        } else if page > json {
-            Self::Page(Language::wanted(headers))
-        } else {
-            Self::Json
-        }
-    }
-}
-
-/// A weight in thousandths (RFC 9110 section 12.4.2); what is none is the least.
-fn weight(text: &str) -> u16 {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let digits = fraction.len() <= 3 && fraction.bytes().all(|digit| digit.is_ascii_digit());
-    match whole {
-        "0" if digits => format!("{fraction:0<3}").parse().unwrap_or(0),
-        "1" if digits && fraction.bytes().all(|digit| digit == b'0') => 1000,
-        _ => 0,
-    }
-}
-
 #[derive(Template)]
 #[template(path = "error.html")]
 struct Page<'a> {
@@ -393,7 +358,10 @@ pub fn page(code: ErrorCode, refusal: Option<(&Refusal, &Desk, &str)>, t: Langua
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderMap, header::ACCEPT};
+
     use super::*;
+    use crate::access::policy::Unmet;
 
     fn desk() -> Desk {
         Desk { hub_url: Arc::from("https://a/hub"), realm: Arc::from("hubgate") }
@@ -417,7 +385,7 @@ mod tests {
         let (status, text) = challenge(Refusal::denied(Denial::InsufficientScope("You Track".into())));
         assert_eq!(status, 403);
         assert!(text.unwrap().ends_with("error=\"insufficient_scope\", error_description=\"the token's scope does not name the service You Track\", scope=\"You%20Track\""));
-        assert_eq!(challenge(Refusal::denied(Denial::RuleNotMet("no"))), (403, None));
+        assert_eq!(challenge(Refusal::denied(Denial::RuleNotMet(Unmet::User))), (403, None));
         assert_eq!(challenge(Refusal::not_found()), (404, None));
     }
 

@@ -189,7 +189,13 @@ impl Worker {
     /// Hands lines and numbers over.
     pub fn hand_over(&self) {
         let view = Rc::clone(&self.view.borrow());
-        self.parts.journal.hand_over(|route| view.label(route).to_owned());
+        let gate = &self.parts.gate;
+        let passed = |route| {
+            if let Some(service) = view.route(route).and_then(|route| route.policy.service.as_ref()) {
+                gate.verdicts.uses().passed(service, gate.clock.now());
+            }
+        };
+        self.parts.journal.hand_over(|route| view.label(route).to_owned(), passed);
     }
 
     /// Judges again what is still going on.

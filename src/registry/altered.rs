@@ -3,15 +3,15 @@
 //! Invariant: no two who change parts of a service undo one another's change: a secret that was replaced and a right that was
 //! taken away stay so.
 
-use super::services::ServiceError;
+use super::services::{Change, ServiceError};
 use crate::{
-    base::id::ServiceId,
+    base::{id::ServiceId, time::Timestamp},
     model::service::Service,
     store::{ServiceStore, StoreError},
 };
 
 /// How often a change is made anew because somebody else was quicker.
-const ATTEMPTS: usize = 100;
+pub(super) const ATTEMPTS: usize = 100;
 
 /// Alters the service as it is at the moment that it is written, so that no two who change it undo one another's change.
 pub(super) async fn altered(
@@ -28,4 +28,14 @@ pub(super) async fn altered(
         }
     }
     Err(StoreError::Unavailable(format!("the service {id} is changed by too many at once")).into())
+}
+
+/// The service with the change, unless the file declares it.
+pub(super) fn changed(mut service: Service, change: Change, now: Timestamp) -> Result<Service, ServiceError> {
+    if service.declared {
+        return Err(ServiceError::Declared(service.id));
+    }
+    change.carry_out(&mut service)?;
+    service.updated = now;
+    Ok(service)
 }

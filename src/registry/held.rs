@@ -66,6 +66,23 @@ impl Taken {
     }
 }
 
+impl Held {
+    /// What has this id, if anything has.
+    #[must_use]
+    pub fn kind_of(&self, id: &str) -> Option<Taken> {
+        let token = TokenId::parse(id);
+        let is_token = |known: &TokenId| token.as_ref() == Some(known);
+        let kinds = [
+            (self.sessions.iter().any(|session| session.id.as_str() == id), Taken::Session),
+            (self.grants.iter().any(|(grant, _)| grant.id.as_str() == id), Taken::Grant),
+            (self.consents.iter().any(|consent| consent.id.as_str() == id), Taken::Consent),
+            (self.tokens.iter().any(|token| is_token(&token.id)), Taken::Token),
+            (self.passwords.iter().any(|password| is_token(&password.id)), Taken::Password),
+        ];
+        kinds.into_iter().find_map(|(is, kind)| is.then_some(kind))
+    }
+}
+
 /// Everything that `user` has.
 ///
 /// # Errors

@@ -46,8 +46,8 @@ pub async fn change_own(
     users::change(store, id, change, clock).await
 }
 
-/// Adds a user and makes a password for one sign-in, at which the person chooses another. There is no mail: whoever invites
-/// hands both over. The password in `new` is not looked at.
+/// Adds a user and makes a password for one sign-in, at which the person chooses another. Whoever invites hands both
+/// over; by mail, a link is sent instead ([`super::links`]). The password in `new` is not looked at.
 ///
 /// # Errors
 /// [`PeopleError`]
@@ -61,6 +61,23 @@ pub async fn invite(
     let password = generate_password(random);
     let hash = NewPassword::of(&password, true, hasher).await?;
     let user = users::add(store, NewUser { password: Some(hash), ..new }, clock, random).await?;
+    Ok((user, password))
+}
+
+/// Gives a user a password for one sign-in, at which the person chooses another. All sessions end.
+///
+/// # Errors
+/// [`PeopleError`]
+pub async fn one_time_password(
+    store: &(impl UserStore + ?Sized),
+    id: &UserId,
+    hasher: &dyn Hasher,
+    clock: &dyn Clock,
+    random: &dyn Random,
+) -> Result<(User, Secret), PeopleError> {
+    let password = generate_password(random);
+    let hash = NewPassword::of(&password, true, hasher).await?;
+    let user = users::set_password(store, id, Some(hash), clock).await?;
     Ok((user, password))
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    altered::altered,
+    altered::{altered, changed},
     difference::{Difference, Step},
     profile::{self, ProfileChange},
     secrets,
@@ -161,7 +161,7 @@ impl Change {
         *self != Self::default()
     }
 
-    fn carry_out(self, service: &mut Service) -> Result<(), ServiceError> {
+    pub(super) fn carry_out(self, service: &mut Service) -> Result<(), ServiceError> {
         if let Some(name) = self.name {
             check_name(&name)?;
             if service.profile.key.as_ref() == Some(&service.name) {
@@ -216,11 +216,7 @@ pub async fn change(
     clock: &dyn Clock,
 ) -> Result<Service, ServiceError> {
     altered(store, id, |service| {
-        if service.declared {
-            return Err(ServiceError::Declared(id.clone()));
-        }
-        change.clone().carry_out(service)?;
-        service.updated = clock.now();
+        *service = changed(service.clone(), change.clone(), clock.now())?;
         Ok(())
     })
     .await

@@ -8,4 +8,5 @@ mod early;
 pub mod io;
 pub mod listener;
 pub mod tls;
+mod validity;
 pub mod worker;

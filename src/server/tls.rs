@@ -21,6 +21,9 @@ use rustls::{
     sign::CertifiedKey,
 };
 
+use super::validity::not_after;
+use crate::base::time::Timestamp;
+
 /// Where certificate and key are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateFiles {
@@ -171,6 +174,12 @@ impl Certificate {
         *seen = now;
         self.current.store(Arc::new(load(&self.files)?));
         Ok(true)
+    }
+
+    /// Until when the one in use is valid; `None`: not understood.
+    #[must_use]
+    pub fn ends(&self) -> Option<Timestamp> {
+        self.current.load().cert.first().and_then(|certificate| not_after(certificate))
     }
 
     /// The files.

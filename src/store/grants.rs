@@ -9,8 +9,22 @@ use crate::{
         time::Timestamp,
     },
     crypto::digest::TokenDigest,
-    model::grant::{AuthorizationCode, Consent, Grant, RefreshToken, RejectedRedirect},
+    model::{
+        grant::{AuthorizationCode, Consent, Grant, RefreshToken, RejectedRedirect},
+        service::Service,
+    },
 };
+
+/// A grant that a client can go on with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveGrant {
+    /// What was granted.
+    pub grant: Grant,
+    /// When its live refresh token was made.
+    pub refreshed: Timestamp,
+    /// Until when that can be used.
+    pub expires: Timestamp,
+}
 
 /// What became of an authorization code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,6 +167,14 @@ pub trait RejectedRedirectStore: Send + Sync {
 
     /// Those of a service, the latest first.
     async fn list_rejected_redirects(&self, service: &ServiceId) -> Result<Vec<RejectedRedirect>>;
+
+    /// Replaces the service as [`ServiceStore::replace_service`](super::ServiceStore::replace_service) does and, in the same
+    /// transaction, forgets a rejected redirect URI of it, which is one of `service` now.
+    ///
+    /// # Errors
+    /// As there; [`StoreError::NotFound`](super::StoreError::NotFound) also when the URI is not among the rejected ones.
+    /// Nothing is written then.
+    async fn accept_rejected_redirect(&self, before: &Service, service: &Service, uri: &str) -> Result<bool>;
 
     /// Forgets one. Returns whether there was one.
     async fn forget_rejected_redirect(&self, service: &ServiceId, uri: &str) -> Result<bool>;

@@ -7,11 +7,13 @@ pub mod credentials;
 pub mod described;
 pub mod events;
 pub mod grants;
+pub mod links;
 pub mod name;
 pub mod people;
 pub mod search;
 pub mod second_step;
 pub mod sqlite;
+pub mod usage;
 
 use std::sync::Arc;
 
@@ -21,9 +23,11 @@ use self::{
     credentials::CredentialStore,
     events::EventStore,
     grants::{ConsentStore, GrantStore, RejectedRedirectStore},
+    links::LinkStore,
     people::{GroupStore, MergeStore, SessionStore, UserStore},
     search::PeopleSearch,
     second_step::SecondStepStore,
+    usage::{HoldingStore, UsageStore},
 };
 use crate::{
     base::{
@@ -209,6 +213,7 @@ pub trait PeopleStore:
     + RejectedRedirectStore
     + CredentialStore
     + SecondStepStore
+    + LinkStore
 {
 }
 
@@ -223,13 +228,27 @@ impl<T> PeopleStore for T where
         + RejectedRedirectStore
         + CredentialStore
         + SecondStepStore
+        + LinkStore
 {
 }
 
 /// All of it; what a concrete store implements.
-pub trait Store: ServiceStore + KeyStore + RevocationStore + ChangeFeed + PeopleStore + EventStore {}
+pub trait Store:
+    ServiceStore + KeyStore + RevocationStore + ChangeFeed + PeopleStore + EventStore + UsageStore + HoldingStore
+{
+}
 
-impl<T: ServiceStore + KeyStore + RevocationStore + ChangeFeed + PeopleStore + EventStore> Store for T {}
+impl<T> Store for T where
+    T: ServiceStore
+        + KeyStore
+        + RevocationStore
+        + ChangeFeed
+        + PeopleStore
+        + EventStore
+        + UsageStore
+        + HoldingStore
+{
+}
 
 /// A store that is shared by the control plane's tasks.
 pub type SharedStore = Arc<dyn Store>;

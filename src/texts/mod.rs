@@ -6,10 +6,14 @@
 //! What programs read (`error_description`, log lines, the commands) is English and not from here.
 
 #![allow(dead_code, reason = "the rooms are being furnished")]
-
+mod account;
+mod causes;
 mod common;
 mod errors;
 mod home;
+mod letters;
+mod observe;
+mod people;
 mod sign_in;
 mod time;
 

@@ -24,6 +24,8 @@ pub enum Endpoint {
     Logout,
     /// Where the login form goes, Hub's address of it.
     InteractiveLogin,
+    /// Where a client's own form asks for a link to choose a password, Hub's address of it.
+    InteractiveRestore,
     /// What a client shows beside a framed login page.
     LoginSettings,
     /// The registry (hub-contract section 9).
@@ -36,12 +38,18 @@ pub enum Endpoint {
     AuthorizationServer,
     /// The login page.
     LoginPage,
+    /// The login page by another name, where Hub shows every way to sign in.
+    LoginOptions,
     /// The consent page.
     ConsentPage,
     /// The page on which somebody chooses a new password.
     PasswordPage,
     /// The page on which somebody shows a code after the password.
     SecondStepPage,
+    /// The page on which somebody asks for a link to choose a password.
+    RestorePage,
+    /// What the links in our letters open.
+    Link,
     /// A form whose session had ended is shown again.
     Resume,
     /// The script and style of our pages.
@@ -64,15 +72,19 @@ impl Endpoint {
             Self::Revoke => "/api/rest/oauth2/revoke",
             Self::Logout => "/api/rest/oauth2/logout",
             Self::InteractiveLogin => "/api/rest/oauth2/interactive/login",
+            Self::InteractiveRestore => "/api/rest/oauth2/interactive/restore",
             Self::LoginSettings => "/api/rest/oauth2/interactive/login/settings",
             Self::Rest => "/api/rest/{*path}",
             Self::OpenIdConfiguration => OPENID_CONFIGURATION,
             Self::OAuthOpenIdConfiguration => "/api/rest/oauth2/.well-known/openid-configuration",
             Self::AuthorizationServer => AUTHORIZATION_SERVER,
             Self::LoginPage => "/auth/login",
+            Self::LoginOptions => LOGIN_OPTIONS,
             Self::ConsentPage => "/auth/consent",
             Self::PasswordPage => "/auth/password",
             Self::SecondStepPage => "/auth/second-step",
+            Self::RestorePage => "/auth/restore",
+            Self::Link => "/auth/link",
             Self::Resume => "/auth/resume",
             Self::Asset => "/auth/assets/{name}",
             Self::Error => "/errors/{code}",
@@ -86,6 +98,7 @@ impl Endpoint {
     }
 }
 
+const LOGIN_OPTIONS: &str = "/loginOptions";
 const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
 const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
 
@@ -98,7 +111,7 @@ const RESERVED: [&str; 8] = [
     "/account",
     OPENID_CONFIGURATION,
     AUTHORIZATION_SERVER,
-    "/loginOptions",
+    LOGIN_OPTIONS,
 ];
 
 /// Whether a canonical path belongs to the gateway itself, so that no upstream ever gets it.

@@ -57,7 +57,13 @@ pub(super) async fn answer(
             let mut response = reply::token_json(StatusCode::OK, &introspection);
             let reason = if introspection.active { "active" } else { "inactive" }.to_owned();
             let jti = introspection.jti.unwrap_or_default();
-            response.extensions_mut().insert(Outcome { decision: "public", reason, client, jti });
+            response.extensions_mut().insert(Outcome {
+                decision: "public",
+                reason,
+                client,
+                jti,
+                cause: None,
+            });
             reply::name(response, &caller)
         }
     }

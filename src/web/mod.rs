@@ -12,9 +12,11 @@ pub mod cookie;
 mod cors;
 mod discovery;
 pub mod endpoint;
+pub mod facts;
 mod grants;
 mod introspect;
 mod keys;
+mod letters;
 mod login_settings;
 pub mod management;
 pub mod news;
@@ -40,31 +42,35 @@ use tokio::{runtime::Handle, sync::Semaphore};
 use tower::ServiceExt as _;
 
 use self::{
-    authorize::{consent, login, logout, password, second_step},
+    authorize::{consent, link, login, logout, password, restore, second_step},
     cors::Cors,
     endpoint::Endpoint,
+    facts::Facts,
     grants::Owners,
     news::News,
 };
 pub use crate::proxy::origin;
 use crate::{
     base::{
-        id::UserId,
+        id::{ServiceId, UserId},
         random::Random,
         secret::Secret,
         time::{Clock, Timestamp},
     },
     crypto::seal::SealingKey,
     identity::{
+        asking::Askings,
         login::{Hasher, Logins},
         session::{Sessions, SignedIn},
     },
+    mail::Mailer,
     model::{
         event::Author,
+        usage::LastUse,
         user::{Person, User},
     },
     oauth::error::{ErrorCode, OAuthError},
-    observe::metrics::Totals,
+    observe::{history::History, metrics::Totals},
     proxy::{
         gate::{Caller, FoundSession, Gate, NoSession, OwnEndpoints, SessionLookUp},
         refusal::{Form, Refusal},
@@ -94,15 +100,28 @@ pub struct Control {
     pub sessions: Arc<Sessions>,
     /// Sign-ins without a session, for the audit log.
     pub sign_ins: Arc<SignIns>,
+    /// How the numbers were.
+    pub history: Arc<History>,
+    /// What the gateway tells of itself.
+    pub facts: Arc<dyn Facts>,
     /// Where passwords are hashed.
     pub hasher: Arc<dyn Hasher>,
     /// Seals what a page carries for us and what the store keeps of a second step.
     pub sealing: SealingKey,
+    /// Where letters are posted.
+    pub mailer: Arc<Mailer>,
+    /// How often letters may be asked for.
+    pub askings: Arc<Askings>,
+    /// How many questions for a new password are looked into at once.
+    pub restoring: Arc<Semaphore>,
     /// How many lists are read from the store at once, so that those who sign in find it free.
     pub listings: Arc<Semaphore>,
     /// What pages remember for a moment.
     pub memory: Arc<console::Memory>,
 }
+
+/// See [`Control::restoring`].
+pub const RESTORING: usize = letters::RESTORING;
 
 /// See [`Control::listings`]; the store has twice as many readers.
 pub const LISTINGS: usize = 2;
@@ -170,6 +189,13 @@ impl Control {
         Ok(Some((session, ends)))
     }
 
+    /// When these services were last active, what is not written yet included.
+    async fn last_uses(&self, services: &[ServiceId]) -> Result<Vec<LastUse>, StoreError> {
+        let written = self.store.last_uses(services).await?;
+        let seen = services.iter().map(|service| self.gate.verdicts.uses().seen(service));
+        Ok(written.into_iter().zip(seen).map(|(written, seen)| written.merged(seen)).collect())
+    }
+
     /// People, as the protocol asks for them while `caller`'s request is answered.
     fn owners<'c>(&'c self, caller: &'c Caller) -> Owners<'c> {
         Owners(self, &caller.request_id)
@@ -216,10 +242,17 @@ impl ControlPlane {
                 Endpoint::SecondStepPage.path(),
                 get(second_step::page).post(second_step::post).fallback(reply::get_or_post),
             )
+            .route(
+                Endpoint::RestorePage.path(),
+                get(restore::page).post(restore::post).fallback(reply::get_or_post),
+            )
+            .route(Endpoint::Link.path(), get(link::page).post(link::post).fallback(reply::get_or_post))
+            .route(Endpoint::InteractiveRestore.path(), post(restore::interactive).fallback(reply::only_post))
             .route(Endpoint::Rest.path(), any(rest::answer))
             .fallback(reply::not_found);
         let read_only = [
             (Endpoint::LoginPage, get(login::page)),
+            (Endpoint::LoginOptions, get(login::page)),
             (Endpoint::Keys, get(keys::answer)),
             (Endpoint::OpenIdConfiguration, get(discovery::answer)),
             (Endpoint::OAuthOpenIdConfiguration, get(discovery::answer)),

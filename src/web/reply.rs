@@ -14,7 +14,10 @@ use http::{
 use serde::Serialize;
 
 use crate::{
-    oauth::error::{ErrorCode, OAuthError},
+    oauth::{
+        cause::Cause,
+        error::{ErrorCode, OAuthError},
+    },
     proxy::{
         gate::{Caller, Outcome},
         refusal::{Desk, Form, Refusal},
@@ -24,8 +27,8 @@ use crate::{
 /// Renders a refusal.
 pub(super) fn refuse(refusal: &Refusal, form: Form, caller: &Caller) -> Response {
     let mut response = refusal.render(&caller.snapshot.desk, form, &caller.request_id).map(Body::from);
-    let reason = refusal.description.to_string();
-    response.extensions_mut().insert(Outcome { decision: "refused", reason, ..Outcome::default() });
+    let (reason, cause) = (refusal.description.to_string(), Some(refusal.cause));
+    response.extensions_mut().insert(Outcome { decision: "refused", reason, cause, ..Outcome::default() });
     response
 }
 
@@ -94,7 +97,14 @@ pub(super) fn oauth_refusal<B: From<Vec<u8>>>(
     }
     let mut response = oauth_error(error, &caller.snapshot.desk);
     let reason = format!("{}: {}", error.code, error.description);
-    response.extensions_mut().insert(Outcome { decision: "refused", reason, client, jti: String::new() });
+    let cause = Some(Cause::Code(error.code));
+    response.extensions_mut().insert(Outcome {
+        decision: "refused",
+        reason,
+        client,
+        cause,
+        ..Outcome::default()
+    });
     name(response, caller)
 }
 

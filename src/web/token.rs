@@ -112,6 +112,9 @@ fn reply_to<B: From<Vec<u8>>>(control: &Control, caller: &Caller, redeemed: &Red
     let error = match &redeemed.result {
         Ok(issued) => {
             control.totals.add("tokens_issued", vec![("grant", grant.to_owned())], 1);
+            if let Some(client) = &redeemed.client {
+                control.gate.verdicts.uses().issued(client, &issued.services, control.clock.now());
+            }
             let body = TokenResponse {
                 access_token: &issued.access_token,
                 token_type: "Bearer",
@@ -122,7 +125,7 @@ fn reply_to<B: From<Vec<u8>>>(control: &Control, caller: &Caller, redeemed: &Red
             };
             let jti = issued.token_id.to_string();
             let mut response = reply::token_json(StatusCode::OK, &body);
-            let outcome = Outcome { decision: "issued", reason: grant.to_owned(), client, jti };
+            let outcome = Outcome { decision: "issued", reason: grant.to_owned(), client, jti, cause: None };
             response.extensions_mut().insert(outcome);
             return reply::name(response, caller);
         }

@@ -12,7 +12,7 @@ use http::{
 
 use super::{Control, bearer, reply};
 use crate::{
-    access::policy::Denial,
+    access::policy::{Denial, Unmet},
     oauth::{
         token::verify::TokenError,
         userinfo::{Extent, NoClaims},
@@ -40,9 +40,7 @@ fn told(control: &Control, caller: &Caller, headers: &HeaderMap) -> Result<Respo
     let verdict = bearer::verdict(headers, control, caller)?;
     let claims = &verdict.claims;
     let extent = Extent::of(claims).map_err(|reason| match reason {
-        NoClaims::NoPerson => {
-            Refusal::denied(Denial::RuleNotMet("the token acts for a service, not for a person"))
-        }
+        NoClaims::NoPerson => Refusal::denied(Denial::RuleNotMet(Unmet::Person)),
         NoClaims::InsufficientScope => {
             Refusal::insufficient_scope("the token's scope does not name openid", "openid".to_owned())
         }

@@ -23,23 +23,24 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("registry", &["base", "model", "crypto", "store", "oauth"]),
     ("access", &["base", "model", "crypto", "store", "oauth", "identity"]),
     // What people read, in every language; errors have their words beside their codes.
-    ("texts", &["base", "oauth::error"]),
+    ("texts", &["base", "oauth::error", "oauth::cause"]),
     ("proxy", &["base", "model", "crypto", "store", "oauth", "identity", "access", "observe", "texts"]),
     (
         "web",
         &[
             "base", "model", "crypto", "store", "oauth", "identity", "registry", "access", "proxy",
-            "observe", "texts",
+            "observe", "mail", "texts",
         ],
     ),
     ("observe", &["base"]),
+    ("mail", &["base", "observe", "texts"]),
     ("server", &["base", "observe"]),
     ("config", &["base", "model"]),
     (
         "app",
         &[
             "base", "model", "crypto", "store", "oauth", "identity", "registry", "access", "proxy", "web",
-            "observe", "server", "config",
+            "observe", "mail", "server", "config",
         ],
     ),
     ("demo", &["base", "model", "registry", "config", "app", "observe"]),

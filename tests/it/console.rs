@@ -1,6 +1,8 @@
 //! The pages of people who are signed in, from outside: what they show, what their forms do and refuse.
 
 mod basics;
+mod observe;
+mod people;
 
 use crate::support::{
     Answer, Gateway, Request, Setup, Upstream,

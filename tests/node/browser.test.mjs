@@ -69,6 +69,13 @@ describe("a browser", () => {
     await page.getByRole("button", { name: "Sign in" }).click();
   }
   const allow = (page) => page.getByRole("button", { name: "Allow" }).click();
+  // Whoever has allowed it in another test is not asked again.
+  async function allowUnlessAllowed(page) {
+    await page.waitForURL((url) => url.origin === PAGE || url.pathname === "/hub/auth/consent");
+    if (!page.url().startsWith(PAGE)) {
+      await allow(page);
+    }
+  }
   const shown = (page, id, text) => page.locator(`#${id}`).filter({ hasText: text }).waitFor();
 
   async function signedIn() {
@@ -141,7 +148,7 @@ describe("a browser", () => {
   test("ring-ui notices that somebody else has signed in", async () => {
     const page = await signedIn();
     await page.goto(`${PAGE}/`);
-    await allow(page);
+    await allowUnlessAllowed(page);
     await shown(page, "user", "Jane Doe");
     const other = await context.newPage();
     await other.goto(HUB);
@@ -151,7 +158,7 @@ describe("a browser", () => {
     await other.getByLabel("Login or e-mail address").fill("root");
     await other.getByLabel("Password").fill(PASSWORD);
     await other.getByRole("button", { name: "Sign in" }).click();
-    await allow(other);
+    await allowUnlessAllowed(other);
     await shown(other, "user", "Root");
     await shown(other, "backend", "root");
     await shown(page, "user", "Root");
@@ -160,19 +167,12 @@ describe("a browser", () => {
 
   test("ring-ui asks anew for a scope that its token lacks", async () => {
     const page = await signedIn();
-    await page.goto(`${PAGE}/?scope=page`);
-    // Consent for the tracker, if any was given before, does not matter here: the page asks for itself alone.
-    await page.waitForURL((url) => url.origin === PAGE || url.pathname === "/hub/auth/consent");
-    if (!page.url().startsWith(PAGE)) {
-      await allow(page);
-    }
+    await page.goto(`${PAGE}/?scope=page+openid`);
+    await allowUnlessAllowed(page);
     await shown(page, "user", "Jane Doe");
     await shown(page, "backend", "403");
     await page.goto(`${PAGE}/`);
-    await page.waitForURL((url) => url.origin === PAGE || url.pathname === "/hub/auth/consent");
-    if (!page.url().startsWith(PAGE)) {
-      await allow(page);
-    }
+    await allowUnlessAllowed(page);
     await shown(page, "backend", "jane");
   });
 
@@ -233,6 +233,8 @@ describe("a browser", () => {
     // Remembered: a cookie that outlives the browser.
     const [cookie] = await context.cookies(GATEWAY);
     assert.ok(cookie.expires > Date.now() / 1000 + 86_400 && cookie.httpOnly && cookie.secure);
+    await page.keyboard.press("Tab");
+    assert.equal(await focused(), "Your account");
     await page.keyboard.press("Tab");
     assert.equal(await focused(), "decision");
     await page.keyboard.press("Tab");

@@ -5,7 +5,7 @@
 
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, openSync, readFileSync, statSync } from "node:fs";
+import { existsSync, openSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import http from "node:http";
 import net from "node:net";
@@ -18,7 +18,7 @@ const ROOT = path.resolve(import.meta.dirname, "../..");
 export const SECRET = "app-secret-0123456789";
 export const PASSWORD = "correct horse battery";
 
-const configuration = ({ https, management, upstream, page }) => `
+const configuration = ({ https, management, upstream, page, mail }) => `
 public_url = "https://localhost:${https}"
 data_dir = "data"
 
@@ -30,6 +30,12 @@ workers = 1
 [limits]
 rejections_per_source = "off"
 drain_timeout = "5s"
+
+[mail]
+from = "gate@example.org"
+host = "127.0.0.1"
+port = ${mail}
+tls = "none"
 
 [[service]]
 id = "app"
@@ -86,6 +92,11 @@ to = ["http://127.0.0.1:${upstream}"]
   path = "/tracker/**"
   methods = ["OPTIONS"]
   access = "public"
+
+  [[upstream.rule]]
+  path = "/tracker/admin/**"
+  methods = ["POST", "DELETE"]
+  groups = ["developers"]
 
 [[upstream]]
 service = "tracker"
@@ -178,6 +189,53 @@ function talk(request, socket) {
   socket.on("error", () => {});
 }
 
+// A mail server that writes every letter to a file; see `lastLetter`.
+async function startMail(file) {
+  const server = net.createServer((socket) => {
+    let text = "";
+    let letter;
+    socket.setEncoding("utf8").on("error", () => {});
+    socket.write("220 mail\r\n");
+    socket.on("data", (data) => {
+      text += data;
+      for (let end; (end = text.indexOf("\r\n")) >= 0; text = text.slice(end + 2)) {
+        const line = text.slice(0, end);
+        if (letter !== undefined && line !== ".") {
+          letter += `${line}\n`;
+        } else if (letter !== undefined) {
+          writeFileSync(file, letter);
+          letter = undefined;
+          socket.write("250 kept\r\n");
+        } else if (line === "DATA") {
+          letter = "";
+          socket.write("354 go on\r\n");
+        } else {
+          socket.write(line === "QUIT" ? "221 bye\r\n" : "250 ok\r\n");
+        }
+      }
+    });
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return server;
+}
+
+// The link in the letter that came last, once one has come whose heading says this.
+export async function lastLink(heading) {
+  const file = path.join(process.env.GATEWAY_FOLDER, "letter");
+  for (let end = Date.now() + 10_000; Date.now() < end; await wait(50)) {
+    const letter = existsSync(file) ? readFileSync(file, "utf8") : "";
+    const link = letter.match(/^https:.*$/m)?.[0];
+    if (link && letter.includes(heading)) {
+      return link;
+    }
+  }
+  throw new Error(`no letter says ${heading}`);
+}
+
+// Ours overrides the configuration, which nobody means here.
+const environment = () =>
+  Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("HUBGATE_")));
+
 // Carries out a command about the gateway that the tests run against; its input is the password.
 export function command(...line) {
   return commandIn(process.env.GATEWAY_FOLDER, line);
@@ -186,6 +244,7 @@ export function command(...line) {
 function commandIn(folder, line) {
   const done = spawnSync(binary(), [...line, "--config", "gateway.toml"], {
     cwd: folder,
+    env: environment(),
     input: `${PASSWORD}\n`,
     encoding: "utf8",
   });
@@ -199,15 +258,15 @@ function commandIn(folder, line) {
 export async function start() {
   const folder = await mkdtemp(path.join(os.tmpdir(), "hubgate-node-"));
   const upstream = await startUpstream();
+  const mail = await startMail(path.join(folder, "letter"));
   const [https, management, page] = await freePorts(3);
-  const text = configuration({ https, management, upstream: upstream.address().port, page });
+  const text = configuration({ https, management, upstream: upstream.address().port, page, mail: mail.address().port });
   await writeFile(path.join(folder, "gateway.toml"), text);
   const output = path.join(folder, "output");
   const file = openSync(output, "w");
-  const environment = Object.entries(process.env).filter(([name]) => !name.startsWith("HUBGATE_"));
   const child = spawn(binary(), ["serve", "--config", "gateway.toml"], {
     cwd: folder,
-    env: Object.fromEntries(environment),
+    env: environment(),
     stdio: ["ignore", file, file],
   });
   const ended = new Promise((resolve) => child.once("exit", (code, sign) => resolve(code ?? sign)));
@@ -219,6 +278,8 @@ export async function start() {
     if (code === "still running") {
       child.kill("SIGKILL");
     }
+    mail.close();
+    mail.unref();
     upstream.close();
     upstream.closeAllConnections();
     if (code !== 0) {

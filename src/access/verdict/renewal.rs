@@ -29,6 +29,7 @@ impl Verdict {
                     claims,
                     person,
                     credential,
+                    client: Arc::clone(&self.client),
                     epoch: AtomicU64::new(epoch),
                     born: epoch,
                     recent: AtomicBool::new(false),

@@ -15,12 +15,13 @@ use crate::config::{
     value::{Wrong, choice, host, words, wrong},
 };
 
-const EXPECTATIONS: [(&str, Expectation); 7] = [
+const EXPECTATIONS: [(&str, Expectation); 8] = [
     ("allowed", Expectation::Allowed),
     ("forbidden", Expectation::Forbidden),
     ("unauthorized", Expectation::Unauthorized),
     ("public", Expectation::Public),
     ("login", Expectation::Login),
+    ("own", Expectation::Own),
     ("no_route", Expectation::NoRoute),
     ("bad_request", Expectation::BadRequest),
 ];

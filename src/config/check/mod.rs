@@ -5,6 +5,7 @@
 mod decision_test;
 mod gateway;
 mod limits;
+mod mail;
 mod rule;
 mod secret;
 mod service;
@@ -70,6 +71,7 @@ fn config(root: &Section<'_, '_>, text: &str, file: &Path) -> Option<Config> {
     let sessions = limits::sessions(&root.single(&schema::SESSIONS));
     let limits = limits::limits(&root.single(&schema::LIMITS));
     let log = limits::log(&root.single(&schema::LOG));
+    let mail = mail::mail(&root.single(&schema::MAIL));
     let services = service::services(root, oauth.profile);
     let admin_password = user::admin_password(root);
     let users = user::users(root);
@@ -87,6 +89,7 @@ fn config(root: &Section<'_, '_>, text: &str, file: &Path) -> Option<Config> {
         sessions,
         limits,
         log,
+        mail,
         services,
         admin_password,
         users,

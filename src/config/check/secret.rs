@@ -36,6 +36,15 @@ pub(super) fn password(value: &Entry<'_, '_>, schema: &'static Table) -> Option<
     })
 }
 
+/// The password at the mail server: whatever that has given out.
+pub(super) fn mail_password(value: &Entry<'_, '_>) -> Option<Secret> {
+    read(value, &schema::MAIL_PASSWORD, |text| match text {
+        "" => Err(wrong("is empty").label("no password there")),
+        text if text.chars().any(char::is_control) => Err(wrong("contains control characters")),
+        _ => Ok(()),
+    })
+}
+
 fn read(value: &Entry<'_, '_>, schema: &'static Table, check: Check) -> Option<Secret> {
     if let Some(table) = value.table(schema) {
         return referenced(value, &table, check);

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use crate::{
     config::{
-        Access, Config, Environment, Expectation, Limits, Log, OAuth, Problem, Problems, Severity, StoreUrl,
-        Tls, load, parse,
+        Access, Config, Environment, Expectation, Limits, Log, MailTls, OAuth, Problem, Problems, Severity,
+        StoreUrl, Tls, load, parse,
         schema::{self, Shape},
     },
     model::flow::{Flow, Flows},
@@ -140,6 +140,7 @@ fn settings_that_the_shipped_file_has_off_work_when_switched_on() {
     let env = Environment::from_iter([
         ("YOUTRACK_SECRET", "0123456789abcdef\n"),
         ("ADMIN_PASSWORD", "battery staple\n"),
+        ("MAIL_PASSWORD", "of the mail server\n"),
     ]);
     let file = folder.path().join("gateway.toml");
     std::fs::write(&file, on).unwrap();
@@ -153,6 +154,45 @@ fn settings_that_the_shipped_file_has_off_work_when_switched_on() {
     );
     assert_eq!(config.upstreams[0].max_body_size, Some(1 << 30));
     assert_eq!(config.listen.workers.unwrap().get(), 4);
+    let mail = config.mail.unwrap();
+    assert_eq!((mail.from.0.as_str(), mail.from.1.as_str()), ("hubgate", "noreply@example.org"));
+    assert_eq!((mail.host.as_str(), mail.port, mail.tls), ("smtp.example.org", 587, MailTls::StartTls));
+    assert_eq!(mail.ca, Some(folder.path().join("internal-ca.pem")));
+    let (user, password) = mail.credentials.unwrap();
+    assert_eq!((user.as_str(), password.expose()), ("hubgate", "of the mail server"));
+}
+
+#[test]
+fn mail_is_sent_where_the_file_says_and_nowhere_else() {
+    assert!(good("").mail.is_none() && good("[mail]").mail.is_none());
+    let mail = good("[mail]\nfrom = \"a@b.example\"\nhost = \"localhost\"\ntls = \"none\"").mail.unwrap();
+    assert_eq!((mail.port, mail.from.0.as_str(), mail.credentials.is_none()), (25, "", true));
+    let mail =
+        good("[mail]\nfrom = \"A B <a@b.example>\"\nhost = \"m.example\"\ntls = \"tls\"").mail.unwrap();
+    assert_eq!((mail.port, mail.from.0.as_str(), mail.timeout.as_secs()), (465, "A B", 10));
+    let both = "from = \"a@b.example\"\nhost = \"m.example\"";
+    for (text, message, help) in [
+        ("host = \"m.example\"".to_owned(), "`[mail]` has no `from`", "noreply@"),
+        ("from = \"a@b.example\"".to_owned(), "`[mail]` has no `host`", "smtp.example.org"),
+        ("from = \"nobody\"\nhost = \"m\"".to_owned(), "`mail.from` is no e-mail address", "noreply@"),
+        ("from = \"a\\r\\nBcc: x <a@b.c>\"\nhost = \"m\"".to_owned(), "cannot be a sender's", "noreply@"),
+        (
+            "from = \"a@b.example\"\nhost = \"smtp://m:25\"".to_owned(),
+            "is not the name of a server",
+            "the port",
+        ),
+        (format!("{both}\ntls = \"none\""), "would send mail in the clear", "starttls"),
+        (format!("{both}\ntls = \"maybe\""), "`mail.tls`", "starttls"),
+        (format!("{both}\nport = 0"), "`mail.port` is too small", "1 to 65535"),
+        (format!("{both}\nusername = \"u\""), "is named without its password", "`password`"),
+        (format!("{both}\npassword = \"p\""), "is named without its user", "`username`"),
+        (format!("{both}\nusername = \"u\"\npassword = {{ env = \"NOT_SET\" }}"), "not set", "NOT_SET"),
+        (format!("{both}\nca = \"nowhere.pem\""), "cannot be read", "nowhere.pem"),
+        (format!("{both}\nserver = \"x\""), "`server` is not a key of `[mail]`", ""),
+    ] {
+        let said = read(&format!("[mail]\n{text}")).unwrap_err().to_string();
+        assert!(said.contains(message) && said.contains(help), "{text}: {said}");
+    }
 }
 
 #[test]

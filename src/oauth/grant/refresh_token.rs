@@ -132,6 +132,7 @@ async fn again(
         access_token: kept.access_token,
         expires_in: left,
         scope: kept.scope,
+        services: fresh.grant.scope.services,
         token_id: TokenId::parse(&kept.token_id).ok_or_else(server_error)?,
         refresh_token: Some(Secret::new(kept.refresh_token)),
         id_token: kept.id_token,

@@ -34,6 +34,8 @@ pub struct Issued {
     pub expires_in: u64,
     /// `scope`
     pub scope: String,
+    /// The services that it is for: `aud`.
+    pub services: Vec<ServiceId>,
     /// `jti`, for the audit line.
     pub token_id: TokenId,
     /// `refresh_token`
@@ -102,6 +104,7 @@ impl Issuer {
             access_token,
             expires_in,
             scope: claims.scope,
+            services: claims.aud,
             token_id,
             refresh_token: None,
             id_token: None,

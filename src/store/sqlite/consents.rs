@@ -35,7 +35,7 @@ macro_rules! select {
     };
 }
 
-fn read(row: &SqliteRow) -> Result<Consent> {
+pub(super) fn read(row: &SqliteRow) -> Result<Consent> {
     let record = Record::of(row, WHAT)?;
     Ok(Consent {
         id: ConsentId::parse(record.id()).map_err(|e| record.damaged("id", e))?,

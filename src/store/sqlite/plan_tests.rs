@@ -69,6 +69,8 @@ async fn no_look_up_reads_a_whole_table() {
                 // The elements of an argument, and no table at all.
                 || scanned.starts_with("json_each")
                 || scanned.starts_with("CONSTANT ROW")
+                // What a step of its own has found.
+                || scanned.starts_with("(subquery")
                 // A list of all of them, in the order of an index.
                 || statement.rsplit("FROM").next().is_some_and(|end| !end.contains("WHERE") && end.contains("ORDER BY"));
             if !harmless {

@@ -5,15 +5,16 @@
 use async_trait::async_trait;
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
-use super::{SqliteStore, audit, errors::store_error, record::Record};
+use super::{SqliteStore, audit, errors::store_error, record::Record, services};
 use crate::{
     base::id::ServiceId,
     model::{
-        event::{EventKind, FieldChange, NewEvent, Target, TargetKind},
+        event::{Author, EventKind, FieldChange, NewEvent, Target, TargetKind},
         grant::RejectedRedirect,
+        service::Service,
     },
     store::{
-        Result,
+        Result, StoreError,
         grants::{MAX_REJECTED_REDIRECTS, RejectedRedirectStore},
     },
 };
@@ -56,6 +57,45 @@ async fn add(
     Ok(())
 }
 
+async fn forget(
+    connection: &mut SqliteConnection,
+    by: &Author,
+    service: &ServiceId,
+    uri: &str,
+) -> Result<bool> {
+    let forgotten = sqlx::query("DELETE FROM rejected_redirects WHERE service_id = ?1 AND uri = ?2")
+        .bind(service.as_str())
+        .bind(uri)
+        .execute(&mut *connection)
+        .await
+        .map_err(store_error)?
+        .rows_affected();
+    if forgotten > 0 {
+        let (id, presentation) = (service.to_string(), service.to_string());
+        let target = Target { kind: TargetKind::Service, id, presentation, owner: None };
+        let changes = vec![FieldChange::gone("untrustedRedirectUri", uri)];
+        let event = NewEvent { kind: EventKind::Updated, target, changes };
+        audit::record_one(connection, by, event).await?;
+    }
+    Ok(forgotten > 0)
+}
+
+async fn accept(
+    connection: &mut SqliteConnection,
+    by: &Author,
+    (before, service): (&Service, &Service),
+    uri: &str,
+) -> Result<bool> {
+    if !services::replace(connection, by, Some(before), service).await? {
+        return Ok(false);
+    }
+    if forget(connection, by, &service.id, uri).await? {
+        Ok(true)
+    } else {
+        Err(StoreError::NotFound { what: "untrusted redirect URI" })
+    }
+}
+
 #[async_trait]
 impl RejectedRedirectStore for SqliteStore {
     async fn reject_redirect(&self, service: &ServiceId, rejected: &RejectedRedirect) -> Result<()> {
@@ -76,23 +116,15 @@ impl RejectedRedirectStore for SqliteStore {
         rows.iter().map(|row| read(row, service)).collect()
     }
 
+    async fn accept_rejected_redirect(&self, before: &Service, service: &Service, uri: &str) -> Result<bool> {
+        let mut tx = self.writer.begin().await?;
+        let outcome = accept(tx.connection(), &self.author, (before, service), uri).await;
+        tx.settle(outcome).await
+    }
+
     async fn forget_rejected_redirect(&self, service: &ServiceId, uri: &str) -> Result<bool> {
         let mut tx = self.writer.begin().await?;
-        let forgotten = sqlx::query("DELETE FROM rejected_redirects WHERE service_id = ?1 AND uri = ?2")
-            .bind(service.as_str())
-            .bind(uri)
-            .execute(tx.connection())
-            .await
-            .map_err(store_error)?
-            .rows_affected();
-        if forgotten > 0 {
-            let (id, presentation) = (service.to_string(), service.to_string());
-            let target = Target { kind: TargetKind::Service, id, presentation, owner: None };
-            let changes = vec![FieldChange::gone("untrustedRedirectUri", uri)];
-            let event = NewEvent { kind: EventKind::Updated, target, changes };
-            audit::record_one(tx.connection(), &self.author, event).await?;
-        }
-        tx.commit().await?;
-        Ok(forgotten > 0)
+        let outcome = forget(tx.connection(), &self.author, service, uri).await;
+        tx.settle(outcome).await
     }
 }

@@ -10,6 +10,7 @@ use super::{
     changes::{Topic, count},
     credential_cascades,
     errors::store_error,
+    links,
     record::Record,
 };
 use crate::{
@@ -85,6 +86,7 @@ pub(super) async fn record(connection: &mut SqliteConnection, revocation: &Revoc
     bury_sessions(connection, revocation).await?;
     if let RevocationTarget::User(user) = &revocation.target {
         credential_cascades::end_passwords(connection, user).await?;
+        links::end_of_user(connection, user).await?;
     }
     end(connection, &revocation.target).await?;
     count(connection, Topic::Revocations).await?;

@@ -159,7 +159,7 @@ async fn put(connection: &mut SqliteConnection, service: &Service) -> Result<()>
 }
 
 /// Replaces the service of the same id, if it is as it was `read`. Returns whether it was.
-async fn replace(
+pub(super) async fn replace(
     connection: &mut SqliteConnection,
     by: &Author,
     read: Option<&Service>,

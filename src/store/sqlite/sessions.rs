@@ -39,7 +39,7 @@ macro_rules! select {
     };
 }
 
-fn read(row: &SqliteRow) -> Result<Session> {
+pub(super) fn read(row: &SqliteRow) -> Result<Session> {
     let record = Record::of(row, WHAT)?;
     Ok(Session {
         id: SessionId::parse(record.id()).map_err(|e| record.damaged("id", e))?,

@@ -1,8 +1,15 @@
 use super::*;
 use crate::{
     base::id::{ServiceId, TokenId},
-    model::revocation::{Revocation, RevocationTarget},
-    store::{ChangeFeed as _, RevocationStore as _, people::UserStore as _},
+    model::{
+        revocation::{Revocation, RevocationTarget},
+        usage::{Sought, Window},
+    },
+    store::{
+        ChangeFeed as _, RevocationStore as _,
+        people::UserStore as _,
+        usage::{HoldingStore as _, UsageStore as _},
+    },
 };
 
 async fn pragma(connection: &mut SqliteConnection, name: &'static str) -> String {
@@ -83,4 +90,32 @@ async fn an_old_database_is_brought_up_to_date() {
     let versions = store.versions().await.unwrap();
     assert_eq!((versions.services, versions.revocations, versions.users), (7, 7, 0));
     assert_eq!(store.list_users().await.unwrap(), []);
+}
+
+/// What was granted before grants were listed by service is listed.
+#[tokio::test]
+async fn grants_of_an_old_database_are_found_by_service() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    let mut old = options(&path).create_if_missing(true).connect().await.unwrap();
+    schema::migrate_to(5, &mut old).await.unwrap();
+    sqlx::query(
+        "INSERT INTO users (id, login, folded_login, name, guest, administrator, declared, created, updated, version)
+         VALUES ('u', 'jane', 'jane', 'Jane', 0, 0, 0, 1, 1, 1);
+         INSERT INTO grants (id, client, user_id, scope, authenticated, created)
+         VALUES ('g', 'app', 'u', '{\"spelled\":\"yt yt\",\"services\":[\"yt\",\"yt\"]}', 1, 2);
+         INSERT INTO refresh_tokens (digest, grant_id, created, expires) VALUES (zeroblob(32), 'g', 2, 9)",
+    )
+    .execute(&mut old)
+    .await
+    .unwrap();
+    sqlx::Connection::close(old).await.unwrap();
+
+    let store = SqliteStore::open(&path).await.unwrap();
+    let service = ServiceId::parse("yt").unwrap();
+    assert_eq!(store.usage(&service).await.unwrap().granted_for.number, 1);
+    let sought = Sought { service: Some(service), ..Sought::default() };
+    let found = store.search_grants(&sought, Window { skip: 0, top: 5 }).await.unwrap();
+    let [row] = found.rows.as_slice() else { panic!("{found:?}") };
+    assert_eq!((row.record.grant.id.as_str(), row.login.as_str(), row.name.as_str()), ("g", "jane", "Jane"));
 }

@@ -14,6 +14,7 @@ use crate::{
             issue::{Owner, issue},
             request::AuthorizationRequest,
         },
+        cause::Cause,
         error::{ErrorCode, OAuthError, invalid_request},
     },
     proxy::gate::Outcome,
@@ -106,6 +107,8 @@ impl Desk<'_> {
             Ok(answer) => {
                 let flow = if request.wanted.response.code { "authorization_code" } else { "implicit" };
                 self.control.totals.add("tokens_issued", vec![("grant", flow.to_owned())], 1);
+                let (client, wanted) = (&request.client.id, &request.wanted.scope.services);
+                self.control.gate.verdicts.uses().issued(client, wanted, self.control.clock.now());
                 self.send_for(request.client.id.as_str(), answer, "issued", flow.to_owned())
             }
             Err(error) => self.refuse(&request.address, &error),
@@ -126,7 +129,7 @@ impl Desk<'_> {
             decision,
             reason,
             client: client.to_owned(),
-            jti: String::new(),
+            ..Outcome::default()
         });
         response
     }
@@ -159,7 +162,13 @@ impl Desk<'_> {
         *response.status_mut() = reply::status(error);
         reply::retry_after(response.headers_mut(), error);
         let reason = format!("{}: {}", error.code, error.description);
-        response.extensions_mut().insert(Outcome { decision: "refused", reason, ..Outcome::default() });
+        let cause = Some(Cause::Code(error.code));
+        response.extensions_mut().insert(Outcome {
+            decision: "refused",
+            reason,
+            cause,
+            ..Outcome::default()
+        });
         reply::name(response, self.caller)
     }
 }

@@ -14,7 +14,7 @@ use http::{HeaderMap, StatusCode, Uri};
 use super::{
     Desk,
     carry_out::giving,
-    query::{BAD_CREDENTIALS, EXPIRED, Query, THROTTLED},
+    query::{BAD_CREDENTIALS, EXPIRED, PASSWORD_SET, Query, THROTTLED},
     store_failed,
 };
 use crate::{
@@ -76,18 +76,19 @@ impl Desk<'_> {
     fn login(&self, query: &Query, client: Option<&Service>) -> Response {
         let hub = &self.caller.snapshot.desk.hub_url;
         let action = format!("{hub}{}?{}", Endpoint::InteractiveLogin.path(), query.clean());
+        let restore = format!("{}?{}", Endpoint::RestorePage.url(hub), query.clean());
         let strict = self.caller.snapshot.strict;
         let tell = client.map_or_else(Vec::new, |client| framers(client, strict));
         let notice = query.problem().and_then(notice);
         self.pages().login(Login {
             service: client.map(|client| client.name.as_str()),
             icon: client.and_then(icon_of),
-            restore: None,
             message: query.form().get("message").map(Into::into),
             notice,
             login: query.form().get("login_hint").unwrap_or_default(),
             remember: false,
             action: action.trim_end_matches('?'),
+            restore: self.control.mailer.is_ready().then_some(restore.trim_end_matches('?')),
             tell: &tell,
         })
     }
@@ -115,9 +116,7 @@ impl Desk<'_> {
                 self.caller.snapshot.quota.refused(self.caller.source);
                 Ok(self.try_again(&query, BAD_CREDENTIALS))
             }
-            Err(LoginError::Throttled(wait)) => {
-                Ok(self.try_again(&query, &format!("{THROTTLED}{}", seconds(wait))))
-            }
+            Err(LoginError::Throttled(wait)) => Ok(self.try_again(&query, &throttled(wait))),
             Err(LoginError::Busy(wait)) => {
                 Err(OAuthError::for_now("too many people are signing in; try again", wait))
             }
@@ -177,16 +176,21 @@ impl Desk<'_> {
     }
 }
 
-fn seconds(wait: Duration) -> u128 {
-    wait.as_millis().div_ceil(1000).max(1)
+/// What a page says of a wait.
+pub(super) fn throttled(wait: Duration) -> String {
+    format!("{THROTTLED}{}", wait.as_millis().div_ceil(1000).max(1))
 }
 
-fn notice(problem: &str) -> Option<Notice> {
+/// What a page says of what went before.
+pub(super) fn notice(problem: &str) -> Option<Notice> {
     if problem == BAD_CREDENTIALS {
         return Some(Notice::WrongCredentials);
     }
     if problem == EXPIRED {
         return Some(Notice::Expired);
+    }
+    if problem == PASSWORD_SET {
+        return Some(Notice::PasswordSet);
     }
     let seconds = problem.strip_prefix(THROTTLED)?.parse::<u32>().ok()?;
     Some(Notice::Throttled(Duration::from_secs(seconds.into())))

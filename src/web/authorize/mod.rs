@@ -7,10 +7,12 @@
 
 mod carry_out;
 pub(super) mod consent;
+pub(super) mod link;
 pub(super) mod login;
 pub(super) mod logout;
 pub(super) mod password;
 pub(super) mod query;
+pub(super) mod restore;
 pub(super) mod second_step;
 
 use axum::{

@@ -21,6 +21,7 @@ use crate::{
     },
     proxy::gate::Caller,
     registry::users::{self, PeopleError},
+    texts::Language,
     web::{
         Control,
         browser::{Browser, language_of, noted},
@@ -78,18 +79,12 @@ impl Desk<'_> {
             return Ok(self.go(StatusCode::SEE_OTHER, &self.next(&query)));
         };
         let t = language_of(&who.user, self.headers);
-        let field = |name| form.get(name).map(|text| Secret::new(text.to_owned()));
-        let (Some(new), Some(again)) = (field("newPassword"), field("newPasswordAgain")) else {
-            return Ok(self.new_password(&query, who, Some(t.password_twice())));
+        let new = match chosen(&form, t) {
+            Ok(new) => new,
+            Err(why) => return Ok(self.new_password(&query, who, Some(why))),
         };
-        if new != again {
-            return Ok(self.new_password(&query, who, Some(t.password_differs())));
-        }
-        if new.expose().chars().count() < 12 {
-            return Ok(self.new_password(&query, who, Some(t.password_short())));
-        }
         let before = who.user.password.as_ref().map(|password| password.hash.clone()).unwrap_or_default();
-        if self.control.hasher.verify(&before, &new).await.map_err(busy)? {
+        if self.control.hasher.verify(&before, &new).await.map_err(|_| busy())? {
             return Ok(self.new_password(&query, who, Some(t.password_same())));
         }
         let hashed = match users::NewPassword::of(&new, false, self.control.hasher.as_ref()).await {
@@ -112,6 +107,7 @@ impl Desk<'_> {
             .await
             .map_err(store_failed)?;
         self.control.in_force().await?;
+        control.tell_password_changed(self.caller, &user, t);
         let age = session.remember.then(|| self.control.sessions.life().absolute);
         let response = self.go(StatusCode::SEE_OTHER, &self.next(&query));
         Ok(giving(response, cookie::set(&value, age)))
@@ -120,6 +116,7 @@ impl Desk<'_> {
     fn new_password(&self, query: &Query, who: &SignedIn, notice: Option<&str>) -> Response {
         self.pages_for(&who.user).new_password(&NewPassword {
             login: &who.user.login,
+            intro: language_of(&who.user, self.headers).password_once(),
             notice,
             action: &self.own(Endpoint::PasswordPage, query),
             fields: &[],
@@ -140,6 +137,22 @@ fn must_change(browser: &Browser) -> Option<&SignedIn> {
     browser.signed_in().filter(due)
 }
 
-fn busy(_: crate::identity::login::HashError) -> OAuthError {
+/// The password that a form brings twice, or what is wrong with it.
+pub(super) fn chosen(form: &Form, t: Language) -> Result<Secret, &'static str> {
+    let field = |name| form.get(name).map(|text| Secret::new(text.to_owned()));
+    let (Some(new), Some(again)) = (field("newPassword"), field("newPasswordAgain")) else {
+        return Err(t.password_twice());
+    };
+    if new != again {
+        return Err(t.password_differs());
+    }
+    if new.expose().chars().count() < 12 {
+        return Err(t.password_short());
+    }
+    Ok(new)
+}
+
+/// Too many passwords wait to be looked at.
+pub(super) fn busy() -> OAuthError {
     invalid_request("the password cannot be checked at this moment")
 }

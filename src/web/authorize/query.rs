@@ -17,6 +17,11 @@ pub(super) const THROTTLED: &str = "hub-auth-throttled-";
 /// The value of [`PROBLEM`] when the second step came too late.
 pub(super) const EXPIRED: &str = "hub-auth-expired";
 
+/// The value of [`PROBLEM`] after a new password was asked for.
+pub(super) const ASKED: &str = "hub-restore-asked";
+
+/// The value of [`PROBLEM`] after a password was chosen by a link.
+pub(super) const PASSWORD_SET: &str = "hub-password-set";
 /// How a page that needs somebody to be signed in says where to come back to.
 pub(in crate::web) const BACK: &str = "back";
 
@@ -71,6 +76,12 @@ impl Query {
     /// Without what the page said to itself.
     pub(super) fn clean(&self) -> String {
         write(self.0.pairs().filter(|(name, _)| *name != PROBLEM))
+    }
+
+    /// With these parameters in place of those of their names.
+    pub(super) fn with(&self, parameters: &[(&str, &str)]) -> String {
+        let others = self.0.pairs().filter(|(name, _)| parameters.iter().all(|(new, _)| new != name));
+        write(others.chain(parameters.iter().copied()))
     }
 
     /// With something for the page to say.

@@ -8,13 +8,23 @@
 
 #![allow(dead_code, reason = "the rooms are being furnished")]
 
+mod account;
+mod audit;
+mod audit_words;
+mod charts;
+mod dashboard;
+mod explained;
 mod form;
 mod frame;
 mod home;
 mod memory;
 mod parts;
+mod people;
 mod resume;
+mod settings;
+mod upstreams;
 mod visit;
+mod why;
 
 use axum::{Router, routing::get};
 
@@ -25,5 +35,12 @@ use super::{Control, endpoint::Endpoint, reply};
 pub(super) fn routes() -> Router<Control> {
     Router::new()
         .route(Endpoint::Home.path(), get(home::page).fallback(reply::only_get))
+        .merge(people::routes())
         .route(Endpoint::Resume.path(), get(resume::page).fallback(reply::only_get))
+        .merge(audit::routes())
+        .merge(dashboard::routes())
+        .merge(settings::routes())
+        .merge(upstreams::routes())
+        .merge(why::routes())
+        .merge(account::routes())
 }

@@ -6,6 +6,7 @@
 use askama::{Template, filters::HtmlSafe};
 
 use super::form::{Fields, Mistakes};
+pub(in crate::web) use super::frame::{Frame, Section};
 use crate::{base::time::Timestamp, texts::Language};
 
 macro_rules! part {

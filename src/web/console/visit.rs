@@ -289,8 +289,9 @@ impl FromRequest<Control> for Post {
         // What was typed waits until they are back.
         let back = |caller: &Caller| {
             let action = own_path(caller, &parts.uri);
-            let kept =
-                |(name, _): &(&str, &str)| !name.to_ascii_lowercase().contains("password") && *name != "once";
+            let kept = |(name, _): &(&str, &str)| {
+                !name.to_ascii_lowercase().contains("password") && !matches!(*name, "once" | "token")
+            };
             let fields = fields.pairs().filter(kept).map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
             let form = Parked { action: action.clone(), fields };
             match control.memory.park(form, control.clock.as_ref(), control.random.as_ref()) {

@@ -7,6 +7,7 @@
 pub(super) mod assets;
 pub(super) mod error;
 mod headers;
+pub mod plot;
 mod views;
 
 use std::borrow::Cow;
@@ -17,7 +18,7 @@ use http::{HeaderValue, StatusCode};
 
 use self::headers::{Form, Leave};
 pub use self::views::{
-    Claim, Consent, FormPost, Login, NewPassword, Notice, Problem, SecondStep, Wanted, icon_of,
+    Claim, Consent, FormPost, Login, Mailed, NewPassword, Notice, Problem, SecondStep, Wanted, icon_of,
 };
 pub(in crate::web) use self::views::{colour, letter};
 use crate::{base::url::web_origin, model::service::Service, texts::Language};
@@ -57,6 +58,7 @@ template!(LoginPage, "login.html", Login, script: &'a str);
 template!(ConsentPage, "consent.html", Consent,);
 template!(NewPasswordPage, "password.html", NewPassword, script: &'a str);
 template!(SecondStepPage, "second_step.html", SecondStep, script: &'a str);
+template!(MailedPage, "mailed.html", Mailed,);
 template!(ProblemPage, "notice.html", Problem,);
 template!(FormPostPage, "form_post.html", FormPost, script: &'a str);
 
@@ -133,6 +135,15 @@ impl Pages {
         let page = SecondStepPage { t: self.t, view, script: &self.script }.render();
         let leave = Leave { framed_by: view.tell, ..self.scripted(Form::Ours) };
         self.respond(StatusCode::OK, page, leave)
+    }
+
+    /// Somebody has asked for a letter or comes from one.
+    #[must_use]
+    pub fn mailed(&self, view: &Mailed<'_>) -> Response {
+        let name = view.name.map(|name| if name.len() <= MAX_SHOWN { name } else { "" });
+        let view = Mailed { name, ..*view };
+        let leave = self.leave(view.action.map(|_| Form::Ours));
+        self.respond(StatusCode::OK, MailedPage { t: self.t, view: &view }.render(), leave)
     }
 
     /// Somebody is signed out. `home` is the name and the address of the service that they came from, `sign_in` the

@@ -62,7 +62,8 @@ fn nothing_from_outside_is_more_than_text() {
         action: EVIL,
         fields: &fields,
     };
-    let password = NewPassword { login: EVIL, notice: Some(EVIL), action: EVIL, fields: &fields };
+    let password =
+        NewPassword { login: EVIL, intro: EVIL, notice: Some(EVIL), action: EVIL, fields: &fields };
     let problem = Problem {
         code: ErrorCode::InvalidRequest,
         detail: EVIL,
@@ -71,8 +72,18 @@ fn nothing_from_outside_is_more_than_text() {
     };
     let action = format!("https://a/{EVIL}");
     let post = FormPost { service: Some(EVIL), action: &action, fields: &fields };
+    let mailed = Mailed {
+        title: EVIL,
+        text: EVIL,
+        notice: None,
+        action: Some(EVIL),
+        name: Some(EVIL),
+        button: EVIL,
+        back: Some((EVIL, EVIL)),
+    };
     for page in [
-        pages.login(login(&[], EVIL)),
+        pages.mailed(&mailed),
+        pages.login(Login { restore: Some(EVIL), ..login(&[], EVIL) }),
         pages.consent(&consent),
         pages.new_password(&password),
         pages.problem(problem),

@@ -47,6 +47,8 @@ pub enum Notice {
     WrongCode,
     /// The second step came too late, or not to this sign-in.
     Expired,
+    /// A password was chosen by a link. Nothing went wrong.
+    PasswordSet,
 }
 
 impl Notice {
@@ -60,14 +62,24 @@ impl Notice {
             Self::Unavailable => t.unavailable().to_owned(),
             Self::WrongCode => t.wrong_code().to_owned(),
             Self::Expired => t.second_step_expired().to_owned(),
+            Self::PasswordSet => t.password_set().to_owned(),
         }
+    }
+
+    /// Whether it is good news.
+    pub(super) const fn is_good(self) -> bool {
+        matches!(self, Self::PasswordSet)
     }
 
     /// After how many seconds it no longer holds.
     pub(super) const fn wait(self) -> Option<u64> {
         match self {
             Self::Throttled(wait) | Self::Busy(wait) => Some(wait.as_secs() + 1),
-            Self::WrongCredentials | Self::Unavailable | Self::WrongCode | Self::Expired => None,
+            Self::WrongCredentials
+            | Self::Unavailable
+            | Self::WrongCode
+            | Self::Expired
+            | Self::PasswordSet => None,
         }
     }
 }
@@ -158,7 +170,19 @@ impl Claim {
         asked.into_iter().filter(|(_, asked)| *asked).map(|(claim, _)| claim).collect()
     }
 
-    pub(super) const fn title(self, t: Language) -> &'static str {
+    /// What its picture draws, on 24 by 24.
+    pub(super) const fn outline(self) -> &'static str {
+        match self {
+            Self::Identity => "M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8ZM4 20a8 8 0 0 1 16 0",
+            Self::Email => "M3 6h18v12H3ZM3 7l9 6 9-6",
+            Self::Groups => {
+                "M9 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7ZM2 20a7 7 0 0 1 14 0M16 4.5a3.5 3.5 0 0 1 0 6.5M18 14a7 7 0 0 1 4 6"
+            }
+            Self::Offline => "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18ZM12 7v5l3 2",
+        }
+    }
+
+    pub(in crate::web) const fn title(self, t: Language) -> &'static str {
         match self {
             Self::Identity => t.claim_identity(),
             Self::Email => t.claim_email(),
@@ -182,6 +206,8 @@ impl Claim {
 pub struct NewPassword<'a> {
     /// Whose.
     pub login: &'a str,
+    /// Why, or what comes of it.
+    pub intro: &'a str,
     /// What was wrong with the attempt before.
     pub notice: Option<&'a str>,
     /// Where the form goes: path and query of ours. It brings `newPassword` and `newPasswordAgain`.
@@ -203,6 +229,25 @@ pub struct SecondStep<'a> {
     pub action: &'a str,
     /// Origins that may frame the page and are told how it stands; empty: none.
     pub tell: &'a [String],
+}
+
+/// A page around a letter: asking for one, what its link does, that it does nothing any more.
+#[derive(Debug, Default)]
+pub struct Mailed<'a> {
+    /// The heading.
+    pub title: &'a str,
+    /// The text below it.
+    pub text: &'a str,
+    /// What went wrong at the attempt before.
+    pub notice: Option<Notice>,
+    /// Where the form goes, if there is one: path and query of ours.
+    pub action: Option<&'a str>,
+    /// What the form's field `username` begins with, if it has one.
+    pub name: Option<&'a str>,
+    /// What the form's button says.
+    pub button: &'a str,
+    /// A link of ours, and what it says.
+    pub back: Option<(&'a str, &'a str)>,
 }
 
 /// A page for what cannot be answered with a redirect: the client or its address cannot be trusted.

@@ -70,6 +70,14 @@ impl RestError {
         }))
     }
 
+    /// What is wrong, for people.
+    pub(super) fn description(&self) -> &str {
+        match self {
+            Self::Gate(refusal) => &refusal.description,
+            Self::Problem(problem) => &problem.description,
+        }
+    }
+
     fn with(mut self, alter: impl FnOnce(&mut Problem)) -> Self {
         if let Self::Problem(problem) = &mut self {
             alter(problem);

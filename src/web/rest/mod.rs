@@ -17,6 +17,8 @@ mod resource;
 mod search;
 mod table;
 
+pub(in crate::web) use self::resource::events::wanted as wanted_events;
+
 use std::time::Duration;
 
 use axum::{
@@ -44,6 +46,7 @@ pub(in crate::web::rest) use crate::registry::{
     query,
 };
 use crate::{
+    model::search::UserFilter,
     oauth::form::Form as Parameters,
     proxy::{
         gate::{Caller, Outcome},
@@ -53,6 +56,11 @@ use crate::{
 
 /// Where it all lives, below `hub.path`.
 pub(super) const ROOT: &str = "/api/rest/";
+
+/// The users that an administrator's query means; else why it means none, in English.
+pub(super) fn users_of_query(expr: &query::Expr) -> Result<UserFilter, String> {
+    resource::users::filter_of(expr, true).map_err(|error| error.description().to_owned())
+}
 
 /// Answers a request below [`ROOT`].
 pub(super) async fn answer(
@@ -99,7 +107,8 @@ async fn carried_out(
         Gives::Page(_) | Gives::PageOf(..) => Some(turn(control).await?),
         _ => None,
     };
-    let ask = Ask { control, caller, asker, may, ids, query, fields, body };
+    let language = crate::texts::Language::wanted(headers);
+    let ask = Ask { control, caller, asker, may, ids, query, fields, body, language };
     let answer = (operation.handler)(&ask).await;
     // 6 what was written is in force when the answer comes, also what came before a refusal
     let in_force = if operation.method == Method::GET { Ok(()) } else { control.in_force().await };
@@ -156,7 +165,7 @@ fn rendered(answer: Answer, asker: Asker, caller: &Caller) -> Response {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     }
     let decision = if matches!(asker.who, Who::Nobody) { "public" } else { "allowed" };
-    let outcome = Outcome { decision, reason: String::new(), client: asker.client, jti: asker.jti };
+    let outcome = Outcome { decision, client: asker.client, jti: asker.jti, ..Outcome::default() };
     response.extensions_mut().insert(outcome);
     reply::name(response, caller)
 }

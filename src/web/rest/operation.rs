@@ -20,11 +20,16 @@ use super::{
 };
 use crate::{
     base::id::{ServiceId, UserId},
-    model::{event::Author, user::Person},
+    model::{
+        event::Author,
+        link::LinkKind,
+        user::{Person, User},
+    },
     oauth::form::Form,
     proxy::gate::Caller,
     store::SharedStore,
-    web::Control,
+    texts::Language,
+    web::{Control, letters::Sent},
 };
 
 /// Who may.
@@ -126,17 +131,40 @@ pub(super) struct Ask<'a> {
     pub(super) query: Form,
     pub(super) fields: Fields,
     pub(super) body: Map<String, Value>,
+    /// In which language letters are written, where nothing is known of who gets them.
+    pub(super) language: Language,
 }
 
 impl Ask<'_> {
-    /// The store, whose writes are this caller's.
-    pub(super) fn store(&self) -> SharedStore {
-        let by = match &self.asker.who {
+    /// Who asks, as the audit log names them.
+    fn author(&self) -> Author {
+        match &self.asker.who {
             Who::Person(person) => Author::user(&person.id, &person.login),
             Who::Service(service) => Author::service(&service.id, &service.name),
             Who::Nobody => Author::anonymous(),
-        };
-        self.control.store.acting(by.during(&self.caller.request_id, self.caller.source))
+        }
+    }
+
+    /// The store, whose writes are this caller's.
+    pub(super) fn store(&self) -> SharedStore {
+        self.control.store.acting(self.author().during(&self.caller.request_id, self.caller.source))
+    }
+
+    /// Sends a link to a user.
+    pub(super) async fn mail_link(&self, user: &User, kind: LinkKind) -> Result<Sent, RestError> {
+        let control = self.control.acting(self.caller, self.author());
+        Ok(control.mail_link(self.caller, user, kind, self.language).await?)
+    }
+
+    /// Tells one who has changed their own address, and asks whether the new one is theirs.
+    pub(super) async fn tell_address_changed(&self, before: &User, after: &User) -> Result<(), RestError> {
+        let control = self.control.acting(self.caller, self.author());
+        Ok(control.tell_address_changed(self.caller, (before, after), self.language).await?)
+    }
+
+    /// Tells a user that the password was changed.
+    pub(super) fn tell_password_changed(&self, user: &User) {
+        self.control.tell_password_changed(self.caller, user, self.language);
     }
 
     /// What varies in the path, by place.

@@ -1,6 +1,6 @@
 //! Arriving, going back to where one was going, the language, the frame.
 
-use super::{Console, PASSWORD, page};
+use super::{Console, PASSWORD, after, page};
 use crate::support::{
     Gateway, Request,
     browser::{Browser, LOGIN, form, own},
@@ -66,6 +66,36 @@ fn who_was_going_somewhere_gets_there_after_signing_in() {
 }
 
 #[test]
+fn a_form_outlives_its_session() {
+    let console = Console::start();
+    let mut browser = console.signed_in("jane");
+    let profile = page(&browser.get("/hub/account"));
+    assert!(profile.contains("name=\"name\" value=\"Jane\""), "{profile}");
+    // Signed out in another tab; then the form is sent.
+    browser.cookie = None;
+    let typed = form(&[
+        ("name", "Jane & <Söhne>"),
+        ("email", "jane@example.org"),
+        ("language", "en"),
+        ("password", "hunter2"),
+    ]);
+    let answer = browser.post("/hub/account", &typed);
+    assert_eq!(answer.status, 303, "{}", answer.text());
+    let login = own(&answer);
+    assert!(login.starts_with("/hub/auth/login?back=%2Fhub%2Fauth%2Fresume%3Fform%3D"), "{login}");
+    let answer = browser.log_in(login.split_once('?').unwrap().1, "jane", PASSWORD);
+    let again = page(&browser.get(&own(&answer)));
+    assert!(again.contains("name=\"name\" value=\"Jane &#38; &#60;Söhne&#62;\""), "{again}");
+    assert!(again.contains("<form class=\"card\" method=\"post\" action=\"/hub/account\">"), "{again}");
+    assert!(!again.contains("hunter2"), "a password is not kept");
+    let saved = browser.post("/hub/account", &typed);
+    assert!(after(&mut browser, &saved).contains("Saved."));
+    // Another site's page cannot make us keep anything.
+    let forged = Request::form("/hub/account", &typed).header("Origin", "https://evil.example");
+    assert_eq!(console.gateway.send(&forged).status, 403);
+}
+
+#[test]
 fn the_way_back_leads_nowhere_else() {
     let console = Console::start();
     for back in [
@@ -94,6 +124,7 @@ fn pages_speak_the_language_of_the_browser_and_of_the_person() {
     assert_eq!(german.header("content-language"), Some("de"));
     assert!(german.text().contains("<h1>Anmelden</h1>"), "{}", german.text());
     assert!(login("fr").text().contains("<h1>Sign in</h1>"));
+    assert!(console.gateway.send(&Request::get("/hub/loginOptions")).text().contains("<h1>Sign in</h1>"));
     let error = Request::get("/hub/errors/invalid_grant").header("Accept-Language", "de");
     assert!(console.gateway.send(&error).text().contains("<h1>Die Berechtigung gilt nicht</h1>"));
     // A refusal of the gate, for a person.

@@ -1,12 +1,16 @@
 //! Services over REST (hub-contract section 10.1; threats M2, M6).
 
+use hubgate::base::id::ServiceId;
 use serde_json::{Value, json};
 
 use super::{Registry, refusal};
-use crate::support::{
-    Request,
-    browser::{Browser, form, own},
-    gateway::TOKEN,
+use crate::{
+    own_endpoints::with_store,
+    support::{
+        Request,
+        browser::{Browser, form, own},
+        gateway::{TOKEN, eventually},
+    },
 };
 
 /// What Hub's documentation registers a service with.
@@ -269,4 +273,44 @@ fn a_public_service_has_no_secret() {
         &form(&[("grant_type", "client_credentials"), ("client_id", id), ("scope", id)]),
     ));
     assert_eq!(answer.status, 400);
+}
+
+#[test]
+fn the_last_activity_of_services_is_told_and_kept() {
+    let mut registry = Registry::start();
+    let token = {
+        let root = registry.root();
+        let last =
+            |id: &str| root.good(&format!("services/{id}?fields=lastAccessTime"))["lastAccessTime"].clone();
+        assert!(root.good("services/beta").get("lastAccessTime").is_none(), "shown when it is asked for");
+        assert_eq!((last("machine"), last("alpha"), last("beta")), (Value::Null, Value::Null, Value::Null));
+        let token = registry.gateway.machine_token("alpha");
+        assert!(last("machine").is_i64(), "it has obtained a token");
+        assert_eq!(last("alpha"), Value::Null, "nobody has used it");
+        let refused = registry.gateway.send(&Request::get("/admin/x").bearer(&token));
+        assert_eq!((refused.status, last("beta")), (403, Value::Null));
+        assert_eq!(registry.gateway.send(&Request::get("/api/x").bearer(&token)).status, 200);
+        eventually("a request that was let through is noted", || last("alpha").is_i64());
+        let listed = root.good("services?fields=services(id,lastAccessTime)&$top=-1");
+        let of = |id: &str| {
+            let listed = listed["services"].as_array().unwrap();
+            listed.iter().find(|service| service["id"] == id).unwrap()["lastAccessTime"].clone()
+        };
+        assert_eq!((of("machine"), of("alpha"), of("beta")), (last("machine"), last("alpha"), Value::Null));
+        // Whoever may only mention services does not see it.
+        let jane = registry.as_user("jane");
+        assert!(jane.good("services/alpha?fields=id,lastAccessTime").get("lastAccessTime").is_none());
+        token
+    };
+    registry.gateway.stop();
+    let ids = ["machine", "alpha", "beta"].map(|id| ServiceId::parse(id).unwrap());
+    let (kept, links) = with_store(&registry.gateway, async |store| {
+        (store.last_uses(&ids).await.unwrap(), store.links(&ids[1]).await.unwrap())
+    });
+    let [machine, alpha, beta] = kept.as_slice() else { panic!("{kept:?}") };
+    assert!(machine.as_client.is_some() && machine.as_resource.is_none());
+    assert!(alpha.as_resource.is_some() && alpha.as_client.is_none());
+    assert_eq!(beta.latest(), None);
+    assert_eq!(links.asked_by.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["machine"]);
+    assert!(!registry.gateway.lines().contains(&token));
 }

@@ -9,6 +9,7 @@ pub(crate) mod h2;
 pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod reply;
+pub(crate) mod smtp;
 pub(crate) mod tls;
 pub(crate) mod upstream;
 pub(crate) mod wire;

@@ -16,7 +16,7 @@ use crate::{
         operation::{Answering, Ask, Gives, Need, Operation, Takes},
         page::cannot_sort,
         permission::Permission,
-        query::{Expr, Item, Word},
+        query::{self, Expr, Item, Word},
         search::{known_value, unknown_field, unknown_tuple},
     },
 };
@@ -125,6 +125,15 @@ impl Object for Event {
             _ => return None,
         })
     }
+}
+
+/// The events that a query asks for, for those who do not come by REST.
+///
+/// # Errors
+/// What is wrong with the query, in words.
+pub(in crate::web) fn wanted(query: &str) -> Result<EventFilter, String> {
+    let expr = query::parse(query).map_err(|error| error.to_string())?;
+    filter(expr.as_ref()).map_err(|error| error.description().to_owned())
 }
 
 /// What a query asks for: fields that are joined by `and`, each once.

@@ -11,7 +11,7 @@ use super::services::find;
 use crate::{
     crypto::digest::TokenDigest,
     model::grant::RejectedRedirect,
-    registry::services::{self as verbs, Change},
+    registry::redirects as verbs,
     web::rest::{
         error::RestError,
         fields::Fields,
@@ -157,7 +157,7 @@ fn one<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
 fn reject<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
     Box::pin(async move {
         let rejected = named(ask).await?;
-        ask.store().forget_rejected_redirect(&find(ask, ask.id(0))?.id, &rejected.uri).await?;
+        verbs::dismiss(ask.store().as_ref(), &find(ask, ask.id(0))?.id, &rejected.uri).await?;
         Ok(Answer::Empty)
     })
 }
@@ -165,9 +165,8 @@ fn reject<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
 fn accept<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
     Box::pin(async move {
         let (rejected, service) = (named(ask).await?, find(ask, ask.id(0))?);
-        let change = Change { add_redirect_uris: vec![rejected.uri.clone()], ..Change::default() };
-        verbs::change(ask.store().as_ref(), &service.id, change, ask.control.clock.as_ref()).await?;
-        ask.store().forget_rejected_redirect(&service.id, &rejected.uri).await?;
+        let clock = ask.control.clock.as_ref();
+        verbs::accept(ask.store().as_ref(), &service.id, &rejected.uri, clock).await?;
         Ok(Answer::Empty)
     })
 }

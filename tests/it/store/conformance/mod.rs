@@ -7,7 +7,9 @@ pub(crate) mod consents;
 pub(crate) mod credentials;
 pub(crate) mod events;
 pub(crate) mod groups;
+pub(crate) mod holdings;
 pub(crate) mod keys;
+pub(crate) mod links;
 pub(crate) mod merges;
 pub(crate) mod nesting;
 pub(crate) mod people;
@@ -19,6 +21,7 @@ pub(crate) mod search;
 pub(crate) mod second_steps;
 pub(crate) mod services;
 pub(crate) mod sessions;
+pub(crate) mod usage;
 pub(crate) mod users;
 
 use async_trait::async_trait;
@@ -76,7 +79,11 @@ macro_rules! conformance {
                 spend_a_recovery_code_once, race, end_with_everything_of_theirs;
             events: go_with_each_change, say_what_has_changed, are_not_for_what_is_no_change, come_in_pages,
                 are_one_chain_for_all_writers, can_be_erased, keep_no_secret;
-            redirects: come_back_latest_first, are_few, go_when_forgotten;
+            redirects: come_back_latest_first, are_few, go_when_forgotten, go_with_the_change_that_accepts_them;
+            usage: comes_back_and_never_goes_back, links_services, is_counted;
+            holdings: sessions_are_listed, grants_are_listed, consents_are_listed, credentials_are_listed;
+            links: come_back_as_they_were, are_good_for_a_time, take_the_place_of_others, fit_their_user,
+                end_with_what_ends_sessions, are_spent_once;
         }
     };
     (@rules $fresh:expr; $($topic:ident: $($rule:ident),+;)+) => {

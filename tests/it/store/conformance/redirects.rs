@@ -1,8 +1,8 @@
 //! Rules for rejected redirect URIs.
 
 use hubgate::{
-    model::grant::RejectedRedirect,
-    store::{SharedStore, Store, grants::MAX_REJECTED_REDIRECTS},
+    model::{grant::RejectedRedirect, service::Service},
+    store::{SharedStore, Store, StoreError, grants::MAX_REJECTED_REDIRECTS},
 };
 
 use super::{
@@ -82,4 +82,32 @@ pub(crate) async fn go_when_forgotten(backend: &dyn Backend) {
     store.reject_redirect(&service_id("x"), &rejected("one", 10)).await.unwrap();
     store.register_service(&service("x", "x")).await.unwrap();
     assert_eq!(uris(&*store, "x").await, Vec::<String>::new());
+}
+
+pub(crate) async fn go_with_the_change_that_accepts_them(backend: &dyn Backend) {
+    let store = with_services(backend).await;
+    for uri in ["https://a.example/one", "https://a.example/two"] {
+        store.reject_redirect(&service_id("x"), &rejected(uri, 10)).await.unwrap();
+    }
+    let before = store.find_service(&service_id("x")).await.unwrap().unwrap();
+    let mut after = before.clone();
+    after.profile.redirect_uris.push("https://a.example/one".into());
+    let accept = async |before: &Service, after: &Service, uri: &str| {
+        store.accept_rejected_redirect(before, after, uri).await
+    };
+    // What is not in the list, and what has changed meanwhile, leaves everything as it is.
+    let refused = accept(&before, &after, "https://a.example/three").await;
+    assert!(matches!(refused, Err(StoreError::NotFound { .. })), "{refused:?}");
+    let stale = Service { updated: at(1), ..before.clone() };
+    assert!(!accept(&stale, &after, "https://a.example/one").await.unwrap());
+    assert_eq!(store.find_service(&before.id).await.unwrap().unwrap(), before);
+    assert_eq!(uris(&*store, "x").await.len(), 2);
+
+    assert!(accept(&before, &after, "https://a.example/one").await.unwrap());
+    let store = backend.open().await;
+    assert_eq!(store.find_service(&before.id).await.unwrap().unwrap(), after);
+    assert_eq!(uris(&*store, "x").await, ["https://a.example/two"]);
+    let gone = service("gone", "gone");
+    let refused = store.accept_rejected_redirect(&gone, &gone, "https://a.example/two").await;
+    assert!(matches!(refused, Err(StoreError::NotFound { what: "service" })), "{refused:?}");
 }

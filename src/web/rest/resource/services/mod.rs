@@ -17,6 +17,7 @@ use super::{
     usergroups::{GROUP, GroupView},
 };
 use crate::{
+    base::id::ServiceId,
     model::{
         grant::RejectedRedirect,
         search::{GroupIs, Page},
@@ -177,6 +178,7 @@ fn list<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
         for (view, rejected) in shown.iter_mut().zip(&rejected) {
             view.rejected = rejected;
         }
+        last_uses(ask, &mut shown, of_items(&ask.fields, "services")).await?;
         ask.listed("services", page, total, &shown)
     })
 }
@@ -196,6 +198,17 @@ async fn rejected(
     Ok(all)
 }
 
+/// When they were last active, where it is wanted.
+async fn last_uses(ask: &Ask<'_>, views: &mut [ServiceView<'_>], fields: &Fields) -> Result<(), RestError> {
+    if fields.names("lastAccessTime") {
+        let ids: Vec<ServiceId> = views.iter().map(|view| view.service.id.clone()).collect();
+        for (view, last) in views.iter_mut().zip(ask.control.last_uses(&ids).await?) {
+            view.last = last;
+        }
+    }
+    Ok(())
+}
+
 fn header<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
     Box::pin(async move {
         let mut services: Vec<&Arc<Service>> = ask.caller.snapshot.registry.all().collect();
@@ -212,6 +225,7 @@ fn one<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
         let rejected =
             rejected(ask, std::slice::from_ref(&view), &ask.fields).await?.pop().unwrap_or_default();
         view.rejected = &rejected;
+        last_uses(ask, std::slice::from_mut(&mut view), &ask.fields).await?;
         Ok(ask.one(&view))
     })
 }

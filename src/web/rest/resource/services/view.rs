@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     base::id::ServiceId,
-    model::{flow::Flow, grant::RejectedRedirect, service::Service},
+    model::{flow::Flow, grant::RejectedRedirect, service::Service, usage::LastUse},
     proxy::gate::Snapshot,
     web::rest::{
         caller::Who,
@@ -76,6 +76,12 @@ pub(in crate::web::rest) static SERVICE: Kind = Kind {
         )
         .asked(),
         read("creationTime", Form::Time, "When it was registered.").asked(),
+        read(
+            "lastAccessTime",
+            Form::Time,
+            "When it was last active, to the minute: obtained or used a token, or a request to it was let through.",
+        )
+        .asked(),
         read("resources", Form::Many(&RESOURCE), "Its routes.").asked(),
         read("permissions", Form::Many(&permissions::PERMISSION), "Permissions that belong to it.").asked(),
     ],
@@ -87,12 +93,13 @@ pub(in crate::web::rest) struct ServiceView<'a> {
     /// More than what anybody may mention.
     pub(super) full: Option<&'a Snapshot>,
     pub(super) rejected: &'a [RejectedRedirect],
+    pub(super) last: LastUse,
 }
 
 impl<'a> ServiceView<'a> {
     /// What everybody who may mention a service sees.
     pub(in crate::web::rest) const fn basic(service: &'a Service) -> Self {
-        Self { service, full: None, rejected: &[] }
+        Self { service, full: None, rejected: &[], last: LastUse { as_client: None, as_resource: None } }
     }
 
     /// As much as who asks may see.
@@ -133,6 +140,7 @@ impl<'a> ServiceView<'a> {
             "rotateRefreshTokens" => trust.rotate_refresh_tokens.into(),
             "immutable" => self.service.declared.into(),
             "creationTime" => self.service.created.millis().into(),
+            "lastAccessTime" => self.last.latest()?.millis().into(),
             "resources" => all_inside(&self.routes(), fields),
             "permissions" => all_inside(&permissions::of_service(self.service, &snapshot.registry), fields),
             _ => return None,

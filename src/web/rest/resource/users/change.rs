@@ -3,6 +3,8 @@
 //! Invariant: whoever may not update users changes of themselves what others see, and the password by giving the one before;
 //! anything more is refused whole.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::{
@@ -13,6 +15,7 @@ use crate::{
     base::id::{GroupId, UserId},
     identity::login::LoginError,
     model::{
+        link::LinkKind,
         search::{GroupIs, Page},
         user::{Email, User},
     },
@@ -21,11 +24,14 @@ use crate::{
         lives::{self, OwnChange},
         users::{self as verbs, Change, NewUser, PeopleError},
     },
-    web::rest::{
-        error::RestError,
-        kind::project,
-        operation::{Answer, Answering, Ask},
-        permission::Permission,
+    web::{
+        letters::Sent,
+        rest::{
+            error::RestError,
+            kind::project,
+            operation::{Answer, Answering, Ask},
+            permission::Permission,
+        },
     },
 };
 
@@ -164,7 +170,8 @@ async fn carry_out(ask: &Ask<'_>, user: &User, wanted: Wanted) -> Result<(), Res
         verbs::ban_with_badge(store, &user.id, (&reason, &badge), clock).await?;
     }
     if password.is_some() {
-        verbs::set_password(store, &user.id, password, clock).await?;
+        let user = verbs::set_password(store, &user.id, password, clock).await?;
+        ask.tell_password_changed(&user);
     }
     Ok(())
 }
@@ -214,13 +221,15 @@ async fn carry_out_own(ask: &Ask<'_>, user: &User, wanted: Wanted) -> Result<(),
             avatar_url: wanted.avatar_url,
             locale: wanted.locale,
         };
-        lives::change_own(store.as_ref(), &user.id, change, clock).await?;
+        let changed = lives::change_own(store.as_ref(), &user.id, change, clock).await?;
+        ask.tell_address_changed(user, &changed).await?;
     }
     if password.is_some() {
         if user.declared {
             return Err(PeopleError::Declared(user.login.clone()).into());
         }
-        verbs::set_password(store.as_ref(), &user.id, password, clock).await?;
+        let user = verbs::set_password(store.as_ref(), &user.id, password, clock).await?;
+        ask.tell_password_changed(&user);
     }
     Ok(())
 }
@@ -282,6 +291,25 @@ pub(super) fn erase<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
     })
 }
 
+/// Sends a link that confirms the address.
+pub(super) fn verify_contact<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
+    Box::pin(async move {
+        let user = find(ask, ask.id(0)).await?;
+        if user.email.as_ref().is_none_or(|email| email.verified) {
+            return Err(RestError::bad_request("there is no address that is not confirmed"));
+        }
+        match ask.mail_link(&user, LinkKind::Address).await? {
+            Sent::Posted => Ok(Answer::Empty),
+            Sent::NoMail => Err(RestError::bad_request("the gateway has no mail server")),
+            Sent::NotForThem => Err(RestError::bad_request("this user gets no such link")),
+            Sent::TooMany => Err(RestError::later(
+                "this user was sent as many links as there may be; try again later",
+                Duration::from_secs(1200),
+            )),
+        }
+    })
+}
+
 pub(super) fn invite<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
     Box::pin(async move {
         let mut wanted = Wanted::read(ask.input())?;
@@ -302,10 +330,20 @@ pub(super) fn invite<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
         let new = new_user(None, &wanted)?;
         let (clock, random) = (ask.control.clock.as_ref(), ask.control.random.as_ref());
         let store = ask.store();
+        let by_mail = match ask.query.get("send") {
+            Some("false") => false,
+            None | Some("" | "true") => ask.control.mailer.is_ready() && new.email.is_some(),
+            Some(_) => return Err(RestError::bad_parameter("send", "is neither true nor false")),
+        };
+        if by_mail {
+            let user = verbs::add(store.as_ref(), new, clock, random).await?;
+            ask.mail_link(&user, LinkKind::Invitation).await?;
+            return Ok(ask.one(&UserView::one(&user, ask).await?));
+        }
         let (user, password) =
             lives::invite(store.as_ref(), new, ask.control.hasher.as_ref(), clock, random).await?;
         let mut shown = project(&UserView::one(&user, ask).await?, &ask.fields);
-        // There is no mail: whoever invites hands both over. Only here, and only once.
+        // Whoever invites hands both over. Only here, and only once.
         if let Some(members) = shown.as_object_mut() {
             members.insert("password".to_owned(), json!(password.expose()));
             let page = format!("{}/auth/login", ask.caller.snapshot.desk.hub_url);

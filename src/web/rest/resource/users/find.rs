@@ -24,7 +24,7 @@ pub(in crate::web::rest::resource) fn filter(
     part(expr, ask.may(Permission::UserRead))
 }
 
-fn part(expr: &Expr, full: bool) -> Result<UserFilter, RestError> {
+pub(in crate::web::rest) fn part(expr: &Expr, full: bool) -> Result<UserFilter, RestError> {
     let parts = |parts: &[Expr]| parts.iter().map(|expr| part(expr, full)).collect::<Result<Vec<_>, _>>();
     Ok(match expr {
         Expr::And(all) => Filter::And(parts(all)?),
@@ -47,6 +47,7 @@ fn one(item: &Item, full: bool) -> Result<UserFilter, RestError> {
         Item::Is(what) => match what.to_ascii_lowercase().as_str() {
             "banned" => UserIs::Banned,
             "guest" => UserIs::Guest,
+            "administrator" if full => UserIs::Administrator,
             _ => return Err(known_value("is", what, "banned or guest")),
         },
         Item::Has(what) => match what.to_ascii_lowercase().as_str() {

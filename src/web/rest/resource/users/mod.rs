@@ -15,6 +15,7 @@ pub(in crate::web::rest::resource) use self::{
     groups::set as set_member,
 };
 pub(in crate::web::rest) use self::{
+    find::part as filter_of,
     operations::OPERATIONS,
     view::{USER, UserView},
 };

@@ -3,7 +3,7 @@
 use http::Method;
 
 use super::{
-    change::{add, erase, find as find_user, invite, merge, remove, update},
+    change::{add, erase, find as find_user, invite, merge, remove, update, verify_contact},
     data::{DATA, data},
     find::list,
     groups::{groups, join, leave, member_of, transitive_groups},
@@ -63,13 +63,14 @@ pub(in crate::web::rest) static OPERATIONS: &[Operation] = &[
     Operation {
         method: Method::POST,
         path: "users/invite",
-        summary: "Add a user with a password for one sign-in, which this answer shows and none after it",
+        summary: "Add a user and send a link by mail; without mail, with a password for one sign-in that this answer alone shows",
         need: Need::May(Permission::UserCreate),
         takes: A_USER,
         gives: Gives::Object(&USER),
         parameters: &[
             ("email", "The address, where the body has none; the login too, where there is none."),
             ("group", "The id of a group to put the user into."),
+            ("send", "`false`: no mail is sent, and the answer shows the password for one sign-in."),
         ],
         handler: invite,
     },
@@ -118,6 +119,13 @@ pub(in crate::web::rest) static OPERATIONS: &[Operation] = &[
         DELETE,
         (Takes::Nothing, Gives::Updated(&USER)),
         erase,
+    ),
+    post(
+        "users/{id}/verifyContact",
+        "Send a link that confirms the e-mail address",
+        Need::SelfOr(Permission::UserUpdate),
+        (Takes::Nothing, Gives::Nothing),
+        verify_contact,
     ),
     read(
         "users/{id}/groups",

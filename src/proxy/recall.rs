@@ -1,0 +1,109 @@
+//! Refusals, told three times: in the decision line, in the numbers, and in the memory that is asked why.
+//!
+//! Invariant: nothing here is called for a request that may pass.
+
+use http::{HeaderValue, StatusCode};
+
+use super::{gate::Outcome, record::Record, refusal::Refusal, sanitize::Sanitized};
+use crate::{
+    access::verdict::Verdict,
+    oauth::{cause::Cause, error::ErrorCode},
+    observe::{journal::Decision, refusals::Refused},
+};
+
+impl Record {
+    /// Writes down that the request is refused; `verdict` on a token that was good, `sanitized` what was understood of it.
+    pub(super) fn refused(
+        &self,
+        (refusal, verdict): (&Refusal, Option<&Verdict>),
+        sanitized: Option<&Sanitized>,
+    ) {
+        let claims = verdict.map(|verdict| &verdict.claims);
+        let line = Decision {
+            id: self.id.as_bytes(),
+            route: self.route_label(),
+            decision: refusal.decision(),
+            reason: &refusal.description,
+            client: claims.map_or("", |claims| claims.client_id.as_str()),
+            subject: claims.filter(|claims| !claims.is_service()).map_or("", |claims| &claims.sub),
+            jti: claims.map_or("", |claims| &claims.jti),
+        };
+        let now = self.worker().gate().clock.now();
+        self.worker().journal().decision(now, self.route, line);
+        let (status, host) = (refusal.status, sanitized.map_or("", Sanitized::host));
+        // Who is led to the login page was not turned away.
+        if refusal.code != ErrorCode::LoginRequired {
+            self.keep(line, refusal.cause, (status, host));
+        }
+    }
+
+    /// The same of one of our own endpoints, whose decision line is written.
+    pub(super) fn own_refused(&self, outcome: &Outcome, host: &HeaderValue) {
+        let line = Decision {
+            id: self.id.as_bytes(),
+            route: self.route_label(),
+            decision: outcome.decision,
+            reason: &outcome.reason,
+            client: &outcome.client,
+            subject: "",
+            jti: &outcome.jti,
+        };
+        // Reasons of the protocol begin with its code.
+        let named = || Cause::named(outcome.reason.split(':').next().unwrap_or_default());
+        let cause = outcome.cause.or_else(named).unwrap_or_else(|| of_status(self.status));
+        self.keep(line, cause, (self.status, host.to_str().unwrap_or_default()));
+    }
+
+    /// The same of a request that was permitted, and that its upstream did not answer.
+    pub(super) fn unanswered(&self, refusal: &Refusal) {
+        let line = Decision {
+            id: self.id.as_bytes(),
+            route: self.route_label(),
+            decision: refusal.decision(),
+            reason: &refusal.description,
+            ..Decision::default()
+        };
+        self.keep(line, refusal.cause, (refusal.status, ""));
+    }
+
+    fn keep(&self, line: Decision<'_>, cause: Cause, (status, host): (StatusCode, &str)) {
+        let gate = self.worker().gate();
+        self.worker().journal().refused(cause.name());
+        let (method, path) = self.asked();
+        let rule = self.view.route(self.route).and_then(|route| route.policy.rule(method, path));
+        gate.refusals.keep(Refused {
+            time: self.now,
+            id: self.id.as_str().to_owned(),
+            method: method.as_str().to_owned(),
+            host: host.to_owned(),
+            path: path.to_owned(),
+            status: status.as_u16(),
+            route: line.route.to_owned(),
+            rule: rule.map(|rule| rule.number),
+            decision: line.decision,
+            cause: cause.name(),
+            reason: line.reason.to_owned(),
+            client: line.client.to_owned(),
+            user: line.subject.to_owned(),
+            jti: line.jti.to_owned(),
+            source: self.source(),
+        });
+    }
+}
+
+/// The cause of an answer that names none.
+const fn of_status(status: StatusCode) -> Cause {
+    Cause::Code(match status.as_u16() {
+        401 => ErrorCode::Unauthorized,
+        403 => ErrorCode::AccessDenied,
+        404 => ErrorCode::NotFound,
+        405 => ErrorCode::MethodNotAllowed,
+        413 => ErrorCode::ContentTooLarge,
+        429 => ErrorCode::TooManyRequests,
+        503 => ErrorCode::TemporarilyUnavailable,
+        500..=599 => ErrorCode::ServerError,
+        // A form that leads back to its page with what was wrong.
+        300..=399 => ErrorCode::AccessDenied,
+        _ => ErrorCode::InvalidRequest,
+    })
+}

@@ -1,0 +1,157 @@
+//! `GET …/admin/upstreams`: where requests go, by which rules, and how it goes there.
+
+use askama::Template;
+use axum::{Router, response::Response, routing::get};
+
+use super::{
+    charts::numbers,
+    parts::{Frame, Pager, ROWS, Section},
+    visit::{Administrator, Visit},
+};
+use crate::{
+    access::policy::RuleFacts,
+    model::upstream::Credential,
+    observe::history::{Period, Point, Series},
+    proxy::route::Route,
+    texts::Language,
+    web::{Control, pages::plot::sparkline, reply},
+};
+
+/// Slots of a small line.
+const SLOTS: u32 = 60;
+
+pub(super) fn routes() -> Router<Control> {
+    Router::new().route(Section::Upstreams.path(), get(page).fallback(reply::only_get))
+}
+
+#[derive(Template)]
+#[template(path = "console/upstreams.html")]
+struct Page {
+    frame: Frame,
+    find: String,
+    rows: Vec<Row>,
+    pager: Pager,
+    none_at_all: bool,
+}
+
+/// A route.
+struct Row {
+    label: String,
+    service: String,
+    service_id: Option<String>,
+    targets: Vec<String>,
+    gets: &'static str,
+    strip: bool,
+    timeout: String,
+    rules: Vec<Rule>,
+    spark: String,
+    traffic: String,
+    latency: Option<String>,
+    /// The badge: its class and its text.
+    state: (&'static str, &'static str),
+}
+
+/// A rule in words.
+pub(super) struct Rule {
+    pub(super) number: usize,
+    pub(super) path: String,
+    pub(super) words: Vec<String>,
+}
+
+impl Rule {
+    pub(super) fn of(t: Language, rule: &RuleFacts) -> Self {
+        let mut words = vec![if rule.public { t.rule_public() } else { t.rule_token() }.to_owned()];
+        let list = |values: &[String]| values.join(", ");
+        if !rule.methods.is_empty() {
+            words.insert(0, t.rule_these_methods(list(&rule.methods)));
+        }
+        if !rule.groups.is_empty() {
+            words.push(t.rule_groups(list(&rule.groups)));
+        }
+        if !rule.users.is_empty() {
+            words.push(t.rule_users(list(&rule.users)));
+        }
+        if !rule.clients.is_empty() {
+            words.push(t.rule_clients(list(&rule.clients)));
+        }
+        if !rule.scope.is_empty() {
+            words.push(t.rule_scope(list(&rule.scope)));
+        }
+        Self { number: rule.number, path: rule.path.clone(), words }
+    }
+}
+
+/// What an upstream gets as `Authorization`, in words.
+pub(super) const fn gets(t: Language, credential: Credential) -> &'static str {
+    match credential {
+        Credential::Scoped => t.upstream_scoped(),
+        Credential::Pass => t.upstream_pass(),
+        Credential::None => t.upstream_no_token(),
+    }
+}
+
+async fn page(Administrator(visit): Administrator) -> Response {
+    let query = visit.query();
+    let find = query.text("find").to_lowercase();
+    let routes = &visit.caller.snapshot.routes;
+    let wanted = |route: &&Route| {
+        find.is_empty()
+            || route.label.to_lowercase().contains(&find)
+            || route.policy.service_name.to_lowercase().contains(&find)
+            || route.targets.iter().any(|target| target.uri.to_string().contains(&find))
+    };
+    let found: Vec<&Route> = routes.iter().filter(wanted).collect();
+    let skip = query.number("skip").unwrap_or(0);
+    let slots = visit.control.history.slots(Period::Hour, visit.now(), SLOTS);
+    let rows: Vec<Row> = found.iter().skip(skip).take(ROWS).map(|route| row(&visit, route, &slots)).collect();
+    let path = visit.link(Section::Upstreams.path());
+    let pager = Pager::new(visit.t, &path, &query, (skip, rows.len()), Some(found.len()), false);
+    let none_at_all = routes.is_empty();
+    let find = query.text("find").to_owned();
+    visit.show(&Page { frame: visit.frame(Section::Upstreams), find, rows, pager, none_at_all })
+}
+
+fn row(visit: &Visit, route: &Route, slots: &[Option<Point>]) -> Row {
+    let t = visit.t;
+    #[expect(clippy::cast_precision_loss, reason = "counts of an hour are far below 2^53")]
+    let number = |count: u64| count as f64;
+    let values: Vec<Option<f64>> = slots
+        .iter()
+        .map(|slot| slot.as_ref().map(|point| number(point.count(Series::Route, &route.label))))
+        .collect();
+    let sum = |series| slots.iter().flatten().map(|point| point.count(series, &route.label)).sum::<u64>();
+    let (requests, failures) = (sum(Series::Route), sum(Series::RouteFailures));
+    let quantile = |part| {
+        let micros = Point::quantile_of(slots.iter().flatten(), &route.label, part)?;
+        Some(numbers(t).short(number(micros) / 1000.0))
+    };
+    let latency = quantile(0.5).zip(quantile(0.95)).map(|(median, late)| t.upstream_latency(median, late));
+    let lately = slots.iter().rev().take(10).flatten().map(|p| p.count(Series::RouteFailures, &route.label));
+    let state = if lately.sum::<u64>() > 0 {
+        ("bad", t.upstream_failing())
+    } else if requests == 0 {
+        ("", t.upstream_quiet())
+    } else {
+        ("good", t.upstream_up())
+    };
+    let service = route.policy.service.as_ref();
+    let known = service.and_then(|id| visit.caller.snapshot.registry.by_id(id.as_str()));
+    Row {
+        label: route.label.to_string(),
+        service: known.map_or_else(|| route.policy.service_name.clone(), |service| service.name.clone()),
+        service_id: service.map(ToString::to_string),
+        targets: route
+            .targets
+            .iter()
+            .map(|target| target.uri.to_string().trim_end_matches('/').to_owned())
+            .collect(),
+        gets: gets(t, route.credential),
+        strip: route.strip_path,
+        timeout: t.duration(route.timeout),
+        rules: route.policy.rules().map(|rule| Rule::of(t, &rule)).collect(),
+        spark: sparkline(&t.upstream_spark(&route.label), &values),
+        traffic: t.upstream_traffic(numbers(t).short(number(requests)), numbers(t).short(number(failures))),
+        latency,
+        state,
+    }
+}

@@ -113,9 +113,9 @@ impl Worker {
             *slot = digit;
         }
         let view = RefCell::new(Rc::new(view(&parts.gate, None)));
-        let (seen, replaced) = (Cell::new((0, 0)), Cell::new(Instant::now()));
+        let replaced = Cell::new(Instant::now());
         let (waits, space, own_bodies, ids) = Default::default();
-        Self { parts, view, waits, seen, replaced, space, own_bodies, ids, seed, id }
+        Self { parts, view, waits, seen: Cell::new((0, 0)), replaced, space, own_bodies, ids, seed, id }
     }
 
     /// What all workers share.

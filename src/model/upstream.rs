@@ -101,16 +101,15 @@ impl Target {
         Self { tls: false, host: Arc::from(host), port, socket: None, h2c: false }
     }
 
-    /// Its address, as in the configuration.
+    /// As it is configured.
     #[must_use]
-    pub fn address(&self) -> String {
-        let scheme = match self {
-            Self { socket: Some(_), .. } => "",
-            Self { tls: true, .. } => "https://",
-            Self { h2c: true, .. } => "h2c://",
-            _ => "http://",
-        };
-        format!("{scheme}{}", self.label())
+    pub fn origin(&self) -> String {
+        match (&self.socket, self.tls, self.h2c) {
+            (Some(_), ..) => self.label(),
+            (None, true, _) => format!("https://{}", self.label()),
+            (None, false, true) => format!("h2c://{}", self.label()),
+            (None, false, false) => format!("http://{}", self.label()),
+        }
     }
 
     /// Host and port, or the socket file, as they are named in lines and numbers.

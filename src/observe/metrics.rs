@@ -99,6 +99,16 @@ impl Totals {
         *counters.entry((name, labels)).or_default() += count;
     }
 
+    /// What was counted for a route, whatever else the counter tells apart.
+    #[must_use]
+    pub fn of_route(&self, name: &'static str, route: &str) -> u64 {
+        let counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        let from = (name, Labels::new());
+        let of_name = counters.range(from..).take_while(|((known, _), _)| *known == name);
+        let is_it = |labels: &Labels| labels.iter().any(|(label, value)| *label == "route" && value == route);
+        of_name.filter(|((_, labels), _)| is_it(labels)).map(|(_, count)| count).sum()
+    }
+
     /// Shows each counter with its labels and its sum.
     pub(super) fn visit(&self, mut visitor: impl FnMut(&'static str, &Labels, u64)) {
         let counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);

@@ -249,6 +249,7 @@ impl Waits {
             let silent = waited >= wait.limit && !wait.progress.uploading.get();
             let late = wait.deadline.is_some_and(|deadline| now >= deadline);
             if (silent || late) && wait.progress.call.get() == Call::None {
+                wait.progress.call.set(Call::Over);
                 wait.waker.wake_by_ref();
             }
         }

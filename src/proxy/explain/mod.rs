@@ -286,7 +286,7 @@ fn route_facts(route: &Route, rule: Option<RuleFacts>, path: &str) -> RouteFacts
         label: route.label.to_string(),
         service: route.policy.service_name.clone(),
         service_id: route.policy.service.as_ref().map(ToString::to_string),
-        targets: route.cluster.delivery.to.iter().map(Target::address).collect(),
+        targets: route.cluster.delivery.to.iter().map(Target::origin).collect(),
         forwarded_path: if forwarded.starts_with('/') {
             forwarded.to_owned()
         } else {

@@ -115,7 +115,7 @@ async fn page(Administrator(visit): Administrator) -> Response {
             || called(route)
             || route.label.to_lowercase().contains(&find)
             || route.policy.service_name.to_lowercase().contains(&find)
-            || route.cluster.delivery.to.iter().any(|target| target.address().contains(&find))
+            || route.cluster.delivery.to.iter().any(|target| target.origin().contains(&find))
     };
     let found: Vec<&Route> = routes.iter().filter(wanted).collect();
     let skip = query.number("skip").unwrap_or(0);
@@ -132,7 +132,7 @@ async fn page(Administrator(visit): Administrator) -> Response {
 fn targets(t: Language, route: &Route) -> Vec<TargetRow> {
     let now = Instant::now();
     let status = route.cluster.status(now);
-    let addresses = route.cluster.delivery.to.iter().map(Target::address);
+    let addresses = route.cluster.delivery.to.iter().map(Target::origin);
     addresses
         .zip(status.targets)
         .map(|(address, target)| {

@@ -215,7 +215,9 @@ async fn export(visit: &Visit, mut text: String, write: fn(&mut String, &Event))
         let Some(last) = events.last() else { break };
         before = Some(last.sequence);
         left -= u64::try_from(events.len()).unwrap_or(left).min(left);
-        events.iter().for_each(|event| write(&mut text, event));
+        for event in &events {
+            write(&mut text, event);
+        }
     }
     Ok(text)
 }
@@ -276,7 +278,6 @@ fn object(event: &Event) -> Value {
 
 /// An event as a line of CSV.
 fn row(text: &mut String, event: &Event) {
-    let object = object(event);
     const CELLS: [&str; 14] = [
         "id",
         "time",
@@ -293,6 +294,7 @@ fn row(text: &mut String, event: &Event) {
         "changes",
         "erased",
     ];
+    let object = object(event);
     for (at, name) in CELLS.into_iter().enumerate() {
         if at > 0 {
             text.push(',');

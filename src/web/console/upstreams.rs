@@ -37,12 +37,12 @@ struct Page {
 }
 
 /// Where a route leads.
-struct TargetRow {
-    address: String,
+pub(super) struct TargetRow {
+    pub(super) address: String,
     /// A badge's class, and its text.
-    state: (&'static str, String),
+    pub(super) state: (&'static str, String),
     /// When it failed last, and why.
-    failed: Option<String>,
+    pub(super) failed: Option<String>,
 }
 
 /// A route.
@@ -129,7 +129,7 @@ async fn page(Administrator(visit): Administrator) -> Response {
 }
 
 /// The targets of a route, each with how it is now.
-fn targets(t: Language, route: &Route) -> Vec<TargetRow> {
+pub(super) fn targets(t: Language, route: &Route) -> Vec<TargetRow> {
     let now = Instant::now();
     let status = route.cluster.status(now);
     let addresses = route.cluster.delivery.to.iter().map(Target::origin);

@@ -88,8 +88,8 @@ pub struct Plot<'a> {
 }
 
 fn text(value: &str) -> impl std::fmt::Display + '_ {
-    // Escaping into HTML does not fail.
-    escape(value, Html).map_or_else(|never| match never {}, |safe| safe)
+    let Ok(safe) = escape(value, Html);
+    safe
 }
 
 /// The largest value of the axis and how many parts it has: a round number above `highest`.
@@ -255,7 +255,13 @@ fn value(line: &Line<'_>, at: usize) -> Option<f64> {
 }
 
 const fn colour(at: usize) -> &'static str {
-    ["c1", "c2", "c3", "c4", "c5"][if at < COLOURS { at } else { COLOURS - 1 }]
+    match at {
+        0 => "c1",
+        1 => "c2",
+        2 => "c3",
+        3 => "c4",
+        _ => "c5",
+    }
 }
 
 /// A small line within a text or a table. `title` says what it shows.

@@ -31,7 +31,10 @@ impl Record {
         let now = self.worker().gate().clock.now();
         self.worker().journal().decision(now, self.route, line);
         let (status, host) = (refusal.status, sanitized.map_or("", Sanitized::host));
-        self.keep(line, refusal.cause, (status, host));
+        // Who is led to the login page was not turned away.
+        if refusal.code != ErrorCode::LoginRequired {
+            self.keep(line, refusal.cause, (status, host));
+        }
     }
 
     /// The same of one of our own endpoints, whose decision line is written.

@@ -37,12 +37,12 @@ struct Page {
 }
 
 /// Where a route leads.
-struct TargetRow {
-    address: String,
+pub(super) struct TargetRow {
+    pub(super) address: String,
     /// A badge's class, and its text.
-    state: (&'static str, String),
+    pub(super) state: (&'static str, String),
     /// When it failed last, and why.
-    failed: Option<String>,
+    pub(super) failed: Option<String>,
 }
 
 /// A route.
@@ -71,7 +71,11 @@ pub(super) struct Rule {
 
 impl Rule {
     pub(super) fn of(t: Language, rule: &RuleFacts) -> Self {
-        let mut words = vec![if rule.public { t.ruled_public() } else { t.ruled_token() }.to_owned()];
+        let mut words = vec![match rule {
+            RuleFacts { public: true, .. } => t.ruled_public().to_owned(),
+            RuleFacts { browser: true, .. } => t.ruled_browser().to_owned(),
+            _ => t.ruled_token().to_owned(),
+        }];
         let list = |values: &[String]| values.join(", ");
         if !rule.methods.is_empty() {
             words.insert(0, t.ruled_methods(list(&rule.methods)));
@@ -129,7 +133,7 @@ async fn page(Administrator(visit): Administrator) -> Response {
 }
 
 /// The targets of a route, each with how it is now.
-fn targets(t: Language, route: &Route) -> Vec<TargetRow> {
+pub(super) fn targets(t: Language, route: &Route) -> Vec<TargetRow> {
     let now = Instant::now();
     let status = route.cluster.status(now);
     let addresses = route.cluster.delivery.to.iter().map(Target::origin);

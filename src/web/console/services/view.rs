@@ -10,7 +10,13 @@ use crate::{
     registry::secrets::{self, SecretState},
     store::Result,
     texts::Language,
-    web::{console::visit::Visit, endpoint::Endpoint},
+    web::{
+        console::{
+            upstreams::{self, TargetRow},
+            visit::Visit,
+        },
+        endpoint::Endpoint,
+    },
 };
 
 /// Lines to copy: into the configuration file and into a shell.
@@ -70,7 +76,7 @@ fn slug(name: &str) -> String {
 /// A route of the service and how its requests went since the start.
 pub(super) struct RouteFacts {
     pub(super) label: String,
-    pub(super) targets: Vec<String>,
+    pub(super) targets: Vec<TargetRow>,
     pub(super) requests: u64,
     pub(super) errors: u64,
 }
@@ -125,7 +131,7 @@ fn routes(visit: &Visit, id: &ServiceId) -> Vec<RouteFacts> {
     let routes = visit.caller.snapshot.routes.iter();
     let facts = routes.filter(|route| route.policy.service.as_ref() == Some(id)).map(|route| RouteFacts {
         label: route.label.to_string(),
-        targets: route.targets.iter().map(|target| target.uri.to_string()).collect(),
+        targets: upstreams::targets(visit.t, route),
         requests: totals.of_route("requests", &route.label),
         errors: totals.of_route("upstream_errors", &route.label),
     });

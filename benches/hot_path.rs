@@ -32,7 +32,7 @@ use hubgate::{
         registry::Registry,
         scope::GrantedScope,
         service::{Profile, Service, Trust},
-        upstream::{Credential, OnExpiry, Upstream},
+        upstream::Upstream,
     },
     oauth::{
         grant::Granted,
@@ -44,6 +44,7 @@ use hubgate::{
         peer::{Peer, Remembered},
         route::Routes,
         sanitize,
+        upstream::Cluster,
     },
 };
 
@@ -236,23 +237,12 @@ fn header_hygiene((parts, target): (Parts, PathAndQuery)) -> sanitize::Sanitized
 }
 
 fn routes(count: usize) -> (&'static Routes, String) {
-    let upstream = |number: usize| Upstream {
-        service: "Hub".to_owned(),
-        host: None,
-        path: format!("/service-{number}"),
-        to: vec![],
-        strip_path: false,
-        credential: Credential::Scoped,
-        timeout: Duration::ZERO,
-        on_expiry: OnExpiry::Close,
-        websocket_timeout: Duration::ZERO,
-        connect_timeout: Duration::ZERO,
-        max_idle: 0,
-        max_body_size: None,
-        ca: None,
-        rules: vec![],
+    let upstream = |number: usize| {
+        let upstream = Upstream::new("Hub", &format!("/service-{number}"), vec![]);
+        let cluster = Cluster::new(&upstream, None, None);
+        (upstream, cluster)
     };
-    let upstreams: Vec<_> = (0..count).map(|number| (upstream(number), None)).collect();
+    let upstreams: Vec<_> = (0..count).map(upstream).collect();
     let routes = leak(Routes::new(&upstreams, &Registry::new([], ISSUER), 1));
     (routes, format!("/service-{}/api/issues/DEMO-42/comments", count / 2))
 }

@@ -283,7 +283,7 @@ mod tests {
     use super::*;
     use crate::{
         base::id::{GrantId, UserId},
-        model::upstream::{self, Credential, Segment},
+        model::upstream::{self, Segment},
     };
 
     fn claims(client: &str, aud: &[&str]) -> AccessClaims {
@@ -321,19 +321,6 @@ mod tests {
 
     fn policy(service: &str) -> Policy {
         let upstream = Upstream {
-            service: service.into(),
-            host: None,
-            path: "/yt".into(),
-            to: vec![],
-            strip_path: false,
-            credential: Credential::Scoped,
-            timeout: std::time::Duration::ZERO,
-            on_expiry: upstream::OnExpiry::Close,
-            websocket_timeout: std::time::Duration::ZERO,
-            connect_timeout: std::time::Duration::ZERO,
-            max_idle: 0,
-            max_body_size: None,
-            ca: None,
             rules: vec![
                 rule("static", Access::Public),
                 upstream::Rule {
@@ -349,6 +336,7 @@ mod tests {
                 upstream::Rule { scope: vec!["nobody".into()], ..rule("never", Access::Token) },
                 upstream::Rule { users: vec!["a".into()], ..rule("users", Access::Token) },
             ],
+            ..Upstream::new(service, "/yt", vec![])
         };
         Policy::new(&upstream, &Registry::new([], "u"))
     }

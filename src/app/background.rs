@@ -3,7 +3,10 @@
 //!
 //! Invariant: a failure is said once, until it is over; what was in use before stays in use.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use tokio::{runtime::Handle, sync::watch, time::MissedTickBehavior};
@@ -15,6 +18,7 @@ use crate::{
         history::{self, History, Sums},
         metrics::Totals,
     },
+    proxy::upstream::check,
     server::{admission::Admission, tls::Certificate, worker::Stage},
     web::management::Readiness,
 };
@@ -67,6 +71,7 @@ impl Background {
     /// Begins. Ends with the runtime.
     pub(super) fn start(self, runtime: &Handle) {
         let Self { shared, certificate, numbers, .. } = self;
+        runtime.spawn(upstreams(Arc::clone(&shared)));
         let clock = Arc::clone(&shared.gate.clock);
         runtime.spawn(repeat(history::STEP, "numbers cannot be sampled", move || {
             numbers.sample(clock.now());
@@ -108,6 +113,18 @@ impl Background {
                 rotated.and(purged).and(noted)
             }
         }));
+    }
+}
+
+/// Asks the targets of upstreams whether they work, and looks their names up.
+async fn upstreams(shared: Arc<Shared>) {
+    let mut interval = tokio::time::interval(check::LOOK);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        for job in check::due(&shared.gate.snapshot().routes, Instant::now()) {
+            tokio::spawn(job.run());
+        }
     }
 }
 

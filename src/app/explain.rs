@@ -14,6 +14,7 @@ use crate::{
     proxy::{
         explain::{self, Asked, Explanation, Ground, Presented},
         route::Routes,
+        upstream::Cluster,
     },
     store::{SharedStore, StoreError},
     web::endpoint,
@@ -28,7 +29,8 @@ pub fn owns(config: &Config, path: &str) -> bool {
 /// The routes of a configuration, to be asked and not to be used.
 #[must_use]
 pub fn routes(config: &Config, registry: &Registry) -> Routes {
-    let upstreams: Vec<_> = config.upstreams.iter().map(|upstream| (upstream.clone(), None)).collect();
+    let upstreams = config.upstreams.iter().map(|upstream| (upstream.clone(), None)).collect();
+    let upstreams = Cluster::all(upstreams, &[]);
     Routes::new(&upstreams, registry, config.limits.max_body_size)
 }
 

@@ -17,6 +17,7 @@ mod plane;
 mod running;
 mod shared;
 mod sockets;
+mod upstreams;
 
 use std::{io::Write, sync::Arc};
 
@@ -248,6 +249,8 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         let thread = std::thread::Builder::new().name(format!("worker-{number}"));
         threads.push(thread.spawn(move || work(build, setup))?);
     }
+    let watched = Arc::clone(&shared.gate);
+    totals.also(move || upstreams::families(&watched.snapshot().upstreams()));
     let gauges = Arc::new(gauges::gauges(&shared.gate, &admission, &sink, &shared.people.pool));
     let numbers = Numbers { totals: Arc::clone(&totals), admission: Arc::clone(&admission), history };
     let background = Background {

@@ -4,7 +4,6 @@
 
 use std::{
     num::NonZeroUsize,
-    path::PathBuf,
     sync::{
         Arc, Mutex as StdMutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -26,23 +25,26 @@ use crate::{
     crypto::{keyring::Keyring, seal::SealingKey},
     mail::Mailer,
     model::{
+        delivery::Http2,
         event::{Author, EventKind, FieldChange, NewEvent, Target},
         key::{Algorithm, SigningKeyRecord},
         registry::Registry,
         service::Service,
+        upstream::TlsFiles,
     },
     oauth::{grant::Lives, token::issue::Issuer},
     observe::line::Format,
     proxy::{
         gate::{Gate, Snapshot},
         refusal::Desk,
-        route::{Routes, UpstreamTls},
+        route::Routes,
+        upstream::{Cluster, UpstreamTls},
     },
     registry::{
         keys,
         services::{self, Declaration, Plan, ServiceError},
     },
-    server::tls::{self, CertificateError},
+    server::tls::{self, CertificateError, CertificateFiles},
     store::{SharedStore, StoreError, Versions},
 };
 
@@ -94,30 +96,35 @@ pub(super) struct Inputs {
     config: Arc<Config>,
     /// What access tokens are signed with.
     pub(super) access_tokens: Algorithm,
-    upstreams: Vec<(crate::model::upstream::Upstream, UpstreamTls)>,
+    pub(super) upstreams: Vec<(crate::model::upstream::Upstream, Arc<Cluster>)>,
     issuer: Issuer,
     pub(super) desk: Desk,
     quota: Arc<Quota>,
 }
 
 impl Inputs {
-    fn new(config: Arc<Config>) -> Result<Self, CertificateError> {
-        let mut known: Vec<(Option<PathBuf>, UpstreamTls)> = Vec::new();
+    /// `before`: of the configuration before, if there is one.
+    fn new(config: Arc<Config>, before: Option<&Self>) -> Result<Self, CertificateError> {
+        let mut known: Vec<((TlsFiles, Http2), UpstreamTls)> = Vec::new();
         let mut upstreams = Vec::with_capacity(config.upstreams.len());
         for upstream in &config.upstreams {
-            let tls = if upstream.to.iter().any(|target| target.tls) {
-                if let Some((_, tls)) = known.iter().find(|(ca, _)| *ca == upstream.ca) {
-                    tls.clone()
-                } else {
-                    let tls = Some(tls::client_config(upstream.ca.as_deref())?);
-                    known.push((upstream.ca.clone(), tls.clone()));
-                    tls
-                }
-            } else {
+            let kind = (upstream.tls.clone(), upstream.delivery.http2);
+            let tls = if !upstream.delivery.to.iter().any(|target| target.tls) {
                 None
+            } else if let Some((_, tls)) = known.iter().find(|(known, _)| *known == kind) {
+                tls.clone()
+            } else {
+                let tls = Some(client_config(&kind)?);
+                known.push((kind, tls.clone()));
+                tls
             };
             upstreams.push((upstream.clone(), tls));
         }
+        let known: Vec<Arc<Cluster>> = before
+            .into_iter()
+            .flat_map(|before| before.upstreams.iter().map(|(_, c)| Arc::clone(c)))
+            .collect();
+        let upstreams = Cluster::all(upstreams, &known);
         let hub_url = config.public_url.join(&config.hub.path);
         let rate = |rate: &Rate| (rate.count, rate.per);
         let limits = &config.limits;
@@ -165,6 +172,18 @@ impl Inputs {
     }
 }
 
+/// How TLS is spoken with these files.
+fn client_config((files, http2): &(TlsFiles, Http2)) -> Result<Arc<rustls::ClientConfig>, CertificateError> {
+    let client = files.client.clone();
+    let client = client.map(|(certificate, private_key)| CertificateFiles { certificate, private_key });
+    let protocols: &[&[u8]] = match http2 {
+        Http2::Off => &[b"http/1.1"],
+        Http2::Auto => &[b"h2", b"http/1.1"],
+        Http2::PriorKnowledge => &[b"h2"],
+    };
+    tls::client_config(files.ca.as_deref(), client.as_ref(), protocols)
+}
+
 /// What of the services in the store a configuration changes.
 pub(super) fn plan(config: &Config, known: Vec<Service>, clock: &dyn Clock) -> Result<Plan, ServiceError> {
     let declaration = |service: &crate::config::DeclaredService| Declaration {
@@ -192,7 +211,7 @@ impl Shared {
         (sealing, coming): (SealingKey, Vec<keys::Coming>),
         (clock, random): (Arc<dyn Clock>, Arc<dyn Random>),
     ) -> Result<Arc<Self>, StartError> {
-        let inputs = Arc::new(Inputs::new(Arc::new(config))?);
+        let inputs = Arc::new(Inputs::new(Arc::new(config), None)?);
         let config = Arc::clone(&inputs.config);
         let failed = |error| store_error(&config, error);
         let known = store.list_services().await.map_err(failed)?;
@@ -253,7 +272,7 @@ impl Shared {
     pub(super) async fn reload(&self, config: Config) -> Result<Vec<&'static str>, ReloadError> {
         let mut state = self.state.lock().await;
         let left = only_by_restart(&state.inputs.config, &config);
-        let mut inputs = Inputs::new(Arc::new(config)).map_err(StartError::from)?;
+        let mut inputs = Inputs::new(Arc::new(config), Some(&state.inputs)).map_err(StartError::from)?;
         let (before, after) = (&state.inputs.config.limits, &inputs.config.limits);
         let rates = |l: &Limits| (l.requests_per_source, l.rejections_per_source);
         if rates(before) == rates(after) {

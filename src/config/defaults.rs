@@ -20,10 +20,6 @@ pub(super) const HTTPS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALH
 pub(super) const MANAGEMENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
 
 pub(super) const UPSTREAM_PATH: &str = "/";
-pub(super) const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(60);
-pub(super) const UPSTREAM_WEBSOCKET_TIMEOUT: Duration = Duration::from_secs(10 * MINUTE);
-pub(super) const UPSTREAM_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-pub(super) const UPSTREAM_MAX_IDLE: u64 = 256;
 
 impl Default for OAuth {
     fn default() -> Self {

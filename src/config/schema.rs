@@ -66,7 +66,7 @@ pub(super) const VARIABLE_PREFIX: &str = "HUBGATE_";
 pub(super) const OTHER_VARIABLES: [&str; 1] = ["HUBGATE_CONFIG"];
 
 /// All tables, the root first.
-pub(super) const TABLES: [&Table; 20] = [
+pub(super) const TABLES: [&Table; 21] = [
     &ROOT,
     &ADMIN_PASSWORD,
     &LISTEN,
@@ -84,6 +84,7 @@ pub(super) const TABLES: [&Table; 20] = [
     &USER,
     &PASSWORD,
     &UPSTREAM,
+    &HEALTH,
     &RULE,
     &TEST,
     &TOKEN,
@@ -248,19 +249,37 @@ pub(super) static UPSTREAM: Table = Table {
         "to",
         "strip_path",
         "credential",
+        "balance",
         "timeout",
         "on_expiry",
         "websocket_timeout",
         "connect_timeout",
+        "first_byte_timeout",
+        "idle_timeout",
+        "total_timeout",
         "max_idle",
+        "max_connections",
+        "queue",
+        "queue_timeout",
+        "slow_start",
+        "resolve",
+        "http2",
         "max_body_size",
         "ca",
+        "client_certificate",
+        "client_key",
+        "server_name",
     ],
-    tables: &[&RULE],
-    later: &[(
-        "health",
-        "this version has no health checks yet: a target that refuses connections is passed over as requests come; take the key out",
-    )],
+    tables: &[&HEALTH, &RULE],
+    later: &[],
+};
+
+pub(super) static HEALTH: Table = Table {
+    path: "upstream.health",
+    shape: Shape::Inline,
+    keys: &["path", "every", "timeout", "status"],
+    tables: &[],
+    later: &[],
 };
 
 pub(super) static RULE: Table = Table {

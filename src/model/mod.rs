@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod credential;
+pub mod delivery;
 pub mod device;
 pub mod event;
 pub mod flow;

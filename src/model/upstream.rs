@@ -2,10 +2,16 @@
 //!
 //! Invariant: paths and patterns are in canonical form (see `proxy::path`), so comparing text is comparing paths.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use http::{Method, Uri};
+use http::Method;
 
+use super::delivery::Delivery;
 use crate::base::id::ServiceId;
 
 /// Where requests for a service go.
@@ -17,41 +23,106 @@ pub struct Upstream {
     pub host: Option<String>,
     /// Canonical path prefix, `/youtrack`; `/` for everything.
     pub path: String,
-    /// Origins, at least one.
-    pub to: Vec<Target>,
+    /// The targets and how they are reached.
+    pub delivery: Delivery,
     /// Whether `path` is taken off before forwarding.
     pub strip_path: bool,
     /// What the upstream gets as `Authorization`.
     pub credential: Credential,
-    /// How long until the upstream's answer begins, and between two pieces of it.
-    pub timeout: Duration,
     /// What becomes of an answer when the token behind it is not good any more.
     pub on_expiry: OnExpiry,
     /// How long nothing may move on a WebSocket.
     pub websocket_timeout: Duration,
-    /// How long until a connection stands.
-    pub connect_timeout: Duration,
-    /// Idle connections kept per worker and target.
-    pub max_idle: usize,
     /// Bytes of a request body, if other than `limits.max_body_size`.
     pub max_body_size: Option<u64>,
-    /// CA certificates (PEM file) for `https` targets; `None`: the system's.
-    pub ca: Option<PathBuf>,
+    /// Files for `https` targets.
+    pub tls: TlsFiles,
     /// First match wins; what matches none needs a token with the service in scope.
     pub rules: Vec<Rule>,
+}
+
+impl Upstream {
+    /// How long nothing may move on a WebSocket, where nothing else is said.
+    pub const WEBSOCKET_TIMEOUT: Duration = Duration::from_secs(600);
+
+    /// For a service, below a path, to these targets; all else by default.
+    #[must_use]
+    pub fn new(service: &str, path: &str, to: Vec<Target>) -> Self {
+        Self {
+            service: service.to_owned(),
+            host: None,
+            path: path.to_owned(),
+            delivery: Delivery::new(to),
+            strip_path: false,
+            credential: Credential::Scoped,
+            on_expiry: OnExpiry::Close,
+            websocket_timeout: Self::WEBSOCKET_TIMEOUT,
+            max_body_size: None,
+            tls: TlsFiles::default(),
+            rules: Vec::new(),
+        }
+    }
+
+    /// Its name in lines, numbers and on pages: host and path.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{}{}", self.host.as_deref().unwrap_or_default(), self.path)
+    }
 }
 
 /// One origin of an upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// `http` or `https`, host and port, no path.
-    pub uri: Uri,
     /// Whether it is `https`.
     pub tls: bool,
-    /// Host without brackets.
+    /// Host without brackets; of a socket file `localhost`.
     pub host: Arc<str>,
     /// Port.
     pub port: u16,
+    /// The socket file, for `unix:`.
+    pub socket: Option<Arc<Path>>,
+    /// Whether HTTP/2 is spoken without being agreed on, for `h2c://`.
+    pub h2c: bool,
+}
+
+/// Files for TLS towards an upstream, PEM.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TlsFiles {
+    /// Certificate authorities; `None`: the system's.
+    pub ca: Option<PathBuf>,
+    /// The gateway's own certificate, leaf first, and its key, where the upstream wants to know who asks.
+    pub client: Option<(PathBuf, PathBuf)>,
+}
+
+impl Target {
+    /// Over TCP, without TLS.
+    #[must_use]
+    pub fn plain(host: &str, port: u16) -> Self {
+        Self { tls: false, host: Arc::from(host), port, socket: None, h2c: false }
+    }
+
+    /// As it is configured.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        match (&self.socket, self.tls, self.h2c) {
+            (Some(_), ..) => self.label(),
+            (None, true, _) => format!("https://{}", self.label()),
+            (None, false, true) => format!("h2c://{}", self.label()),
+            (None, false, false) => format!("http://{}", self.label()),
+        }
+    }
+
+    /// Host and port, or the socket file, as they are named in lines and numbers.
+    #[must_use]
+    pub fn label(&self) -> String {
+        if let Some(path) = &self.socket {
+            format!("unix:{}", path.display())
+        } else if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
 }
 
 /// What an upstream gets as `Authorization` (surface: "What an upstream receives").

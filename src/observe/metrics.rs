@@ -67,6 +67,29 @@ pub type Labels = Vec<(&'static str, String)>;
 pub struct Totals {
     counters: Mutex<BTreeMap<(&'static str, Labels), u64>>,
     durations: Mutex<BTreeMap<String, Histogram>>,
+    families: Mutex<Option<Families>>,
+}
+
+/// Values with labels, which are read when `/metrics` is asked.
+#[derive(Debug)]
+pub struct Family {
+    /// Without `hubgate_` and `_total`.
+    pub name: &'static str,
+    /// What it is.
+    pub help: &'static str,
+    /// Whether it only grows.
+    pub counter: bool,
+    /// The values.
+    pub samples: Vec<(Labels, u64)>,
+}
+
+/// Reads [`Family`]s.
+struct Families(Box<dyn Fn() -> Vec<Family> + Send + Sync>);
+
+impl fmt::Debug for Families {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Families")
+    }
 }
 
 impl Totals {
@@ -87,6 +110,11 @@ impl Totals {
     /// The histograms by route.
     pub(super) fn durations(&self) -> BTreeMap<String, Histogram> {
         self.durations.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Has these read, too, when `/metrics` is asked.
+    pub fn also(&self, read: impl Fn() -> Vec<Family> + Send + Sync + 'static) {
+        *self.families.lock().unwrap_or_else(PoisonError::into_inner) = Some(Families(Box::new(read)));
     }
 
     /// Adds a worker's histogram of a route.
@@ -163,6 +191,19 @@ impl Collector for Everything {
         for (route, histogram) in durations.iter() {
             histogram.encode(metric.encode_family(&[("route", route.as_str())])?)?;
         }
+        let families = self.totals.families.lock().unwrap_or_else(PoisonError::into_inner);
+        for family in families.iter().flat_map(|families| (families.0)()) {
+            let kind = if family.counter { MetricType::Counter } else { MetricType::Gauge };
+            let mut metric = encoder.encode_descriptor(family.name, family.help, None, kind)?;
+            for (labels, value) in &family.samples {
+                let mut sample = metric.encode_family(labels)?;
+                if family.counter {
+                    sample.encode_counter::<NoLabelSet, _, u64>(value, None)?;
+                } else {
+                    sample.encode_gauge(&i64::try_from(*value).unwrap_or(i64::MAX))?;
+                }
+            }
+        }
         for gauge in self.gauges.iter() {
             let value = (gauge.read)();
             let kind = if gauge.counter { MetricType::Counter } else { MetricType::Gauge };
@@ -218,6 +259,14 @@ mod tests {
             counter: false,
             read: Box::new(|| 7),
         }];
+        let sample = |target: &str, value| (vec![("target", target.to_owned())], value);
+        let family = move |name, counter| Family {
+            name,
+            help: "x",
+            counter,
+            samples: vec![sample("a:1", 3), sample("b:2", 0)],
+        };
+        totals.also(move || vec![family("target_up", false), family("target_requests", true)]);
         let text = render(&totals, &Arc::new(gauges)).unwrap();
         for line in [
             "hubgate_requests_total{route=\"/a\",method=\"GET\",status=\"200\"} 3",
@@ -225,6 +274,8 @@ mod tests {
             "hubgate_request_duration_seconds_bucket{le=\"+Inf\",route=\"/a\"} 3",
             "hubgate_request_duration_seconds_count{route=\"/a\"} 3",
             "hubgate_connections 7",
+            "hubgate_target_up{target=\"a:1\"} 3",
+            "hubgate_target_requests_total{target=\"b:2\"} 0",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
         }

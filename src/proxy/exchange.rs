@@ -76,7 +76,7 @@ impl Source {
     /// The next piece.
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         let frame = match self {
-            Self::Alone(lease) => ready!(lease.connection().poll_body(cx)),
+            Self::Alone(lease) => ready!(lease.poll_body(cx)),
             Self::Shared(half) => ready!(half.0.borrow_mut().poll_frame(cx)),
             Self::Ended => None,
         };
@@ -126,7 +126,7 @@ impl Source {
 impl Shared {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         let Some(lease) = &mut self.lease else { return Poll::Ready(Some(Err(Fault::RequestBody))) };
-        let frame = lease.connection().poll_body(cx);
+        let frame = lease.poll_body(cx);
         if frame.is_pending() {
             self.reader = Some(cx.waker().clone());
         }
@@ -170,7 +170,7 @@ async fn send(
     let sent = poll_fn(|cx| {
         let shared = &mut *shared.borrow_mut();
         let Some(lease) = &mut shared.lease else { return Poll::Ready(Err(Fault::Ended)) };
-        if let Poll::Ready(sent) = request.poll(lease.connection().io(), cx) {
+        if let Poll::Ready(sent) = lease.poll_request(&mut request, cx) {
             return Poll::Ready(sent);
         }
         shared.writer = Some(cx.waker().clone());
@@ -191,7 +191,7 @@ async fn send(
         // The upstream does not want the rest; its answer may go on.
         Err(Fault::Io(_)) => {
             if let Some(lease) = &mut shared.lease {
-                lease.connection().spoil();
+                lease.spoil();
             }
         }
         Err(_) => shared.lease = None,

@@ -1,8 +1,14 @@
 //! To the upstream and back: the connection, the deadline, what is retried, and what of the answer goes on.
 //!
-//! Invariant: a request is sent a second time only when not a byte of it was sent the first time.
+//! Invariant: a request is sent a second time only when not a byte of it was sent the first time; or once, when the upstream
+//! closed a kept connection before it began to answer, the method is safe and there is no body (RFC 9110 section 9.2.2).
 
-use std::{future::poll_fn, rc::Rc};
+use std::{
+    future::poll_fn,
+    net::IpAddr,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use http::{
     HeaderMap, HeaderValue, Response,
@@ -20,10 +26,14 @@ use super::{
     relay::{AnswerBody, RequestBody},
     rendered,
     route::Route,
-    upstream::{ConnectError, Lease},
+    upstream::{ConnectError, Lease, TargetPool, Tried, balance::hash, state::Cause},
     waits::{BodyFault, Kind, Progress, Waited},
     websocket::{self, Handshake, Switched},
 };
+use crate::{access::policy::Permit, model::delivery::Balance};
+
+/// How long a client should wait before it tries an upstream again that has too much to do.
+const BUSY: Duration = Duration::from_secs(1);
 
 /// Forwards a permitted request and answers with what comes back, or with 413, 502, 503 or 504.
 pub(super) async fn forward(
@@ -38,9 +48,11 @@ pub(super) async fn forward(
         return rendered(record, form, &Refusal::not_found());
     };
     let worker = Rc::clone(record.worker());
+    let delivery = &route.cluster.delivery;
+    let deadline = delivery.total_timeout.map(|total| record.started() + total);
+    let limits = (delivery.first_byte_timeout, deadline);
     let sending = send(&mut record, route, &mut request, &progress);
-    let answered = worker.waits().within(route.timeout, &progress, sending).await;
-    let answered = match answered {
+    let answered = match worker.waits().within(limits, &progress, sending).await {
         Waited::Answered(answered) => answered,
         Waited::Refused(refusal) => {
             live::ended(&record, &refusal);
@@ -48,6 +60,9 @@ pub(super) async fn forward(
         }
         Waited::Over | Waited::Leave => {
             worker.journal().upstream("upstream_errors", record.route, "timeout");
+            if let Some(pool) = &record.upstream {
+                pool.failed(Cause::Timeout, &"no answer in time");
+            }
             Err(Refusal::gateway_timeout())
         }
     };
@@ -58,11 +73,18 @@ pub(super) async fn forward(
             return rendered(record, form, &refusal);
         }
     };
+    lease.answered(head.status);
     clean(&mut head.headers);
     if let Some(handshake) = handshake {
         match handshake.answered(&mut head) {
             Ok(Switched::No) => {}
-            Ok(Switched::Yes) => return websocket::opened(head, lease, record, &progress),
+            Ok(Switched::Yes) => {
+                if let Some(socket) = lease.into_socket() {
+                    return websocket::opened(head, socket, record, &progress);
+                }
+                let refusal = Refusal::bad_gateway("the service behind the gateway cannot be switched");
+                return rendered(record, form, &refusal);
+            }
             Err(refusal) => {
                 worker.journal().upstream("upstream_errors", record.route, "websocket");
                 return rendered(record, form, &refusal);
@@ -70,9 +92,10 @@ pub(super) async fn forward(
         }
     }
     record.status = head.status;
-    let source = Source::new(lease, request, &progress, route.timeout);
+    let source = Source::new(lease, request, &progress, delivery.idle_timeout);
     let place = if source.is_whole() { None } else { Some(worker.waits().list(&progress, kind(&head))) };
-    let body = AnswerBody::relayed(source, route.timeout, (record, place.map(|place| (place, progress))));
+    let place = place.map(|place| (place, progress));
+    let body = AnswerBody::relayed(source, (delivery.idle_timeout, deadline), (record, place));
     let mut response = Response::new(body);
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
@@ -99,6 +122,19 @@ pub(super) fn scoped(record: &Record, route: &Route, remembered: &Remembered) ->
     })
 }
 
+/// Who asks, for an upstream where the same is to meet the same target again: the user, else the source.
+pub(super) fn affinity(record: &Record, route: &Route, permit: &Permit) -> u64 {
+    if route.cluster.delivery.balance != Balance::ConsistentHash {
+        return 0;
+    }
+    let person = permit.identity().map(|verdict| &verdict.claims).filter(|claims| !claims.is_service());
+    match (person, record.source()) {
+        (Some(claims), _) => hash(claims.sub.as_bytes()),
+        (None, IpAddr::V4(ip)) => hash(&ip.octets()),
+        (None, IpAddr::V6(ip)) => hash(&ip.octets()),
+    }
+}
+
 /// Sends the request over a kept connection, else over a new one, to the target whose turn it is, else to the next.
 async fn send(
     record: &mut Record,
@@ -108,45 +144,89 @@ async fn send(
 ) -> Result<(Head, Lease), Refusal> {
     let view = Rc::clone(&record.view);
     let pools = view.pools(route).ok_or_else(|| Refusal::bad_gateway("the upstream has no target"))?;
-    let mut timed_out = false;
-    for pool in pools.in_turn() {
+    let switches = request.switches();
+    if switches && !pools.cluster.can_switch() {
+        return Err(Refusal::bad_gateway(
+            "the service behind the gateway speaks HTTP/2 alone, without WebSocket",
+        ));
+    }
+    pools.budget.request();
+    let mut failure = None;
+    let mut repeated = false;
+    let mut tried = Tried::default();
+    while let Some(pool) = pools.choose(record.affinity, &mut tried) {
         record.upstream = Some(Rc::clone(pool));
+        if failure.is_some() {
+            pools.cluster.note_retry();
+        }
         loop {
-            let mut lease = match pool.idle() {
+            let idle = if repeated { None } else { pool.idle(switches) };
+            let mut lease = match idle {
                 Some(lease) => lease,
                 // On the heap: it is rare, and would make every request's future large.
-                None => match Box::pin(pool.connect()).await {
+                None => match Box::pin(pool.connect(switches)).await {
                     Ok(lease) => {
                         record.worker().journal().upstream("upstream_connections_opened", record.route, "");
                         lease
                     }
                     Err(error) => {
-                        tracing::warn!(upstream = %pool.label, %error, "no connection to the upstream");
-                        record.worker().journal().upstream("upstream_errors", record.route, "connect");
-                        timed_out = matches!(error, ConnectError::TimedOut);
+                        not_connected(record, pool, &error);
+                        failure = Some(error);
                         break;
                     }
                 },
             };
-            match poll_fn(|cx| lease.connection().poll_answer(request, cx)).await {
+            pool.count();
+            match poll_fn(|cx| lease.poll_answer(request, cx)).await {
                 Ok(head) => return Ok((head, lease)),
                 Err(fault @ Fault::RequestBody) => {
-                    return Err(failed(record, &pool.label, &fault, progress.fault()));
+                    return Err(failed(record, pool, &fault, progress.fault()));
                 }
                 // The upstream had closed the kept connection: nothing was sent.
                 Err(_) if lease.reused && request.is_untouched() => {}
-                Err(fault) => return Err(failed(record, &pool.label, &fault, progress.fault())),
+                // It closed the kept connection while the request was on its way, as servers do with idle ones.
+                Err(Fault::Ended | Fault::Io(_))
+                    if lease.reused
+                        && !repeated
+                        && lease.is_unanswered()
+                        && request.is_repeatable()
+                        && pools.budget.retry() =>
+                {
+                    request.rewind();
+                    repeated = true;
+                    pools.cluster.note_retry();
+                }
+                Err(fault) => return Err(failed(record, pool, &fault, progress.fault())),
             }
         }
     }
-    Err(if timed_out {
-        Refusal::gateway_timeout()
-    } else {
-        Refusal::bad_gateway("the service behind the gateway cannot be reached")
+    Err(match failure {
+        None => Refusal::unavailable(
+            "nothing of the service behind the gateway works at the moment",
+            pools.cluster.back_in(Instant::now()),
+        ),
+        Some(ConnectError::Full | ConnectError::Waited) => {
+            Refusal::unavailable("the service behind the gateway has too much to do", BUSY)
+        }
+        Some(ConnectError::TimedOut) => Refusal::gateway_timeout(),
+        Some(ConnectError::Failed(_)) => {
+            Refusal::bad_gateway("the service behind the gateway cannot be reached")
+        }
     })
 }
 
-fn failed(record: &Record, label: &str, fault: &Fault, body: BodyFault) -> Refusal {
+/// There was no connection to a target.
+fn not_connected(record: &Record, pool: &TargetPool, error: &ConnectError) {
+    if matches!(error, ConnectError::Full | ConnectError::Waited) {
+        pool.node.state.note(Cause::Queue, error, Instant::now());
+        return;
+    }
+    tracing::warn!(upstream = %pool.node.label, %error, "no connection to the upstream");
+    record.worker().journal().upstream("upstream_errors", record.route, "connect");
+    pool.failed(Cause::Connect, error);
+}
+
+fn failed(record: &Record, pool: &TargetPool, fault: &Fault, body: BodyFault) -> Refusal {
     match body {
         BodyFault::TooLarge => {
             let limit = record.view.route(record.route).map_or(0, |route| route.max_body_size);
@@ -159,7 +239,8 @@ fn failed(record: &Record, label: &str, fault: &Fault, body: BodyFault) -> Refus
     if matches!(fault, Fault::RequestBody) {
         return bad_request("the body is not as long as its head says").closing();
     }
-    tracing::warn!(upstream = %label, error = %fault, "the upstream did not answer");
+    tracing::warn!(upstream = %pool.node.label, error = %fault, "the upstream did not answer");
+    pool.failed(Cause::Answer, fault);
     record.worker().journal().upstream("upstream_errors", record.route, "answer");
     Refusal::bad_gateway("the service behind the gateway broke off or did not answer in HTTP")
 }

@@ -11,7 +11,9 @@ mod exchange;
 pub mod explain;
 mod forward;
 pub mod gate;
+mod host;
 pub mod http1;
+mod http2;
 pub mod identity;
 pub mod inherited;
 mod live;
@@ -202,12 +204,13 @@ async fn after_asking(arrived: Arrived, peer: Rc<Peer>, asked: Asked) -> Answer 
 
 /// What was permitted goes on.
 fn pass(
-    (record, form, mut sanitized, (body, whole)): Arrived,
+    (mut record, form, mut sanitized, (body, whole)): Arrived,
     peer: &Rc<Peer>,
     (permit, remembered): (Permit, Option<Rc<Remembered>>),
 ) -> Answering {
     let (worker, view) = (Rc::clone(record.worker()), Rc::clone(&record.view));
     let Some(route) = view.route(record.route) else { return refuse(record, form, &Refusal::not_found()) };
+    record.affinity = forward::affinity(&record, route, &permit);
     // 6 the request as the upstream gets it
     let progress = Rc::new(Progress::begin(record.started()));
     let limits = (route.max_body_size, worker.body_timeout());

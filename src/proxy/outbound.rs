@@ -38,12 +38,15 @@ pub(super) fn outbound(
     scoped: impl FnOnce() -> Option<HeaderValue>,
     body: RequestBody,
 ) -> Option<Outgoing<RequestBody>> {
-    let Sanitized { parts, target, authority, forwarded, .. } = sanitized;
+    let Sanitized { parts, target, authority, forwarded, trailers, .. } = sanitized;
     let mut head = if route.strip_path {
         RequestHead::new(&parts.method, &stripped(&target, &route.path)?)
     } else {
         RequestHead::new(&parts.method, &target)
     };
+    if trailers {
+        head.takes_trailers();
+    }
     // RFC 9112 section 3.2: Host comes first.
     head.set("host", &authority);
     match route.credential {

@@ -63,6 +63,8 @@ pub struct Record {
     pub now: Timestamp,
     /// The route, once it is found.
     pub route: RouteNumber,
+    /// Who asks, where the same is to meet the same target again.
+    pub affinity: u64,
     /// Which of the route's targets answered.
     pub upstream: Option<Rc<super::upstream::TargetPool>>,
     /// The status, once it is known.
@@ -94,6 +96,7 @@ impl Record {
             started: Instant::now(),
             now,
             route: NO_ROUTE,
+            affinity: 0,
             upstream: None,
             status: StatusCode::INTERNAL_SERVER_ERROR,
             bytes: 0,
@@ -175,7 +178,7 @@ impl Drop for Record {
             bytes: self.bytes,
             micros: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
             route: self.view.label(self.route),
-            upstream: self.upstream.as_ref().map_or("", |pool| &pool.label),
+            upstream: self.upstream.as_ref().map_or("", |pool| &pool.node.label),
             complete: self.complete || bodiless,
         };
         self.worker.journal().access(now, self.route, &access);

@@ -50,12 +50,23 @@ pub enum BodyError {
 /// Ends a wait that takes too long. Costs nothing while there is no wait.
 pub(super) struct Patience {
     limit: Duration,
+    deadline: Option<std::time::Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl Patience {
     pub(super) const fn new(limit: Duration) -> Self {
-        Self { limit, sleep: None }
+        Self::until(limit, None)
+    }
+
+    /// … and not beyond the deadline, even when there is progress.
+    pub(super) const fn until(limit: Duration, deadline: Option<std::time::Instant>) -> Self {
+        Self { limit, deadline, sleep: None }
+    }
+
+    /// Whether the deadline has passed.
+    pub(super) fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| std::time::Instant::now() >= deadline)
     }
 
     /// There was progress.
@@ -65,9 +76,12 @@ impl Patience {
 
     /// There is none; whether the limit is reached.
     pub(super) fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
-        let limit = self.limit;
-        let sleep =
-            self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + limit)));
+        let (limit, deadline) = (self.limit, self.deadline);
+        let end = || {
+            let end = Instant::now() + limit;
+            deadline.map_or(end, |deadline| end.min(deadline.into()))
+        };
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end())));
         sleep.as_mut().poll(cx).is_ready()
     }
 }
@@ -211,13 +225,13 @@ impl AnswerBody {
     #[must_use]
     pub(super) fn relayed(
         source: Source,
-        silence: Duration,
+        (silence, deadline): (Duration, Option<std::time::Instant>),
         (mut record, place): (Record, Option<(Place, Rc<Progress>)>),
     ) -> Self {
         if source.has_ended() {
             record.complete();
         }
-        Self::Relayed(Relayed { source, patience: Patience::new(silence), record, place })
+        Self::Relayed(Relayed { source, patience: Patience::until(silence, deadline), record, place })
     }
 }
 
@@ -264,6 +278,9 @@ impl Body for AnswerBody {
 
 impl Relayed {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.patience.is_late() {
+            return Poll::Ready(Some(Err(BodyError::Silent)));
+        }
         if let Some((_, progress)) = &self.place
             && let Some(refusal) = progress.refusal()
         {

@@ -5,12 +5,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::upstream::Cluster;
 use crate::{
     access::policy::Policy,
     base::FastMap,
     model::{
         registry::Registry,
-        upstream::{Credential, OnExpiry, Target, Upstream},
+        upstream::{Credential, OnExpiry, Upstream},
     },
 };
 
@@ -26,31 +27,18 @@ pub struct Route {
     /// Who may pass.
     pub policy: Policy,
     /// Where to.
-    pub targets: Vec<Target>,
-    /// Names these targets and how they are spoken to: pools with the same key are kept over a reload.
-    pub pool_key: Arc<str>,
-    /// How TLS targets are checked.
-    pub tls: Option<Arc<rustls::ClientConfig>>,
+    pub cluster: Arc<Cluster>,
     /// Whether the prefix is taken off.
     pub strip_path: bool,
     /// What goes on as `Authorization`.
     pub credential: Credential,
-    /// Until the answer begins, and between two pieces of it.
-    pub timeout: Duration,
     /// What becomes of an answer when the token behind it is not good any more.
     pub on_expiry: OnExpiry,
     /// How long nothing may move on a WebSocket.
     pub websocket_timeout: Duration,
-    /// Until a connection stands.
-    pub connect_timeout: Duration,
-    /// Idle connections kept per worker and target.
-    pub max_idle: usize,
     /// Bytes of a request body.
     pub max_body_size: u64,
 }
-
-/// How an upstream's certificate is checked; `None` where no target has one.
-pub type UpstreamTls = Option<Arc<rustls::ClientConfig>>;
 
 /// All routes of a snapshot.
 #[derive(Debug, Default)]
@@ -92,37 +80,24 @@ impl Prefixes {
 impl Routes {
     /// Prepares the upstreams of a configuration.
     #[must_use]
-    pub fn new(upstreams: &[(Upstream, UpstreamTls)], registry: &Registry, max_body_size: u64) -> Self {
+    pub fn new(upstreams: &[(Upstream, Arc<Cluster>)], registry: &Registry, max_body_size: u64) -> Self {
         let mut routes = Self::default();
-        for (index, (upstream, tls)) in upstreams.iter().enumerate() {
+        for (index, (upstream, cluster)) in upstreams.iter().enumerate() {
             let prefixes = match &upstream.host {
                 None => &mut routes.any_host,
                 Some(host) => routes.by_host.entry(host.clone()).or_default(),
             };
             prefixes.add(&upstream.path, index);
-            let targets: Vec<String> = upstream.to.iter().map(|target| target.uri.to_string()).collect();
-            let trust = tls.as_ref().map_or(std::ptr::null(), Arc::as_ptr);
-            let waits = (upstream.connect_timeout, upstream.max_idle);
-            let pool_key = format!("{} {trust:p} {waits:?}", targets.join(" "));
             routes.list.push(Route {
                 index,
-                label: Arc::from(format!(
-                    "{}{}",
-                    upstream.host.as_deref().unwrap_or_default(),
-                    upstream.path
-                )),
+                label: Arc::clone(&cluster.label),
                 path: upstream.path.clone(),
                 policy: Policy::new(upstream, registry),
-                targets: upstream.to.clone(),
-                pool_key: Arc::from(pool_key),
-                tls: tls.clone(),
+                cluster: Arc::clone(cluster),
                 strip_path: upstream.strip_path,
                 credential: upstream.credential,
-                timeout: upstream.timeout,
                 on_expiry: upstream.on_expiry,
                 websocket_timeout: upstream.websocket_timeout,
-                connect_timeout: upstream.connect_timeout,
-                max_idle: upstream.max_idle,
                 max_body_size: upstream.max_body_size.unwrap_or(max_body_size),
             });
         }
@@ -144,7 +119,7 @@ impl Routes {
     }
 
     /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Route> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Route> {
         self.list.iter()
     }
 
@@ -166,23 +141,12 @@ mod tests {
     use super::*;
 
     fn routes(prefixes: &[(Option<&str>, &str)]) -> Routes {
-        let upstream = |(host, path): &(Option<&str>, &str)| Upstream {
-            service: "Hub".into(),
-            host: host.map(str::to_owned),
-            path: (*path).to_owned(),
-            to: vec![],
-            strip_path: false,
-            credential: Credential::Scoped,
-            timeout: Duration::ZERO,
-            on_expiry: OnExpiry::Close,
-            websocket_timeout: Duration::ZERO,
-            connect_timeout: Duration::ZERO,
-            max_idle: 0,
-            max_body_size: None,
-            ca: None,
-            rules: vec![],
+        let upstream = |(host, path): &(Option<&str>, &str)| {
+            let upstream = Upstream { host: host.map(str::to_owned), ..Upstream::new("Hub", path, vec![]) };
+            let cluster = Cluster::new(&upstream, None, None);
+            (upstream, cluster)
         };
-        let upstreams: Vec<_> = prefixes.iter().map(|prefix| (upstream(prefix), None)).collect();
+        let upstreams: Vec<_> = prefixes.iter().map(upstream).collect();
         Routes::new(&upstreams, &Registry::new([], "u"), 1)
     }
 

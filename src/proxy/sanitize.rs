@@ -8,13 +8,15 @@
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Uri, Version,
     header::{
-        self, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE,
+        self, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE,
     },
     request::Parts,
     uri::{Authority, PathAndQuery},
 };
 
 use super::{
+    host::{has_labels, is_port, well_formed},
+    http2::takes_trailers,
     inherited::Inherited,
     path::canonicalise,
     refusal::{Refusal, bad_request},
@@ -38,6 +40,8 @@ pub struct Sanitized {
     pub forwarded: Inherited,
     /// Our own cookies, taken out of the headers: only our own endpoints get them.
     pub own_cookies: Option<HeaderValue>,
+    /// Whether the client takes trailers.
+    pub trailers: bool,
     /// The WebSocket that is asked for.
     pub websocket: Option<Box<Handshake>>,
     /// Only [`sanitize`] makes one.
@@ -139,7 +143,16 @@ pub fn sanitize(mut parts: Parts, target: PathAndQuery, trusted: bool) -> Result
     }
     let own_cookies =
         if seen.cookies { session_cookie::take_out(&mut parts.headers, parts.version) } else { None };
-    Ok(Sanitized { parts, target, authority, forwarded: inherited, own_cookies, websocket, _sealed: Sealed })
+    Ok(Sanitized {
+        parts,
+        target,
+        authority,
+        forwarded: inherited,
+        own_cookies,
+        websocket,
+        trailers: seen.trailers,
+        _sealed: Sealed,
+    })
 }
 
 /// What one pass over the headers finds.
@@ -150,6 +163,8 @@ struct Seen {
     coding: Once,
     expectation: Option<HeaderValue>,
     connection: bool,
+    /// The client takes trailers (RFC 9110 section 10.1.4).
+    trailers: bool,
     upgrade: bool,
     cookies: bool,
     /// A name that servers could read as one that frames the message.
@@ -187,6 +202,7 @@ impl Seen {
                     continue;
                 }
                 TRANSFER_ENCODING => seen.coding.note(value),
+                TE => seen.trailers |= takes_trailers(value),
                 UPGRADE => seen.upgrade = true,
                 EXPECT => {
                     seen.expectation.get_or_insert_with(|| value.clone());
@@ -243,29 +259,6 @@ fn authority(parts: &Parts, seen: &Seen) -> Result<HeaderValue, Refusal> {
         return Err(bad_request("the host is malformed"));
     }
     HeaderValue::from_str(&text.to_ascii_lowercase()).map_err(|_| bad_request("the host is malformed"))
-}
-
-/// `name` or `name:port`, for the fast path.
-fn well_formed(host: &[u8]) -> bool {
-    let mut halves = host.splitn(2, |b| *b == b':');
-    let name = halves.next().unwrap_or_default();
-    let port = halves.next();
-    has_labels(name) && port.is_none_or(is_port)
-}
-
-/// No label of the name is empty, but for the root's at its end (RFC 1034 section 3.1).
-fn has_labels(name: &[u8]) -> bool {
-    let name = name.strip_suffix(b".").unwrap_or(name);
-    name.split(|b| *b == b'.').all(|label| !label.is_empty())
-}
-
-/// Digits that name a port.
-fn is_port(digits: &[u8]) -> bool {
-    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u16::from(byte - b'0'));
-    let port = digits
-        .iter()
-        .try_fold(0_u16, |port, byte| digit(byte).and_then(|digit| port.checked_mul(10)?.checked_add(digit)));
-    port.is_some() && !digits.is_empty()
 }
 
 /// RFC 9112 section 6: one framing. hyper takes away a Content-Length that stands beside a Transfer-Encoding; that

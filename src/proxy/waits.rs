@@ -125,6 +125,7 @@ pub struct Waits(Rc<RefCell<Slab<Wait>>>);
 struct Wait {
     progress: Rc<Progress>,
     limit: Duration,
+    deadline: Option<Instant>,
     waker: Waker,
     kind: Kind,
     /// It was not looked at since it began.
@@ -159,21 +160,22 @@ pub enum Waited<T> {
 
 impl Waits {
     /// Waits for an answer, at most `limit` after the last piece of the request was sent: a long upload is no slow
-    /// upstream.
+    /// upstream. Not beyond the deadline, whoever is slow.
     pub async fn within<T>(
         &self,
-        limit: Duration,
+        (limit, deadline): (Duration, Option<Instant>),
         progress: &Rc<Progress>,
         answer: impl Future<Output = T>,
     ) -> Waited<T> {
-        self.watched((limit, Kind::Head), progress, answer).await
+        self.watched((limit, deadline, Kind::Head), progress, answer).await
     }
 
     /// Puts the rest of an answer on the list, so that it ends when it would not be permitted any more.
     pub(super) fn list(&self, progress: &Rc<Progress>, kind: Kind) -> Place {
         let waker = Waker::noop().clone();
         let fresh = Cell::new(true);
-        let wait = Wait { progress: Rc::clone(progress), limit: Duration::MAX, waker, kind, fresh };
+        let wait =
+            Wait { progress: Rc::clone(progress), limit: Duration::MAX, deadline: None, waker, kind, fresh };
         Place { list: Rc::clone(&self.0), key: self.0.borrow_mut().insert(wait) }
     }
 
@@ -184,12 +186,12 @@ impl Waits {
         progress: &Rc<Progress>,
         event: impl Future<Output = T>,
     ) -> Waited<T> {
-        self.watched((limit, Kind::Tunnel), progress, event).await
+        self.watched((limit, None, Kind::Tunnel), progress, event).await
     }
 
     async fn watched<T>(
         &self,
-        (limit, kind): (Duration, Kind),
+        (limit, deadline, kind): (Duration, Option<Instant>, Kind),
         progress: &Rc<Progress>,
         answer: impl Future<Output = T>,
     ) -> Waited<T> {
@@ -211,7 +213,7 @@ impl Waits {
                 place.wake_by(cx.waker());
             } else {
                 let (waker, fresh) = (cx.waker().clone(), Cell::new(true));
-                let wait = Wait { progress: Rc::clone(progress), limit, waker, kind, fresh };
+                let wait = Wait { progress: Rc::clone(progress), limit, deadline, waker, kind, fresh };
                 place = Some(Place { list: Rc::clone(&self.0), key: self.0.borrow_mut().insert(wait) });
             }
             Poll::Pending
@@ -244,10 +246,9 @@ impl Waits {
     pub fn tick(&self, now: Instant) {
         for (_, wait) in self.0.borrow().iter() {
             let waited = now.saturating_duration_since(wait.progress.last.get());
-            if waited >= wait.limit
-                && !wait.progress.uploading.get()
-                && wait.progress.call.get() == Call::None
-            {
+            let silent = waited >= wait.limit && !wait.progress.uploading.get();
+            let late = wait.deadline.is_some_and(|deadline| now >= deadline);
+            if (silent || late) && wait.progress.call.get() == Call::None {
                 wait.progress.call.set(Call::Over);
                 wait.waker.wake_by_ref();
             }
@@ -301,8 +302,8 @@ mod tests {
         let waits = Waits::default();
         let start = Instant::now();
         let progress = Rc::new(Progress::begin(start));
-        assert_eq!(waits.within(LIMIT, &progress, async { 7 }).await, Waited::Answered(7));
-        let mut silent = Box::pin(waits.within(LIMIT, &progress, std::future::pending::<()>()));
+        assert_eq!(waits.within((LIMIT, None), &progress, async { 7 }).await, Waited::Answered(7));
+        let mut silent = Box::pin(waits.within((LIMIT, None), &progress, std::future::pending::<()>()));
         assert_eq!(poll(&mut silent), Poll::Pending);
         assert_eq!(waits.0.borrow().len(), 1);
         waits.tick(start + LIMIT / 2);
@@ -314,5 +315,20 @@ mod tests {
         assert_eq!(poll(&mut silent), Poll::Ready(Waited::Over));
         drop(silent);
         assert!(waits.0.borrow().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_deadline_holds_for_whoever_is_slow() {
+        let waits = Waits::default();
+        let start = Instant::now();
+        let progress = Rc::new(Progress::begin(start));
+        progress.uploading(true);
+        let limits = (LIMIT, Some(start + LIMIT * 3));
+        let mut slow = Box::pin(waits.within(limits, &progress, std::future::pending::<()>()));
+        assert_eq!(poll(&mut slow), Poll::Pending);
+        waits.tick(start + LIMIT * 2);
+        assert_eq!(poll(&mut slow), Poll::Pending, "the client is the one that is slow");
+        waits.tick(start + LIMIT * 3);
+        assert_eq!(poll(&mut slow), Poll::Ready(Waited::Over));
     }
 }

@@ -13,7 +13,7 @@ use super::{
     gate::{Gate, OwnEndpoints, Snapshot},
     live::Look,
     route::Route,
-    upstream::{RoutePools, TargetPool},
+    upstream::{Cluster, Pools},
     waits::Waits,
 };
 use crate::{
@@ -26,7 +26,7 @@ pub struct View {
     generation: u64,
     /// The snapshot.
     pub snapshot: Arc<Snapshot>,
-    pools: Vec<RoutePools>,
+    pools: Rc<[Rc<Pools>]>,
 }
 
 impl View {
@@ -38,7 +38,7 @@ impl View {
 
     /// The connections of a route.
     #[must_use]
-    pub fn pools(&self, route: &Route) -> Option<&RoutePools> {
+    pub fn pools(&self, route: &Route) -> Option<&Rc<Pools>> {
         self.pools.get(route.index)
     }
 
@@ -226,8 +226,8 @@ impl Worker {
         self.look(now);
         self.waits.tick(now);
         self.hand_over();
-        for pool in self.view.borrow().pools.iter().flat_map(RoutePools::iter) {
-            pool.tidy(now);
+        for pools in self.view.borrow().pools.iter() {
+            pools.tick(now);
         }
     }
 
@@ -261,27 +261,21 @@ fn view(gate: &Gate, before: Option<&View>) -> View {
     // The number is read first: a snapshot that is replaced in between is taken up at the next request.
     let generation = gate.generation();
     let snapshot = gate.snapshot();
-    let mut known: FastMap<(Arc<str>, usize), Rc<TargetPool>> = FastMap::default();
-    if let Some(before) = before {
-        for (route, pools) in before.snapshot.routes.iter().zip(&before.pools) {
-            for (at, pool) in pools.iter().enumerate() {
-                known.insert((Arc::clone(&route.pool_key), at), Rc::clone(pool));
-            }
-        }
+    let same = |before: &View| {
+        let (before, after) = (before.snapshot.routes.iter(), snapshot.routes.iter());
+        before.len() == after.len()
+            && before.zip(after).all(|(before, after)| Arc::ptr_eq(&before.cluster, &after.cluster))
+    };
+    if let Some(before) = before.filter(|before| same(before)) {
+        return View { generation, pools: Rc::clone(&before.pools), snapshot };
+    }
+    let mut known: FastMap<*const Cluster, Rc<Pools>> = FastMap::default();
+    for pools in before.into_iter().flat_map(|before| before.pools.iter()) {
+        known.insert(Arc::as_ptr(&pools.cluster), Rc::clone(pools));
     }
     let pools = snapshot.routes.iter().map(|route| {
-        let targets = route.targets.iter().enumerate().filter_map(|(at, target)| {
-            let pool = known.get(&(Arc::clone(&route.pool_key), at)).cloned();
-            pool.or_else(|| {
-                TargetPool::new(target.clone(), route.tls.as_ref(), route.connect_timeout, route.max_idle)
-                    .inspect_err(
-                        |error| tracing::error!(upstream = %target.uri, %error, "the target cannot be used"),
-                    )
-                    .ok()
-                    .map(Rc::new)
-            })
-        });
-        RoutePools::new(targets.collect())
+        let kept = known.remove(&Arc::as_ptr(&route.cluster));
+        kept.unwrap_or_else(|| Rc::new(Pools::new(&route.cluster)))
     });
     View { generation, pools: pools.collect(), snapshot }
 }

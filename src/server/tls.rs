@@ -216,11 +216,16 @@ pub fn server_config(certificate: Arc<Certificate>) -> Result<Arc<ServerConfig>,
     Ok(Arc::new(config))
 }
 
-/// How upstreams' certificates are checked: by this CA file, or by the system's authorities.
+/// How upstreams' certificates are checked: by this CA file, or by the system's authorities. `client`: what the gateway shows of
+/// itself. `protocols`: what is offered by ALPN, the best first.
 ///
 /// # Errors
-/// [`CertificateError`] when the file holds no certificate.
-pub fn client_config(ca: Option<&Path>) -> Result<Arc<rustls::ClientConfig>, CertificateError> {
+/// [`CertificateError`] when a file does not hold what it should.
+pub fn client_config(
+    ca: Option<&Path>,
+    client: Option<&CertificateFiles>,
+    protocols: &[&[u8]],
+) -> Result<Arc<rustls::ClientConfig>, CertificateError> {
     let path = ca.unwrap_or(Path::new("the system's certificates")).to_owned();
     let content = |why: String| CertificateError::Content { path: path.clone(), why };
     let mut roots = rustls::RootCertStore::empty();
@@ -240,12 +245,30 @@ pub fn client_config(ca: Option<&Path>) -> Result<Arc<rustls::ClientConfig>, Cer
     if roots.is_empty() {
         return Err(content("there is no certificate authority in it".to_owned()));
     }
-    let mut config = rustls::ClientConfig::builder_with_provider(provider())
+    let config = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(|error| content(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        .with_root_certificates(roots);
+    let mut config = match client {
+        None => config.with_no_client_auth(),
+        Some(files) => {
+            // Together they are a certificate that can be used; rustls takes them apart.
+            load(files)?;
+            let read = |path: &Path| {
+                fs::read(path).map_err(|error| CertificateError::Read { path: path.to_owned(), error })
+            };
+            let why =
+                |error: String| CertificateError::Content { path: files.certificate.clone(), why: error };
+            let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(&files.certificate)?)
+                .map(|one| one.map(CertificateDer::into_owned))
+                .collect();
+            let key = PrivateKeyDer::from_pem_slice(&zeroize::Zeroizing::new(read(&files.private_key)?));
+            let chain = chain.map_err(|error| why(error.to_string()))?;
+            let key = key.map_err(|error| why(error.to_string()))?;
+            config.with_client_auth_cert(chain, key).map_err(|error| why(error.to_string()))?
+        }
+    };
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     Ok(Arc::new(config))
 }
 

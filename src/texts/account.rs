@@ -8,6 +8,9 @@ super::catalogue! {
     profile_email_hint = "Unique; good for signing in too. A new address counts as not confirmed.", "Eindeutig; auch zum Anmelden geeignet. Eine neue Adresse gilt als nicht bestätigt.";
     profile_verified = "Confirmed", "Bestätigt";
     profile_not_verified = "Not confirmed", "Nicht bestätigt";
+    profile_confirm = "Send a link that confirms it", "Link zur Bestätigung senden";
+    profile_confirm_sent(address) = "A letter is on its way to {address}. It has a link.", "Eine Nachricht mit einem Link ist unterwegs an {address}.";
+    profile_confirm_later = "Enough letters were sent for now. Try again in a while.", "Für den Moment sind genug Nachrichten verschickt. Versuchen Sie es später noch einmal.";
     profile_language = "Language of these pages", "Sprache dieser Seiten";
     profile_language_browser = "As the browser asks", "Wie der Browser wünscht";
     profile_groups = "Groups", "Gruppen";
@@ -26,12 +29,12 @@ super::catalogue! {
     security_your_password = "Your password", "Ihr Passwort";
     security_password_proof = "So that nobody does this at a screen that you left open.", "Damit das niemand an einem Bildschirm tut, den Sie offen gelassen haben.";
 
-    step_why = "After the password you type a code from an app on your phone. Who only knows your password does not get in.", "Nach dem Passwort geben Sie einen Code aus einer App auf Ihrem Telefon ein. Wer nur Ihr Passwort kennt, kommt nicht hinein.";
+    step_why = "After the password you type a code from an app on your phone. Whoever knows only your password does not get in.", "Nach dem Passwort geben Sie einen Code aus einer App auf Ihrem Telefon ein. Wer nur Ihr Passwort kennt, kommt nicht hinein.";
     step_programs = "Programs that sign in with your password need an application password or a permanent token then.", "Programme, die sich mit Ihrem Passwort anmelden, brauchen dann ein Anwendungspasswort oder ein dauerhaftes Token.";
     step_on = "On", "Ein";
     step_off = "Off", "Aus";
     step_set_up = "Set up", "Einrichten";
-    step_since(when) = "On since {when}.", "Eingeschaltet {when}.";
+    step_since(when) = "Turned on {when}.", "Eingeschaltet {when}.";
     step_codes_left(count) = "Recovery codes left: {count}.", "Übrige Wiederherstellungscodes: {count}.";
     step_codes_few = "Make new ones before they run out.", "Erzeugen Sie neue, bevor sie ausgehen.";
     step_new_codes = "New recovery codes", "Neue Wiederherstellungscodes";
@@ -40,6 +43,7 @@ super::catalogue! {
     step_scan = "Scan this picture", "Dieses Bild scannen";
     step_scan_why = "With an authenticator app: 1Password, Aegis, Bitwarden, Google Authenticator, Microsoft Authenticator and others.", "Mit einer Authenticator-App: 1Password, Aegis, Bitwarden, Google Authenticator, Microsoft Authenticator und andere.";
     step_qr = "QR code with the secret that is written beside it", "QR-Code mit dem Geheimnis, das daneben steht";
+    step_open = "Open in an app on this device", "In einer App auf diesem Gerät öffnen";
     step_by_hand = "Or type this secret into the app", "Oder dieses Geheimnis in die App eingeben";
     step_by_hand_detail = "By time, six digits, 30 seconds, SHA-1.", "Zeitbasiert, sechs Ziffern, 30 Sekunden, SHA-1.";
     step_confirm = "Confirm that it works", "Bestätigen, dass es geht";
@@ -72,7 +76,7 @@ super::catalogue! {
     authorized_may = "May", "Darf";
     authorized_given = "Allowed", "Erlaubt";
     authorized_until = "Until", "Bis";
-    authorized_revoke_consent(service) = "Take back what {service} may do", "Zurücknehmen, was {service} darf";
+    authorized_revoke_consent(service) = "Revoke what {service} may do", "Widerrufen, was {service} darf";
     authorized_refresh = "Refresh tokens", "Refresh-Tokens";
     authorized_refresh_why = "With such a token a service gets a new access token without you. To revoke it ends those that came of it.", "Mit einem solchen Token holt sich ein Dienst ohne Sie ein neues Zugriffstoken. Wird es widerrufen, enden auch die daraus entstandenen.";
     authorized_refresh_empty = "No service has one.", "Kein Dienst hat eines.";

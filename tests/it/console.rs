@@ -1,8 +1,10 @@
 //! The pages of people who are signed in, from outside: what they show, what their forms do and refuse.
 
+mod account;
 mod basics;
 mod observe;
 mod people;
+mod second_step;
 
 use crate::support::{
     Answer, Gateway, Request, Setup, Upstream,

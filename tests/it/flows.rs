@@ -14,6 +14,7 @@ mod real_clients;
 mod refresh;
 mod second_step;
 
+pub(crate) use self::second_step::from_base32;
 use crate::support::{
     Answer, Gateway, Request, Upstream,
     browser::{Browser, brought, form, parameter},

@@ -161,7 +161,7 @@ fn upstream_connections_are_used_again() {
     }
     assert_eq!((upstream.count(), upstream.connections()), (20, 1));
     // One that the upstream has closed in the meantime is noticed, and the client sees nothing of it. One that it closes while the
-    // next request is on its way is another matter: nothing that may have arrived is sent again.
+    // next request is on its way is another matter: only what is safe is sent again.
     upstream.script(|request| {
         if request.target().ends_with("/last") {
             Reply::ThenClose(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec())

@@ -7,6 +7,7 @@
 mod support;
 
 mod architecture;
+mod balancing;
 mod browser_mode;
 mod console;
 mod demo;
@@ -26,6 +27,7 @@ mod own_endpoints;
 mod paths;
 mod people;
 mod permanent;
+mod protocols;
 mod refusals;
 mod rest;
 mod review;
@@ -35,5 +37,6 @@ mod timeouts;
 mod token_endpoint;
 mod token_inquiries;
 mod tokens;
+mod upstreams;
 mod vectors;
 mod websocket;

@@ -170,7 +170,7 @@ describe("one's own account", () => {
     await look(page, "light-account-authorized");
     await page.setViewportSize({ width: 360, height: 640 });
     await look(page, "phone-account-authorized");
-    await page.getByRole("button", { name: "Take back what Board may do" }).click();
+    await page.getByRole("button", { name: "Revoke what Board may do" }).click();
     await page.getByRole("status").filter({ hasText: "Revoked." }).waitFor();
     assert.equal(await page.getByText("Use Issue Tracker as you").count(), 0);
     await context.close();

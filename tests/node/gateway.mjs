@@ -219,12 +219,14 @@ async function startMail(file) {
   return server;
 }
 
-// The link in the letter that came last, once one has come whose heading says this.
+// The link that opens something in the letter that came last, once one has come that says this.
 export async function lastLink(heading) {
   const file = path.join(process.env.GATEWAY_FOLDER, "letter");
   for (let end = Date.now() + 10_000; Date.now() < end; await wait(50)) {
-    const letter = existsSync(file) ? readFileSync(file, "utf8") : "";
-    const link = letter.match(/^https:.*$/m)?.[0];
+    // Long lines come as quoted-printable (RFC 2045 section 6.7).
+    const written = existsSync(file) ? readFileSync(file, "utf8") : "";
+    const letter = /quoted-printable/.test(written) ? written.replaceAll("=\n", "").replaceAll("=3D", "=") : written;
+    const link = letter.match(/^https:.*token=.*$/m)?.[0];
     if (link && letter.includes(heading)) {
       return link;
     }

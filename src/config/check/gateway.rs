@@ -130,13 +130,7 @@ pub(super) fn tls(section: &Section<'_, '_>) -> Tls {
         }
         (Some(certificate), Some(private_key)) => {
             let certificate = file(&certificate, certificates);
-            let private_key = file(&private_key, |bytes| {
-                PrivateKeyDer::from_pem_slice(bytes).map(drop).map_err(|_| {
-                    wrong("holds no private key")
-                        .label("no PEM section with a key in it")
-                        .help("a key file begins with `-----BEGIN PRIVATE KEY-----` (or RSA or EC PRIVATE KEY), not encrypted")
-                })
-            });
+            let private_key = file(&private_key, self::private_key);
             match (certificate, private_key) {
                 (Some(certificate), Some(private_key)) => Tls::Files { certificate, private_key },
                 _ => Tls::SelfSigned,
@@ -154,6 +148,15 @@ pub(super) fn certificates(bytes: &[u8]) -> Result<(), Wrong> {
             .label("no PEM section with a certificate in it")
             .help("a certificate file begins with `-----BEGIN CERTIFICATE-----`")),
     }
+}
+
+/// A key that is not encrypted.
+pub(super) fn private_key(bytes: &[u8]) -> Result<(), Wrong> {
+    PrivateKeyDer::from_pem_slice(bytes).map(drop).map_err(|_| {
+        wrong("holds no private key").label("no PEM section with a key in it").help(
+            "a key file begins with `-----BEGIN PRIVATE KEY-----` (or RSA or EC PRIVATE KEY), not encrypted",
+        )
+    })
 }
 
 /// A file that can be read and holds what it should.

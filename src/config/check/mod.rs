@@ -3,6 +3,7 @@
 //! Invariant: `Ok` only when no problem was noted.
 
 mod decision_test;
+mod delivery;
 mod gateway;
 mod limits;
 mod mail;

@@ -82,25 +82,11 @@ fn the_shipped_file_runs_and_tells_the_truth_about_defaults() {
     assert_eq!((config.store, config.data_dir), (default.store, default.data_dir));
     let plain = good(&upstream(""));
     let (shipped, plain) = (&config.upstreams[0], &plain.upstreams[0]);
+    let delivery =
+        crate::model::delivery::Delivery { to: plain.delivery.to.clone(), ..shipped.delivery.clone() };
     assert_eq!(
-        (
-            shipped.on_expiry,
-            shipped.websocket_timeout,
-            shipped.timeout,
-            shipped.connect_timeout,
-            shipped.max_idle,
-            shipped.credential,
-            shipped.strip_path
-        ),
-        (
-            plain.on_expiry,
-            plain.websocket_timeout,
-            plain.timeout,
-            plain.connect_timeout,
-            plain.max_idle,
-            plain.credential,
-            plain.strip_path
-        )
+        (&delivery, shipped.on_expiry, shipped.websocket_timeout, shipped.credential, shipped.strip_path),
+        (&plain.delivery, plain.on_expiry, plain.websocket_timeout, plain.credential, plain.strip_path)
     );
     assert_eq!(config.tests.len(), 3);
     assert_eq!(SHIPPED.lines().nth(config.tests[0].line - 1), Some("[[test]]"));
@@ -448,7 +434,7 @@ fn services_are_told_apart() {
 fn upstreams_are_told_apart_and_hide_nothing() {
     let all = |text: &str| format!("{}{text}", service(""));
     let config = good(&all(&upstream("path = \"/a\"\nmax_body_size = \"1GiB\"")));
-    assert_eq!((config.upstreams[0].path.as_str(), config.upstreams[0].to[0].port), ("/a", 1));
+    assert_eq!((config.upstreams[0].path.as_str(), config.upstreams[0].delivery.to[0].port), ("/a", 1));
     assert_eq!(good(&all(&upstream(""))).upstreams[0].path, "/");
     good(&all(&format!("{}{}", upstream("path = \"/a\""), upstream("path = \"/a\"\nhost = \"b.example\""))));
     assert!(
@@ -469,7 +455,16 @@ fn upstreams_are_told_apart_and_hide_nothing() {
         ("credential = \"scope\"", "unknown value"),
         ("timeout = \"0s\"", "too small"),
         ("ca = \"nowhere.pem\"", "cannot be read"),
-        ("health = { path = \"/\" }", "`upstream.health` is not in this version"),
+        ("balance = \"random\"", "unknown value"),
+        ("max_connections = 0", "too small"),
+        ("total_timeout = \"x\"", "is not a duration"),
+        ("health = \"/\"", "is not a table"),
+        ("health = { every = \"5s\" }", "`upstream.health` has no `path`"),
+        ("health = { path = \"x\" }", "is not a path"),
+        ("health = { path = \"/a b\" }", "is not a path"),
+        ("health = { path = \"/\", status = 99 }", "too small"),
+        ("health = { path = \"/\", status = \"300-200\" }", "is not a range of statuses"),
+        ("health = { path = \"/\", fall = 2 }", "`fall` is not a key of `upstream.health`"),
         ("servce = \"x\"", "`servce` is not a key of `[[upstream]]`"),
     ] {
         let problem = only(&all(&upstream(text)));
@@ -484,8 +479,62 @@ fn upstreams_are_told_apart_and_hide_nothing() {
         let problem = only(&all(&format!("[[upstream]]\nservice = \"s\"\nto = {to}")));
         assert!(problem.message.contains(message), "{problem:?}");
     }
+    let many: Vec<String> = (1..=65).map(|port| format!("\"http://127.0.0.1:{port}\"")).collect();
+    let problem = only(&all(&format!("[[upstream]]\nservice = \"s\"\nto = [{}]", many.join(", "))));
+    assert!(problem.message.contains("too many targets"), "{problem:?}");
+    for (text, doubt) in [
+        ("queue = 5", "`upstream.queue` has no effect"),
+        ("balance = \"least_connections\"", "`upstream.balance` has no effect"),
+        (
+            "total_timeout = \"1s\"\nfirst_byte_timeout = \"2s\"\nconnect_timeout = \"1s\"",
+            "is longer than `upstream.total_timeout`",
+        ),
+        ("health = { path = \"/\", every = \"1s\", timeout = \"2s\" }", "is longer than `every`"),
+    ] {
+        let warnings = good(&all(&upstream(text))).warnings;
+        assert!(warnings.iter().any(|w| w.message.contains(doubt)), "{text}: {warnings}");
+    }
     let unknown = good(&upstream("")).warnings;
     assert!(unknown.iter().any(|w| w.message.contains("does not declare")), "{unknown}");
+}
+
+#[test]
+fn each_way_to_the_targets_can_be_set() {
+    use crate::model::delivery::{Balance, Delivery, HealthCheck};
+    let text = "balance = \"least_connections\"\ntimeout = \"20s\"\nconnect_timeout = \"1s\"\nidle_timeout = \"30s\"\n\
+                total_timeout = \"90s\"\nmax_idle = 7\nmax_connections = 9\nqueue = 3\nqueue_timeout = \"2s\"\nslow_start = \"5s\"\n\
+                resolve = \"10s\"\nhealth = { path = \"/ok?x\", every = \"3s\", timeout = \"1s\", status = \"200-204\" }";
+    let text = format!(
+        "[[upstream]]\nservice = \"s\"\nto = [\"http://127.0.0.1:1\", \"http://127.0.0.1:2\"]\n{text}"
+    );
+    let config = good(&format!("{}{text}", service("")));
+    assert!(config.warnings.is_empty(), "{}", config.warnings);
+    let seconds = Duration::from_secs;
+    let found = &config.upstreams[0].delivery;
+    let expected = Delivery {
+        balance: Balance::LeastConnections,
+        connect_timeout: seconds(1),
+        first_byte_timeout: seconds(20),
+        idle_timeout: seconds(30),
+        total_timeout: Some(seconds(90)),
+        max_idle: 7,
+        max_connections: std::num::NonZeroUsize::new(9),
+        queue: 3,
+        queue_timeout: seconds(2),
+        slow_start: seconds(5),
+        resolve: seconds(10),
+        health: Some(HealthCheck {
+            path: "/ok?x".parse().unwrap(),
+            every: seconds(3),
+            timeout: seconds(1),
+            status: 200..=204,
+        }),
+        ..Delivery::new(found.to.clone())
+    };
+    assert_eq!(*found, expected);
+    let plain = good(&format!("{}{}", service(""), upstream("health = { path = \"/\", status = 204 }")));
+    let health = plain.upstreams[0].delivery.health.as_ref().unwrap();
+    assert_eq!((health.every, health.timeout, &health.status), (seconds(5), seconds(2), &(204..=204)));
 }
 
 #[test]

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{gateway, limits, rule, service};
+use super::{delivery, gateway, limits, rule, service};
 use crate::config::{
-    Credential, DeclaredService, Hub, OnExpiry, Target, Upstream, defaults,
-    entry::Entry,
+    Credential, DeclaredService, Hub, OnExpiry, Upstream, defaults,
     reader::Section,
     schema,
     value::{self, choice, words, wrong},
 };
+use crate::model::upstream::TlsFiles;
 
 pub(super) fn upstreams(
     root: &Section<'_, '_>,
@@ -49,8 +49,7 @@ fn upstream(
     }
     let credentials =
         [("scoped", Credential::Scoped), ("pass", Credential::Pass), ("none", Credential::None)];
-    let max_idle = section.count("max_idle", 0..=100_000, defaults::UPSTREAM_MAX_IDLE);
-    let to = targets(section);
+    let delivery = delivery::delivery(section);
     let rules = rule::rules(section, &path, (host.as_deref(), public), services);
     Some(Upstream {
         host,
@@ -58,7 +57,6 @@ fn upstream(
         credential: section
             .parse("credential", |text| choice(text, &credentials))
             .unwrap_or(Credential::Scoped),
-        timeout: section.duration("timeout", limits::timeout(), defaults::UPSTREAM_TIMEOUT),
         on_expiry: section
             .parse("on_expiry", |text| {
                 choice(text, &[("close", OnExpiry::Close), ("drain", OnExpiry::Drain)])
@@ -67,20 +65,14 @@ fn upstream(
         websocket_timeout: section.duration(
             "websocket_timeout",
             limits::websocket_timeout(),
-            defaults::UPSTREAM_WEBSOCKET_TIMEOUT,
+            Upstream::WEBSOCKET_TIMEOUT,
         ),
-        connect_timeout: section.duration(
-            "connect_timeout",
-            limits::timeout(),
-            defaults::UPSTREAM_CONNECT_TIMEOUT,
-        ),
-        max_idle: usize::try_from(max_idle).unwrap_or_default(),
         max_body_size: section.get("max_body_size").and_then(|value| value.size(&limits::BODY)),
-        ca: section.get("ca").and_then(|value| ca(&value, to.as_deref().unwrap_or_default())),
+        tls: tls_files(section),
         rules,
         service: service?,
         path,
-        to: to?,
+        delivery: delivery?,
     })
 }
 
@@ -107,27 +99,22 @@ fn path(section: &Section<'_, '_>, hub: &Hub) -> String {
     path
 }
 
-fn targets(section: &Section<'_, '_>) -> Option<Vec<Target>> {
-    let value = section.required("to", r#"name where requests go: to = ["http://127.0.0.1:8080"]"#)?;
-    let items = value.list()?;
-    if items.is_empty() {
-        value.refuse(wrong("has no target").help(r#"write at least one: ["http://127.0.0.1:8080"]"#));
-    }
-    let mut targets: Vec<Target> = Vec::new();
-    for item in items {
-        let Some(target) = item.parse(value::target) else { continue };
-        if targets.contains(&target) {
-            item.refuse(wrong("names the same target twice").label("already listed"));
+fn tls_files(section: &Section<'_, '_>) -> TlsFiles {
+    let ca = section.get("ca").and_then(|value| gateway::file(&value, gateway::certificates));
+    let client = match (section.get("client_certificate"), section.get("client_key")) {
+        (None, None) => None,
+        (Some(only), None) => {
+            only.refuse(wrong("is named without its key").help("add `client_key`"));
+            None
         }
-        targets.push(target);
-    }
-    Some(targets)
-}
-
-fn ca(value: &Entry<'_, '_>, targets: &[Target]) -> Option<std::path::PathBuf> {
-    let path = gateway::file(value, gateway::certificates);
-    if !targets.is_empty() && targets.iter().all(|target| !target.tls) {
-        value.doubt(wrong("has no effect").label("no target of this upstream is https"));
-    }
-    path
+        (None, Some(only)) => {
+            only.refuse(wrong("is named without its certificate").help("add `client_certificate`"));
+            None
+        }
+        (Some(certificate), Some(key)) => {
+            let certificate = gateway::file(&certificate, gateway::certificates);
+            certificate.zip(gateway::file(&key, gateway::private_key))
+        }
+    };
+    TlsFiles { ca, client }
 }

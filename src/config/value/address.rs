@@ -2,11 +2,12 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
+    path::Path,
     sync::Arc,
 };
 
-use http::Uri;
 use ipnet::IpNet;
+use rustls_pki_types::ServerName;
 
 use super::{Wrong, wrong};
 use crate::config::Target;
@@ -78,19 +79,30 @@ pub(in crate::config) fn host(text: &str) -> Result<String, Wrong> {
     Err(wrong(what).help(format!("write {canonical:?}")))
 }
 
-/// `http://host:port` or `https://host`.
+/// `http://host:port`, `https://host`, `h2c://host:port` or `unix:/path`.
 pub(in crate::config) fn target(text: &str) -> Result<Target, Wrong> {
     let refuse = |what: &str, label: &str| {
         wrong(what).label(label).help(
             r#"write scheme, host and port only: "http://127.0.0.1:8080" or "https://tracker.internal""#,
         )
     };
+    if let Some(path) = text.strip_prefix("unix:") {
+        return socket_file(path);
+    }
+    // Its scheme would be none that has hosts.
+    let h2c = text.strip_prefix("h2c://").map(|rest| format!("http://{rest}"));
+    let (h2c, text) = (h2c.is_some(), h2c.as_deref().unwrap_or(text));
     let url = ::url::Url::parse(text)
         .map_err(|_| refuse("is not the address of an upstream", "not an absolute URL"))?;
     let tls = match url.scheme() {
         "http" => false,
         "https" => true,
-        _ => return Err(refuse("is not the address of an upstream", "not http:// or https://")),
+        _ => {
+            return Err(refuse(
+                "is not the address of an upstream",
+                "not http://, https://, h2c:// or unix:",
+            ));
+        }
     };
     if !url.username().is_empty() || url.password().is_some() || text.contains('@') {
         return Err(refuse(
@@ -109,12 +121,38 @@ pub(in crate::config) fn target(text: &str) -> Result<Target, Wrong> {
         ));
     }
     let port = url.port_or_known_default().unwrap_or(if tls { 443 } else { 80 });
-    let origin = &url[..::url::Position::BeforePath];
-    let (Some(host), Ok(uri), true) = (url.host_str(), origin.parse::<Uri>(), port != 0) else {
+    let (Some(host), true) = (url.host_str(), port != 0) else {
         return Err(refuse("is not the address of an upstream", "no such host or port"));
     };
-    let host: Arc<str> = Arc::from(host.trim_start_matches('[').trim_end_matches(']'));
-    Ok(Target { uri, tls, host, port })
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    if tls {
+        server_name(host)?;
+    }
+    Ok(Target { tls, h2c, ..Target::plain(host, port) })
+}
+
+/// The longest path that a socket can have, in bytes.
+const LONGEST_SOCKET: usize = 107;
+
+fn socket_file(path: &str) -> Result<Target, Wrong> {
+    let what = "is not the address of an upstream";
+    let help = r#"write the whole path: "unix:/run/app.sock""#;
+    if !path.starts_with('/') || path.starts_with("//") || path.contains('\0') {
+        return Err(wrong(what).label("a socket's path begins with one slash").help(help));
+    }
+    if path.len() > LONGEST_SOCKET {
+        return Err(wrong(what).label(format!("the path has more than {LONGEST_SOCKET} bytes")));
+    }
+    Ok(Target { socket: Some(Arc::from(Path::new(path))), ..Target::plain("localhost", 80) })
+}
+
+/// A name that a certificate can be for.
+pub(in crate::config) fn server_name(text: &str) -> Result<String, Wrong> {
+    ServerName::try_from(text).map(|_| text.to_owned()).map_err(|_| {
+        wrong("is no name that a certificate can be for")
+            .label("a DNS name or an IP address")
+            .help(r#"write for example "tracker.internal""#)
+    })
 }
 
 #[cfg(test)]
@@ -171,9 +209,15 @@ mod tests {
     fn targets() {
         let plain = target("http://127.0.0.1:8080").unwrap();
         assert_eq!((plain.tls, &*plain.host, plain.port), (false, "127.0.0.1", 8080));
-        assert_eq!(plain.uri.authority().unwrap(), "127.0.0.1:8080");
+        assert_eq!(plain.label(), "127.0.0.1:8080");
         let six = target("https://[::1]/").unwrap();
         assert_eq!((six.tls, &*six.host, six.port), (true, "::1", 443));
+        assert_eq!(six.label(), "[::1]:443");
+        let two = target("h2c://a:50051").unwrap();
+        assert_eq!((two.tls, two.h2c, two.label().as_str()), (false, true, "a:50051"));
+        let socket = target("unix:/run/app.sock").unwrap();
+        assert_eq!(socket.label(), "unix:/run/app.sock");
+        assert_eq!(socket.socket.as_deref(), Some(Path::new("/run/app.sock")));
         for bad in [
             "",
             "127.0.0.1:8080",
@@ -189,7 +233,15 @@ mod tests {
             "http://@a",
             "http://a:0",
             "http://a:99999",
-            "unix:/tmp/s",
+            "unix:",
+            "unix:run/app.sock",
+            "unix://run/app.sock",
+            "unix:/a\0b",
+            "https://a_b..c",
+            "h2c://",
+            "h2c:a",
+            "h2c://a/b",
+            &format!("unix:/{}", "x".repeat(107)),
         ] {
             assert!(target(bad).is_err(), "{bad:?}");
         }

@@ -10,7 +10,7 @@ mod rate;
 mod size;
 mod url;
 
-pub(super) use address::{host, network, socket, target};
+pub(super) use address::{host, network, server_name, socket, target};
 pub(super) use duration::{duration, show as show_duration};
 pub(super) use path::{path, pattern, within};
 pub(super) use rate::rate;

@@ -27,7 +27,12 @@ use crate::{
         judge::Judge,
         policy::{Requirement, RuleFacts},
     },
-    model::{registry::Registry, scope::OPENID_SCOPES, upstream::Credential, user::Person},
+    model::{
+        registry::Registry,
+        scope::OPENID_SCOPES,
+        upstream::{Credential, Target},
+        user::Person,
+    },
     oauth::{cause::Cause, scope, token::claims::AccessClaims},
 };
 
@@ -291,11 +296,7 @@ fn route_facts(route: &Route, rule: Option<RuleFacts>, path: &str) -> RouteFacts
         label: route.label.to_string(),
         service: route.policy.service_name.clone(),
         service_id: route.policy.service.as_ref().map(ToString::to_string),
-        targets: route
-            .targets
-            .iter()
-            .map(|target| target.uri.to_string().trim_end_matches('/').to_owned())
-            .collect(),
+        targets: route.cluster.delivery.to.iter().map(Target::origin).collect(),
         forwarded_path: if forwarded.starts_with('/') {
             forwarded.to_owned()
         } else {

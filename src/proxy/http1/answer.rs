@@ -179,7 +179,7 @@ fn field_of(bytes: &Bytes, field: &Header<'_>) -> Result<(HeaderName, HeaderValu
 }
 
 /// RFC 9110 section 7.6.1, beside those that are read themselves.
-fn is_for_this_hop(name: &HeaderName) -> bool {
+pub(in crate::proxy) fn is_for_this_hop(name: &HeaderName) -> bool {
     matches!(*name, TE | UPGRADE) || matches!(name.as_str(), "keep-alive" | "proxy-connection")
 }
 

@@ -176,6 +176,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         self.keep_alive = false;
     }
 
+    /// Whether nothing of an answer has come, not even an interim one.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        self.arrived.is_empty() && self.interim == 0
+    }
+
     /// Whether it can carry another exchange, as far as this side knows. The request must have been sent.
     #[must_use]
     pub fn is_free(&self) -> bool {

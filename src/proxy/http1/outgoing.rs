@@ -12,6 +12,7 @@ use std::{
 };
 
 use bytes::{Buf as _, Bytes};
+use http::{HeaderValue, header::TE, request::Parts, uri::Scheme};
 use http_body::Body;
 use tokio::io::AsyncWrite;
 
@@ -39,6 +40,9 @@ pub struct Outgoing<B> {
     flushed: bool,
     moved: u64,
     to_head: bool,
+    /// All of it is kept until the answer comes, because it may be sent a second time.
+    repeatable: bool,
+    trailers: bool,
     switches: bool,
 }
 
@@ -65,6 +69,8 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
             }
             (None, None) => Framing::Counted(0),
         };
+        let repeatable = head.is_safe() && body.is_none();
+        let trailers = head.is_for_trailers();
         let switches = head.switches();
         let (bytes, to_head) = head.end();
         Self {
@@ -77,8 +83,43 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
             flushed: false,
             moved: 0,
             to_head,
+            repeatable,
+            trailers,
             switches,
         }
+    }
+
+    /// Whether it does no harm to send it again, whatever became of it the first time: the method is safe and there is no
+    /// body (RFC 9110 section 9.2.2).
+    #[must_use]
+    pub const fn is_repeatable(&self) -> bool {
+        self.repeatable
+    }
+
+    /// Begins anew, on another connection. Only for what is repeatable.
+    pub fn rewind(&mut self) {
+        debug_assert!(self.repeatable, "what was sent of it is gone");
+        (self.written, self.moved, self.flushed) = (0, 0, false);
+    }
+
+    /// Hands all of it over, to a connection that sends it otherwise. Only while it is untouched.
+    ///
+    /// # Errors
+    /// [`Fault::Malformed`] when that connection could not send it.
+    pub fn take(&mut self, scheme: &Scheme) -> Result<(Parts, Option<B>), Fault> {
+        debug_assert!(self.is_untouched(), "a part of it was sent");
+        let mut parts = super::request::parts(&self.bytes, scheme)?;
+        if self.trailers {
+            parts.headers.insert(TE, HeaderValue::from_static("trailers"));
+        }
+        (self.moved, self.flushed) = (1, true);
+        Ok((parts, self.body.take()))
+    }
+
+    /// Takes back what was handed over, when not a byte of it was sent.
+    pub fn put_back(&mut self, body: Option<B>) {
+        self.body = body;
+        (self.moved, self.flushed) = (0, false);
     }
 
     /// Whether it asks for another protocol on its connection.
@@ -233,7 +274,7 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
         self.moved += count as u64;
         let first = count.min(self.bytes.len() - self.written);
         self.written += first;
-        if self.written == self.bytes.len() {
+        if self.written == self.bytes.len() && !self.repeatable {
             self.bytes.clear();
             self.written = 0;
         }

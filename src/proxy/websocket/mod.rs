@@ -29,7 +29,7 @@ use super::{
     record::Record,
     refusal::{Refusal, bad_request},
     relay::AnswerBody,
-    upstream::Lease,
+    upstream::lease::Socket,
     waits::Progress,
 };
 use crate::{crypto::digest::sha1, oauth::error::ErrorCode};
@@ -181,9 +181,9 @@ pub(super) enum Switched {
 }
 
 /// The answer with which a WebSocket begins. What it carries is taken over when the answer was sent.
-pub(super) fn opened(head: Head, lease: Lease, mut record: Record, progress: &Rc<Progress>) -> Answer {
+pub(super) fn opened(head: Head, socket: Socket, mut record: Record, progress: &Rc<Progress>) -> Answer {
     record.status = head.status;
-    let tunnel = Tunnel::new(lease, record, progress);
+    let tunnel = Tunnel::new(socket, record, progress);
     let mut answer = Answer::new(AnswerBody::Switched(Some(Box::new(tunnel))));
     *answer.status_mut() = head.status;
     *answer.headers_mut() = head.headers;

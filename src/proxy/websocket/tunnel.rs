@@ -29,7 +29,7 @@ use crate::proxy::{
     live,
     record::Record,
     transport::Transport,
-    upstream::Lease,
+    upstream::lease::{Held, Socket},
     waits::{Progress, Waited},
 };
 
@@ -48,6 +48,8 @@ pub struct Tunnel {
     /// First, so that the access line is written before anything else goes.
     record: Record,
     upstream: Transport,
+    /// What the connection holds of its target.
+    _held: Held,
     down: Pump,
     up: Pump,
     progress: Rc<Progress>,
@@ -84,14 +86,14 @@ enum Event {
 }
 
 impl Tunnel {
-    pub(super) fn new(lease: Lease, record: Record, progress: &Rc<Progress>) -> Self {
+    pub(super) fn new((upstream, arrived, held): Socket, record: Record, progress: &Rc<Progress>) -> Self {
         let limit = record.view.route(record.route).map_or(HALF_CLOSED, |route| route.websocket_timeout);
-        let (upstream, arrived) = lease.into_socket();
         record.worker().journal().upstream("websockets_opened", record.route, "");
         let open = Open::of(record.worker().gate());
         Self {
             record,
             upstream,
+            _held: held,
             down: Pump::new(arrived),
             up: Pump::default(),
             progress: Rc::clone(progress),

@@ -98,6 +98,9 @@
     });
   });
 
+  // On a phone the menu is one row that is moved sideways.
+  document.querySelector(".side [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
   // "Try again in 30 seconds" counts down; the words are the server's.
   all("[data-wait]", (notice) => {
     let left = Number(notice.dataset.wait);

@@ -84,7 +84,7 @@ fn turn_on(gateway: &Gateway, clock: &ManualClock) -> (TotpSecret, Vec<Secret>) 
 }
 
 /// As a device reads what is typed into it.
-fn from_base32(text: &str) -> TotpSecret {
+pub(crate) fn from_base32(text: &str) -> TotpSecret {
     let (mut bytes, mut bits, mut count) = (Vec::new(), 0_u32, 0);
     for c in text.chars() {
         let value = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".find(c).expect("base32");

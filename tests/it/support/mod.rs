@@ -12,6 +12,7 @@ pub(crate) mod reply;
 pub(crate) mod smtp;
 pub(crate) mod tls;
 pub(crate) mod upstream;
+pub(crate) mod upstream2;
 pub(crate) mod wire;
 
 pub(crate) use answer::Answer;
@@ -20,3 +21,4 @@ pub(crate) use gateway::{Gateway, Setup};
 pub(crate) use raw::RawClient;
 pub(crate) use reply::Reply;
 pub(crate) use upstream::{Recorded, Upstream};
+pub(crate) use upstream2::Upstream2;

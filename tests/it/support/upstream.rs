@@ -139,16 +139,26 @@ pub(crate) struct Upstream {
 impl Upstream {
     /// Plain, answering 200 with JSON about the request.
     pub(crate) fn start() -> Self {
-        Self::listen(None)
+        Self::listen(None, "127.0.0.1:0")
+    }
+
+    /// Plain, at a port that may be in use in a moment's time by nobody else.
+    pub(crate) fn start_on(port: u16) -> Self {
+        Self::listen(None, &format!("127.0.0.1:{port}"))
     }
 
     /// Behind TLS with this certificate.
     pub(crate) fn start_tls(identity: &Identity) -> Self {
-        Self::listen(Some(identity.server()))
+        Self::listen(Some(identity.server()), "127.0.0.1:0")
     }
 
-    fn listen(tls: Option<Arc<ServerConfig>>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    /// Behind TLS, for those who show this certificate.
+    pub(crate) fn start_tls_for(identity: &Identity, client: &Identity) -> Self {
+        Self::listen(Some(identity.server_for(Some(client))), "127.0.0.1:0")
+    }
+
+    fn listen(tls: Option<Arc<ServerConfig>>, address: &str) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             log: Mutex::default(),

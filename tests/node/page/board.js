@@ -9,7 +9,7 @@ const auth = new Auth({
   serverUri: `${gateway}/hub`,
   clientId: "page",
   redirectUri: `${location.origin}/`,
-  scope: asked.get("scope")?.split(" ") ?? ["tracker", "openid"],
+  scope: window.askedScope ?? ["tracker", "openid"],
   reloadOnUserChange: false,
   rpInitiatedLogout: asked.has("logout"),
 });

@@ -33,6 +33,7 @@ pub(super) fn routes() -> Router<Control> {
     let only_post = |handler: axum::routing::MethodRouter<Control>| handler.fallback(reply::only_post);
     Router::new()
         .route("/account", get(profile::page).post(profile::save).fallback(reply::get_or_post))
+        .route("/account/confirm-address", only_post(post(profile::confirm_address)))
         .route("/account/security", get(security::page).fallback(reply::only_get))
         .route("/account/security/password", only_post(post(security::change_password)))
         .route(

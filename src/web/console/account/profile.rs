@@ -11,13 +11,14 @@ use super::super::{
     visit::{Post, Visit},
 };
 use crate::{
-    model::user::User,
+    model::{link::LinkKind, user::User},
     registry::{
         lives::{self, OwnChange},
         users::PeopleError,
     },
     store::StoreError,
     texts::Language,
+    web::letters::Sent,
 };
 
 #[derive(Template)]
@@ -28,6 +29,10 @@ struct Page<'a> {
     groups: String,
     typed: Typed<'a>,
     mistakes: &'a Mistakes,
+    /// Whether there is a mail server.
+    mail: bool,
+    /// What became of a letter.
+    said: Option<String>,
 }
 
 /// What stands in the fields.
@@ -83,6 +88,16 @@ pub(super) async fn page(visit: Visit) -> Response {
 }
 
 async fn show(visit: &Visit, status: StatusCode, typed: Typed<'_>, mistakes: &Mistakes) -> Response {
+    show_saying(visit, status, typed, mistakes, None).await
+}
+
+async fn show_saying(
+    visit: &Visit,
+    status: StatusCode,
+    typed: Typed<'_>,
+    mistakes: &Mistakes,
+    said: Option<String>,
+) -> Response {
     let user = &visit.who.user;
     let groups = match visit.control.store.groups_of(std::slice::from_ref(&user.id)).await {
         Ok(groups) => groups,
@@ -90,7 +105,9 @@ async fn show(visit: &Visit, status: StatusCode, typed: Typed<'_>, mistakes: &Mi
     };
     let groups: Vec<String> = groups.into_iter().flatten().map(|group| group.name).collect();
     let groups = groups.join(", ");
-    visit.show_as(status, &Page { frame: visit.frame(Section::Profile), user, groups, typed, mistakes })
+    let mail = visit.control.mailer.is_ready();
+    let frame = visit.frame(Section::Profile);
+    visit.show_as(status, &Page { frame, user, groups, typed, mistakes, mail, said })
 }
 
 /// `POST …/account`
@@ -110,16 +127,7 @@ pub(super) async fn save(post: Post) -> Response {
     let store = &control.store;
     let mut mistakes = Mistakes::default();
     match lives::change_own(store.as_ref(), &user.id, change, visit.control.clock.as_ref()).await {
-        Ok(changed) => {
-            let told = control.tell_address_changed(&visit.caller, (user, &changed), t).await;
-            if let Err(error) = told {
-                tracing::error!(%error, "a link that confirms an address could not be made");
-            }
-            return match visit.in_force().await {
-                Ok(()) => visit.done(Section::Profile.path(), "saved"),
-                Err(response) => response,
-            };
-        }
+        Ok(changed) => return after(visit, &changed).await,
         Err(PeopleError::Refused { what: "name", .. }) => mistakes.add("name", t.name_refused()),
         Err(PeopleError::Refused { .. }) => mistakes.add("email", t.email_refused()),
         Err(PeopleError::Store(StoreError::Conflict { .. })) => mistakes.add("email", t.email_taken()),
@@ -128,4 +136,33 @@ pub(super) async fn save(post: Post) -> Response {
     }
     let language = chosen.map_or("", Language::tag);
     show(visit, StatusCode::UNPROCESSABLE_ENTITY, Typed { name, email, language }, &mistakes).await
+}
+
+/// Tells whoever has to hear of a change, and leads back.
+async fn after(visit: &Visit, changed: &User) -> Response {
+    let told = visit.acting().tell_address_changed(&visit.caller, (&visit.who.user, changed), visit.t).await;
+    if let Err(error) = told {
+        return visit.store_failed(&error);
+    }
+    match visit.in_force().await {
+        Ok(()) => visit.done(Section::Profile.path(), "saved"),
+        Err(response) => response,
+    }
+}
+
+/// `POST …/account/confirm-address`: a link to the address, which shows that its owner reads it.
+pub(super) async fn confirm_address(post: Post) -> Response {
+    let visit = &post.visit;
+    let (user, t) = (&visit.who.user, visit.t);
+    let Some(email) = user.email.as_ref().filter(|email| !email.verified) else {
+        return visit.go(Section::Profile.path());
+    };
+    let sent = visit.acting().mail_link(&visit.caller, user, LinkKind::Address, t).await;
+    let (status, said) = match sent {
+        Ok(Sent::Posted) => (StatusCode::OK, t.profile_confirm_sent(&email.address)),
+        Ok(Sent::TooMany) => (StatusCode::TOO_MANY_REQUESTS, t.profile_confirm_later().to_owned()),
+        Ok(Sent::NoMail | Sent::NotForThem) => return visit.go(Section::Profile.path()),
+        Err(error) => return visit.store_failed(&error),
+    };
+    show_saying(visit, status, Typed::kept(user), &Mistakes::default(), Some(said)).await
 }

@@ -32,6 +32,7 @@ struct Page<'a> {
     frame: Frame,
     login: &'a str,
     secret: String,
+    uri: &'a str,
     sealed: &'a str,
     picture: Option<Picture>,
     once: String,
@@ -102,6 +103,7 @@ fn show(visit: &Visit, status: StatusCode, set_up: &SetUp, mistakes: &Mistakes, 
             frame: visit.frame(Section::Security),
             login: &visit.who.user.login,
             secret: in_groups(set_up.secret.expose()),
+            uri: set_up.uri.expose(),
             sealed: set_up.sealed.expose(),
             picture: picture(set_up.uri.expose()),
             once: visit.once(),
@@ -254,7 +256,7 @@ mod tests {
     fn the_picture_has_the_corners_that_cameras_look_for() {
         let picture = picture("otpauth://totp/a:b?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ").unwrap();
         let far = picture.side - MARGIN - 7;
-        for corner in [format!("M4 4h7v1h-7z"), format!("M{far} 4h7v1h-7z"), format!("M4 {far}h7v1h-7z")] {
+        for corner in ["M4 4h7v1h-7z".to_owned(), format!("M{far} 4h7v1h-7z"), format!("M4 {far}h7v1h-7z")] {
             assert!(picture.path.contains(&corner), "{corner}");
         }
         assert!(picture.path.bytes().all(|b| b.is_ascii_digit() || b" Mhvz-".contains(&b)));

@@ -28,6 +28,8 @@ struct Page<'a> {
     frame: Frame,
     user: &'a User,
     step: Option<SecondStep>,
+    /// Whether recovery codes are about to run out.
+    few: bool,
     once: String,
     mistakes: &'a Mistakes,
 }
@@ -57,10 +59,6 @@ impl Page<'_> {
             .hint(t.security_password_proof())
             .checked(self.mistakes)
     }
-
-    fn few(&self, left: &u32) -> bool {
-        *left <= FEW_CODES
-    }
 }
 
 /// `GET …/account/security`
@@ -74,8 +72,9 @@ pub(super) async fn show(visit: &Visit, status: StatusCode, mistakes: &Mistakes)
         Ok(step) => step,
         Err(error) => return visit.store_failed(&error),
     };
+    let few = step.as_ref().is_some_and(|step| step.codes_left <= FEW_CODES);
     let (frame, once) = (visit.frame(Section::Security), visit.once());
-    visit.show_as(status, &Page { frame, user, step, once, mistakes })
+    visit.show_as(status, &Page { frame, user, step, few, once, mistakes })
 }
 
 /// `POST …/account/security/password`: ends every session; this browser gets another.
@@ -130,6 +129,7 @@ async fn carry_out(post: &Post) -> Result<Response, Response> {
             Err(PeopleError::Store(error)) => return Err(visit.store_failed(&error)),
             Err(_) => return Err(visit.not_found()),
         };
+    control.tell_password_changed(&visit.caller, &user, t);
     let browser = noted(&visit.caller, &visit.headers);
     let begun = control.sessions.begin(&user, browser, visit.who.session.remember, None).await;
     let (value, session) = begun.map_err(|error| visit.store_failed(&error))?;

@@ -1,0 +1,24 @@
+//! The form of a host as requests name it (RFC 3986 section 3.2, RFC 1034 section 3.1).
+
+/// `name` or `name:port`, for the fast path.
+pub(super) fn well_formed(host: &[u8]) -> bool {
+    let mut halves = host.splitn(2, |b| *b == b':');
+    let name = halves.next().unwrap_or_default();
+    let port = halves.next();
+    has_labels(name) && port.is_none_or(is_port)
+}
+
+/// No label of the name is empty, but for the root's at its end (RFC 1034 section 3.1).
+pub(super) fn has_labels(name: &[u8]) -> bool {
+    let name = name.strip_suffix(b".").unwrap_or(name);
+    name.split(|b| *b == b'.').all(|label| !label.is_empty())
+}
+
+/// Digits that name a port.
+pub(super) fn is_port(digits: &[u8]) -> bool {
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u16::from(byte - b'0'));
+    let port = digits
+        .iter()
+        .try_fold(0_u16, |port, byte| digit(byte).and_then(|digit| port.checked_mul(10)?.checked_add(digit)));
+    port.is_some() && !digits.is_empty()
+}

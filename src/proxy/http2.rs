@@ -1,0 +1,358 @@
+//! HTTP/2 towards upstreams, by hyper's client: many exchanges at a time on one connection.
+//!
+//! Invariants: what an answer says about the connection does not go on; a request is handed over once, and comes back only
+//! when not a byte of it was sent.
+//!
+//! RFC 9113.
+
+use std::{
+    cell::Cell,
+    future::{Future, poll_fn},
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    rc::Rc,
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, uri::Scheme};
+use http_body::{Body, Frame, SizeHint};
+use hyper::{
+    body::Incoming,
+    client::conn::{TrySendError, http2},
+    rt::{Executor, Read, Write},
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::{Notify, oneshot};
+
+use super::{
+    http1::{
+        Fault, Malformed, Outgoing,
+        answer::{Head, Length, MAX_HEAD, is_for_this_hop},
+    },
+    relay::{BodyError, RequestBody},
+    transport::Transport,
+};
+
+/// Exchanges at a time on one connection, if the upstream allows as many; beyond them another is opened.
+const MOST_STREAMS: usize = 100;
+
+/// What an upstream may send unread, for one exchange and for all of a connection.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// What is held of a request that an upstream does not take.
+const SEND_BUFFER: usize = 64 * 1024;
+
+/// A connection in use on which nothing comes for so long is asked for a sign of life …
+const PING_AFTER: Duration = Duration::from_secs(20);
+/// … and closed when there is none.
+const PING_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Runs what hyper starts on the thread that it is on, and tells when something of it has moved, until both sides have begun.
+#[derive(Clone, Default)]
+struct Here(Rc<Beginning>);
+
+#[derive(Default)]
+struct Beginning {
+    over: Cell<bool>,
+    moved: Notify,
+}
+
+impl<F: Future + 'static> Executor<F> for Here
+where
+    F::Output: 'static,
+{
+    fn execute(&self, future: F) {
+        let beginning = Rc::clone(&self.0);
+        tokio::task::spawn_local(async move {
+            let mut future = pin!(future);
+            poll_fn(|cx| {
+                let polled = future.as_mut().poll(cx);
+                if !beginning.over.get() {
+                    beginning.moved.notify_one();
+                }
+                polled
+            })
+            .await
+        });
+    }
+}
+
+fn configured<E: Clone>(executor: E) -> http2::Builder<E> {
+    let mut builder = http2::Builder::new(executor);
+    builder
+        .timer(TokioTimer::new())
+        // None before the other side has said how many it takes.
+        .initial_max_send_streams(0)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
+        .max_send_buf_size(SEND_BUFFER)
+        .keep_alive_interval(PING_AFTER)
+        .keep_alive_timeout(PING_PATIENCE);
+    builder
+}
+
+/// A connection of one worker.
+pub(super) struct Multiplexed {
+    sender: http2::SendRequest<Upload>,
+    scheme: Scheme,
+    streams: Cell<usize>,
+    /// As many as the upstream allows, within our own limit.
+    allowed: Rc<Cell<usize>>,
+    since: Cell<Instant>,
+    /// The other side's, where it has one.
+    pub(super) address: Option<SocketAddr>,
+}
+
+impl Multiplexed {
+    /// Begins to speak on a socket, and waits until the other side does. `held` is given back when the connection ends.
+    pub(super) async fn begin(
+        io: Transport,
+        address: Option<SocketAddr>,
+        held: impl Sized + 'static,
+    ) -> io::Result<Rc<Self>> {
+        let scheme = if io.is_tls() { Scheme::HTTPS } else { Scheme::HTTP };
+        let here = Here::default();
+        let beginning = Rc::clone(&here.0);
+        let begun = configured(here).handshake(TokioIo::new(io)).await;
+        let (sender, mut connection) = begun.map_err(io::Error::other)?;
+        let allowed = Rc::new(Cell::new(0));
+        let told = Rc::clone(&allowed);
+        let (begun, begins) = oneshot::channel();
+        let mut begun = Some(begun);
+        tokio::task::spawn_local(async move {
+            let _held = held;
+            let mut moved = pin!(beginning.moved.notified());
+            // Whoever has an exchange on it hears of the end.
+            let _ = poll_fn(|cx| {
+                let driven = Pin::new(&mut connection).poll(cx);
+                told.set(connection.current_max_send_streams().min(MOST_STREAMS));
+                while told.get() == 0 && driven.is_pending() && moved.as_mut().poll(cx).is_ready() {
+                    moved.set(beginning.moved.notified());
+                    told.set(connection.current_max_send_streams().min(MOST_STREAMS));
+                }
+                if told.get() > 0
+                    && let Some(begun) = begun.take()
+                {
+                    beginning.over.set(true);
+                    // Whoever opened it may have given up.
+                    let _ = begun.send(());
+                }
+                driven
+            })
+            .await;
+        });
+        let ended = |_| io::Error::other("the target does not speak HTTP/2");
+        begins.await.map_err(ended)?;
+        let (streams, since) = (Cell::new(0), Cell::new(Instant::now()));
+        Ok(Rc::new(Self { sender, scheme, streams, allowed, since, address }))
+    }
+
+    /// Whether it can carry one more exchange.
+    pub(super) fn has_room(&self) -> bool {
+        self.sender.is_ready() && self.streams.get() < self.allowed.get()
+    }
+
+    /// Whether it may be kept: it stands, and was used after `then`.
+    pub(super) fn is_kept(&self, then: Instant) -> bool {
+        !self.sender.is_closed() && (self.streams.get() > 0 || self.since.get() > then)
+    }
+
+    /// Whether it carries an exchange.
+    pub(super) const fn is_busy(&self) -> bool {
+        self.streams.get() > 0
+    }
+
+    /// One exchange on it.
+    pub(super) fn exchange(self: &Rc<Self>) -> Exchange {
+        self.streams.set(self.streams.get() + 1);
+        self.since.set(Instant::now());
+        Exchange { connection: Rc::clone(self), state: State::Idle }
+    }
+}
+
+/// One request and its answer.
+pub(super) struct Exchange {
+    connection: Rc<Multiplexed>,
+    state: State,
+}
+
+type Asked = Pin<Box<dyn Future<Output = Result<Response<Incoming>, TrySendError<Request<Upload>>>>>>;
+
+enum State {
+    Idle,
+    Asked(Asked),
+    Answered(Incoming),
+    Ended,
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.connection.streams.set(self.connection.streams.get().saturating_sub(1));
+    }
+}
+
+impl Exchange {
+    /// Sends the request and waits for the head of its answer, which can come before all of the request was sent.
+    pub(super) fn poll_answer(
+        &mut self,
+        request: &mut Outgoing<RequestBody>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Head, Fault>> {
+        loop {
+            match &mut self.state {
+                State::Idle => {
+                    let request = self.request(request)?;
+                    let mut sender = self.connection.sender.clone();
+                    self.state = State::Asked(Box::pin(sender.try_send_request(request)));
+                }
+                State::Asked(asked) => {
+                    let answered = ready!(asked.as_mut().poll(cx));
+                    self.state = State::Ended;
+                    return Poll::Ready(match answered {
+                        Ok(response) => self.head(response).map_err(Fault::from),
+                        Err(mut error) => {
+                            if let Some(unsent) = error.take_message() {
+                                request.put_back(unsent.into_body().0);
+                            }
+                            Err(Fault::Io(io::Error::other(error.into_error())))
+                        }
+                    });
+                }
+                State::Answered(_) | State::Ended => return Poll::Ready(Err(Fault::Ended)),
+            }
+        }
+    }
+
+    fn request(&self, request: &mut Outgoing<RequestBody>) -> Result<Request<Upload>, Fault> {
+        let (parts, body) = request.take(&self.connection.scheme)?;
+        Ok(Request::from_parts(parts, Upload(body)))
+    }
+
+    fn head(&mut self, response: Response<Incoming>) -> Result<Head, Malformed> {
+        let (parts, body) = response.into_parts();
+        if parts.status.is_informational() {
+            return Err(Malformed("the protocol was changed unasked"));
+        }
+        let mut headers = parts.headers;
+        without_hops(&mut headers);
+        if parts.status == StatusCode::NO_CONTENT {
+            headers.remove(http::header::CONTENT_LENGTH);
+        }
+        self.state = if body.is_end_stream() { State::Ended } else { State::Answered(body) };
+        Ok(Head {
+            status: parts.status,
+            headers,
+            length: Length::UntilClose,
+            keep_alive: true,
+            websocket: false,
+        })
+    }
+
+    /// The next piece of the answer's body.
+    pub(super) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let State::Answered(body) = &mut self.state else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
+        let over = body.is_end_stream();
+        let frame = match frame {
+            Some(Ok(frame)) => match frame.into_trailers() {
+                Ok(mut trailers) => {
+                    without_hops(&mut trailers);
+                    trailers.remove(http::header::CONTENT_LENGTH);
+                    trailers.remove(http::header::SET_COOKIE);
+                    trailers.remove(http::header::ALT_SVC);
+                    Some(Ok(Frame::trailers(trailers)))
+                }
+                Err(frame) => Some(Ok(frame)),
+            },
+            Some(Err(error)) => {
+                self.state = State::Ended;
+                return Poll::Ready(Some(Err(Fault::Io(io::Error::other(error)))));
+            }
+            None => None,
+        };
+        if over || frame.is_none() {
+            self.state = State::Ended;
+        }
+        Poll::Ready(frame)
+    }
+
+    /// How many bytes are left, where that is known.
+    pub(super) fn left(&self) -> Option<u64> {
+        match &self.state {
+            State::Answered(body) if body.is_end_stream() => Some(0),
+            // Where nothing is left, trailers may still come.
+            State::Answered(body) => body.size_hint().exact().filter(|left| *left > 0),
+            State::Ended => Some(0),
+            State::Idle | State::Asked(_) => None,
+        }
+    }
+
+    /// Whether nothing of an answer has come.
+    pub(super) const fn is_unanswered(&self) -> bool {
+        !matches!(self.state, State::Answered(_))
+    }
+}
+
+/// Fields that are for one hop have no place in HTTP/2 (RFC 9113 section 8.2.2), and do not go on from there either.
+fn without_hops(headers: &mut HeaderMap) {
+    let hops: Vec<_> = headers
+        .keys()
+        .filter(|name| {
+            is_for_this_hop(name)
+                || matches!(
+                    **name,
+                    http::header::CONNECTION | http::header::TRANSFER_ENCODING | http::header::TRAILER
+                )
+        })
+        .cloned()
+        .collect();
+    for name in hops {
+        headers.remove(name);
+    }
+}
+
+/// Whether `TE` says that the client takes trailers (RFC 9110 section 10.1.4).
+pub(super) fn takes_trailers(te: &HeaderValue) -> bool {
+    let mut words = te.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    words.any(|word| word.eq_ignore_ascii_case(b"trailers"))
+}
+
+/// A request's body, or none.
+pub(super) struct Upload(Option<RequestBody>);
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.0.as_mut().map_or(Poll::Ready(None), |body| Pin::new(body).poll_frame(cx))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+/// Asks once and returns the status: for the control plane, on whatever thread it is.
+pub(super) async fn ask<T>(io: T, request: Request<http_body_util::Empty<Bytes>>) -> Result<u16, hyper::Error>
+where
+    T: Read + Write + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = configured(hyper_util::rt::TokioExecutor::new()).handshake(io).await?;
+    let driving = tokio::spawn(connection);
+    let answer = sender.send_request(request).await;
+    driving.abort();
+    Ok(answer?.status().as_u16())
+}

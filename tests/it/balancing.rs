@@ -1,0 +1,384 @@
+//! Several targets (promises R15, R17, R18): who gets a request, who is passed over and comes back, what waits and what is
+//! refused at once.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    support::{
+        Gateway, Reply, Request, Setup, Upstream,
+        gateway::{TOKEN, eventually},
+        process::free_port,
+    },
+    upstreams::metric,
+};
+
+/// A gateway with these targets below `/x`.
+fn over(targets: &[&Upstream], lines: &str, configure: impl FnOnce(&mut Setup)) -> Gateway {
+    let to: Vec<String> = targets.iter().map(|upstream| upstream.origin()).collect();
+    Gateway::start(|setup| {
+        configure(setup.service("open", "open-secret-0123456789").open_to("/x", &to, lines));
+    })
+}
+
+fn is_up(gateway: &Gateway, target: &str) -> u64 {
+    metric(gateway, &format!("hubgate_upstream_up{{upstream=\"/x\",target=\"{target}\"}}"))
+}
+
+fn label(upstream: &Upstream) -> String {
+    upstream.origin().trim_start_matches("http://").to_owned()
+}
+
+#[test]
+fn an_upstream_that_is_down_is_refused_at_once_and_comes_back() {
+    let port = free_port();
+    let gateway = Gateway::start(|setup| {
+        setup.service("open", "open-secret-0123456789").open_to(
+            "/x",
+            &[format!("http://127.0.0.1:{port}")],
+            "",
+        );
+    });
+    let ask = || gateway.send(&Request::get("/x/y"));
+    let statuses: Vec<u16> = (0..6).map(|_| ask().status).collect();
+    assert_eq!(statuses, [502, 502, 502, 502, 502, 503]);
+    let answer = ask();
+    assert_eq!((answer.status, answer.json()["error"].as_str()), (503, Some("temporarily_unavailable")));
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    assert_eq!(is_up(&gateway, &format!("127.0.0.1:{port}")), 0);
+    assert_eq!(metric(&gateway, "hubgate_upstream_failures_total{upstream=\"/x\",target=\"127.0.0.1:"), 5);
+    let upstream = Upstream::start_on(port);
+    let started = Instant::now();
+    eventually("it is back", || ask().status == 200);
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    assert!((0..20).all(|_| ask().status == 200));
+    assert_eq!(is_up(&gateway, &format!("127.0.0.1:{port}")), 1);
+    drop(upstream);
+}
+
+/// R17: one of three fails, by what it says or by not being there; nearly nobody sees it, and it comes back.
+#[test]
+fn one_of_three_that_fails_is_passed_over_and_comes_back() {
+    let upstreams = [Upstream::start(), Upstream::start(), Upstream::start()];
+    let [one, two, three] = &upstreams;
+    let gateway = over(&[one, two, three], "slow_start = \"1s\"", |_| {});
+    let bad = Reply::status(500, "text/plain", "broken");
+    two.reply(bad);
+    let ask = || gateway.send(&Request::get("/x/y")).status;
+    let failed = (0..60).filter(|_| ask() != 200).count();
+    assert!((1..=5).contains(&failed), "{failed} of 60 failed");
+    assert_eq!((is_up(&gateway, &label(one)), is_up(&gateway, &label(two))), (1, 0));
+    // Alone for a second, and after that one answer decides.
+    let started = Instant::now();
+    let (mut asked, mut failed) = (0, 0);
+    while started.elapsed() < Duration::from_secs(3) {
+        asked += 1;
+        failed += usize::from(ask() != 200);
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert!(failed <= 3 && asked > 30, "{failed} of {asked} failed");
+    two.reply(Reply::Describe);
+    let started = Instant::now();
+    two.take();
+    eventually("it is back", || {
+        assert_eq!(ask(), 200);
+        !two.take().is_empty()
+    });
+    assert!(started.elapsed() < Duration::from_secs(10));
+    // What a single request can be to blame for does not take the last away.
+    for upstream in &upstreams {
+        upstream.reply(Reply::status(503, "text/plain", "all broken"));
+    }
+    for _ in 0..40 {
+        assert_eq!(gateway.send(&Request::get("/x/y")).text(), "all broken");
+    }
+}
+
+#[test]
+fn one_alone_is_not_passed_over_for_what_it_says() {
+    let upstream = Upstream::start();
+    let gateway = over(&[&upstream], "", |_| {});
+    for reply in [Reply::status(500, "text/plain", "x"), Reply::raw("nonsense\r\n\r\n")] {
+        upstream.reply(reply);
+        for _ in 0..12 {
+            assert!(matches!(gateway.send(&Request::get("/x/y")).status, 500 | 502));
+        }
+        assert!(upstream.take().len() >= 12, "each request has arrived");
+    }
+}
+
+#[test]
+fn health_checks_take_targets_away_and_give_them_back() {
+    let (one, two) = (Upstream::start(), Upstream::start());
+    let well = Arc::new(AtomicBool::new(true));
+    let switch = Arc::clone(&well);
+    one.script(move |request| match request.target().as_str() {
+        "/health?deep" if switch.load(Ordering::SeqCst) => Reply::status(204, "text/plain", ""),
+        "/health?deep" => Reply::ok("200 is not what was asked for"),
+        _ => Reply::Describe,
+    });
+    two.script(|request| {
+        if request.target() == "/health?deep" {
+            Reply::status(204, "text/plain", "")
+        } else {
+            Reply::Describe
+        }
+    });
+    let lines = "slow_start = \"0s\"\nhealth = { path = \"/health?deep\", every = \"200ms\", timeout = \"200ms\", status = 204 }";
+    let gateway = over(&[&one, &two], lines, |setup| {
+        setup.set("listen", "workers", "2");
+    });
+    let served =
+        |upstream: &Upstream| upstream.take().iter().any(|request| request.target().starts_with("/x/"));
+    eventually("the first checks", || one.count() >= 2 && two.count() >= 2);
+    let check = one.take().remove(0);
+    assert_eq!(check.line(), "GET /health?deep HTTP/1.1");
+    assert_eq!(check.header("host"), Some(label(&one)));
+    assert_eq!(check.header("authorization"), None);
+    let ask = || gateway.send(&Request::get("/x/y")).status;
+    assert!((0..8).all(|_| ask() == 200) && served(&one) && served(&two));
+    well.store(false, Ordering::SeqCst);
+    eventually("it is passed over", || is_up(&gateway, &label(&one)) == 0);
+    one.take();
+    assert!((0..8).all(|_| ask() == 200) && !served(&one) && served(&two));
+    // Both workers know, and checks go on, once for both.
+    thread::sleep(Duration::from_secs(1));
+    let checks = one.take().len();
+    assert!((3..=6).contains(&checks), "{checks} checks in a second, one each 200 ms");
+    two.reply(Reply::Stall);
+    eventually("both are passed over", || is_up(&gateway, &label(&two)) == 0);
+    let answer = gateway.send(&Request::get("/x/y"));
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
+    well.store(true, Ordering::SeqCst);
+    eventually("it is back", || is_up(&gateway, &label(&one)) == 1);
+    assert!((0..8).all(|_| ask() == 200));
+}
+
+#[test]
+fn the_least_busy_is_asked() {
+    let (one, two) = (Upstream::start(), Upstream::start());
+    let gateway = over(&[&one, &two], "balance = \"least_connections\"", |setup| {
+        setup.set("listen", "workers", "2");
+    });
+    one.reply(Reply::Hang);
+    two.reply(Reply::Hang);
+    let mut hanging = gateway.raw();
+    hanging.send(Request::get("/x/hangs").bytes());
+    eventually("it has arrived", || one.count() + two.count() == 1);
+    let (busy, free) = if one.count() == 1 { (&one, &two) } else { (&two, &one) };
+    free.reply(Reply::Describe);
+    assert!((0..10).all(|_| gateway.send(&Request::get("/x/y")).status == 200));
+    assert_eq!((busy.count(), free.count()), (1, 10));
+    drop(hanging);
+    busy.reply(Reply::Describe);
+    eventually("it takes its share again", || {
+        assert_eq!(gateway.send(&Request::get("/x/y")).status, 200);
+        busy.count() > 1
+    });
+}
+
+#[test]
+fn the_same_user_or_source_meets_the_same_target() {
+    let upstreams: Vec<Upstream> = (0..4).map(|_| Upstream::start()).collect();
+    let all: Vec<&Upstream> = upstreams.iter().collect();
+    let gateway = over(&all, "balance = \"consistent_hash\"", |setup| {
+        setup.set("listen", "workers", "2").set("listen", "trusted_proxies", r#"["127.0.0.1"]"#);
+        setup.service_with("app", "secret = \"app-secret-0123456789\"\ntrusted = true");
+        for user in 0..6 {
+            setup.user(&format!("user{user}"), "password = \"correct horse\"");
+        }
+    });
+    let met = |request: &Request| -> usize {
+        for upstream in &upstreams {
+            upstream.take();
+        }
+        assert_eq!(gateway.send(request).status, 200);
+        upstreams.iter().position(|upstream| upstream.count() == 1).expect("one of them")
+    };
+    let from = |source: usize| Request::get("/x/y").header("X-Forwarded-For", &format!("192.0.2.{source}"));
+    let first: Vec<usize> = (1..13).map(|source| met(&from(source))).collect();
+    assert!(first.iter().collect::<BTreeSet<_>>().len() > 1, "all at one: {first:?}");
+    assert_eq!((1..13).map(|source| met(&from(source))).collect::<Vec<_>>(), first);
+    let mut of_users = BTreeSet::new();
+    for user in 0..6 {
+        let form = format!("grant_type=password&username=user{user}&password=correct+horse&scope=open");
+        let answer = gateway.send(&Request::form(TOKEN, &form).basic("app", "app-secret-0123456789"));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let token = answer.json()["access_token"].as_str().unwrap().to_owned();
+        let places: BTreeSet<usize> = (1..7).map(|source| met(&from(source).bearer(&token))).collect();
+        assert_eq!(places.len(), 1, "a user's target does not depend on the address");
+        of_users.extend(places);
+    }
+    assert!(of_users.len() > 1, "all users at one target");
+    // When one goes, only its own go elsewhere.
+    let gone = first[0];
+    let others: Vec<(usize, usize)> = (1..13).zip(first).filter(|(_, at)| *at != gone).collect();
+    let mut upstreams = upstreams;
+    let lost = upstreams.remove(gone);
+    drop(lost);
+    // Its connections notice a moment later.
+    thread::sleep(Duration::from_millis(200));
+    let met = |request: &Request| -> usize {
+        for upstream in &upstreams {
+            upstream.take();
+        }
+        assert_eq!(gateway.send(request).status, 200);
+        let at = upstreams.iter().position(|upstream| upstream.count() == 1).expect("one of them");
+        at + usize::from(at >= gone)
+    };
+    met(&from(1));
+    for (source, at) in others {
+        assert_eq!(met(&from(source)), at);
+    }
+}
+
+/// R18, in small: more than the upstream may have at a time waits, and more than may wait is refused at once.
+#[test]
+fn connections_are_limited_and_what_cannot_wait_is_refused() {
+    let upstream = Upstream::start();
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (inside, peak) = (Arc::clone(&now), Arc::clone(&most));
+    upstream.script(move |_| {
+        peak.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        thread::sleep(Duration::from_millis(400));
+        inside.fetch_sub(1, Ordering::SeqCst);
+        Reply::ok("ok")
+    });
+    let gateway = over(&[&upstream], "max_connections = 2\nqueue = 2\nqueue_timeout = \"5s\"", |setup| {
+        setup.set("listen", "workers", "2");
+    });
+    for round in 0..3 {
+        let outcomes: Vec<(u16, Duration, Option<String>)> = thread::scope(|scope| {
+            let asking: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let started = Instant::now();
+                        let answer = gateway.send(&Request::get("/x/y"));
+                        let wait = answer.header("retry-after").map(str::to_owned);
+                        (answer.status, started.elapsed(), wait)
+                    })
+                })
+                .collect();
+            asking.into_iter().map(|asked| asked.join().unwrap()).collect()
+        });
+        let served = outcomes.iter().filter(|(status, ..)| *status == 200).count();
+        // One fewer where a kept connection was the other worker's when the rest came.
+        assert!((3..=5).contains(&served), "round {round}: {outcomes:?}");
+        for (status, time, wait) in outcomes.iter().filter(|(status, ..)| *status != 200) {
+            assert_eq!((*status, wait.as_deref()), (503, Some("1")), "round {round}");
+            assert!(*time < Duration::from_millis(300), "refused after {time:?}");
+        }
+        assert!(upstream.open_connections() <= 2, "{} are open", upstream.open_connections());
+    }
+    assert_eq!(most.load(Ordering::SeqCst), 2);
+    assert!(metric(&gateway, "hubgate_upstream_failures_total") >= 9);
+    assert!(metric(&gateway, "hubgate_upstream_connections{") <= 2);
+    assert_eq!(metric(&gateway, "hubgate_upstream_waiting"), 0);
+    assert_eq!(is_up(&gateway, &label(&upstream)), 1, "having much to do is no failure");
+}
+
+#[test]
+fn nobody_waits_for_a_connection_for_ever() {
+    let upstream = Upstream::start();
+    let gateway = over(&[&upstream], "max_connections = 1\nqueue_timeout = \"300ms\"", |_| {});
+    upstream.reply(Reply::Hang);
+    let mut hanging = gateway.raw();
+    hanging.send(Request::get("/x/y").bytes());
+    eventually("it has arrived", || upstream.count() == 1);
+    let started = Instant::now();
+    assert_eq!(gateway.send(&Request::get("/x/y")).status, 503);
+    assert!((250..1500).contains(&started.elapsed().as_millis()), "{:?}", started.elapsed());
+    upstream.reply(Reply::Describe);
+    drop(hanging);
+    eventually("there is room again", || gateway.send(&Request::get("/x/y")).status == 200);
+}
+
+#[test]
+fn each_timeout_ends_what_it_is_for() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(|setup| {
+        setup
+            .service("open", "open-secret-0123456789")
+            .open("/first", &upstream, "first_byte_timeout = \"300ms\"")
+            .open("/idle", &upstream, "idle_timeout = \"300ms\"")
+            .open("/total", &upstream, "total_timeout = \"700ms\"");
+    });
+    let late = |pause: u64| {
+        let head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec();
+        Reply::Pieces(vec![(Duration::from_millis(pause), head)])
+    };
+    let slow = |pause: u64, pieces: usize| {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {pieces}\r\n\r\n");
+        let mut all = vec![(Duration::ZERO, head.into_bytes())];
+        all.extend((0..pieces).map(|_| (Duration::from_millis(pause), b"x".to_vec())));
+        Reply::Pieces(all)
+    };
+    let ask = |target: &str, reply: Reply| {
+        upstream.reply(reply);
+        let mut client = gateway.raw();
+        client.send(Request::get(target).bytes());
+        client.answer().map(|answer| (answer.status, answer.complete))
+    };
+    assert_eq!(ask("/first/x", late(600)), Some((504, true)));
+    assert_eq!(ask("/first/x", slow(500, 2)), Some((200, true)), "its first byte was in time");
+    assert_eq!(ask("/idle/x", late(600)), Some((200, true)), "only pieces are waited for");
+    assert!(ask("/idle/x", slow(600, 2)).is_none_or(|(_, complete)| !complete));
+    assert_eq!(ask("/total/x", late(1200)), Some((504, true)));
+    assert_eq!(ask("/total/x", slow(100, 2)), Some((200, true)));
+    let started = Instant::now();
+    assert!(ask("/total/x", slow(100, 50)).is_none_or(|(_, complete)| !complete), "it never falls silent");
+    assert!(started.elapsed() < Duration::from_secs(3));
+    // A client that takes its time is cut off too.
+    upstream.reply(Reply::Describe);
+    let mut client = gateway.raw();
+    client.send("POST /total/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n");
+    assert_eq!(client.answer().expect("an answer").status, 504);
+}
+
+/// What is known of targets outlives a reload, and so do connections to an upstream that stays as it is.
+#[test]
+fn a_reload_forgets_nothing_about_targets() {
+    let (one, port) = (Upstream::start(), free_port());
+    let down = format!("http://127.0.0.1:{port}");
+    let gateway = Gateway::start(|setup| {
+        setup
+            .service("open", "open-secret-0123456789")
+            .open_to("/x", &[one.origin(), down], "slow_start = \"0s\"")
+            .open("/same", &one, "");
+    });
+    assert!((0..12).all(|_| gateway.send(&Request::get("/x/y")).status == 200));
+    assert_eq!(gateway.send(&Request::get("/same/y")).status, 200);
+    assert_eq!(is_up(&gateway, &format!("127.0.0.1:{port}")), 0);
+    let before = one.connections();
+    let text = gateway.config_text().replace("slow_start = \"0s\"", "slow_start = \"1s\"\nmax_idle = 5");
+    gateway.reload(&text).unwrap();
+    assert_eq!(is_up(&gateway, &format!("127.0.0.1:{port}")), 0, "it is still left alone");
+    assert!(metric(&gateway, "hubgate_upstream_requests_total{upstream=\"/x\"") >= 12);
+    assert_eq!(gateway.send(&Request::get("/same/y")).status, 200);
+    assert_eq!(one.connections(), before, "a kept connection was used");
+}
+
+#[test]
+fn names_are_looked_up() {
+    let upstream = Upstream::start();
+    let port = label(&upstream).rsplit(':').next().unwrap().to_owned();
+    let gateway = Gateway::start(|setup| {
+        setup
+            .service("open", "open-secret-0123456789")
+            .open_to("/x", &[format!("http://localhost:{port}")], "resolve = \"200ms\"")
+            .open_to("/nowhere", &["http://no-such-host.invalid".to_owned()], "");
+    });
+    // The name may lead to ::1 first, where nobody listens.
+    assert!((0..4).all(|_| gateway.send(&Request::get("/x/y")).status == 200));
+    assert_eq!(gateway.send(&Request::get("/nowhere/y")).status, 502);
+    thread::sleep(Duration::from_millis(500));
+    assert_eq!(gateway.send(&Request::get("/x/y")).status, 200);
+    assert!(upstream.connections() <= 2, "kept connections stay as long as the name leads there");
+}

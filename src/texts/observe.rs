@@ -82,6 +82,7 @@ super::catalogue! {
     target_failed(ago, why) = "last failure {ago} ago: {why}", "letzter Fehler vor {ago}: {why}";
     upstream_failing = "failing", "fehlerhaft";
     ruled_public = "open to all", "für alle offen";
+    ruled_browser = "somebody who is signed in, or a token with this service in scope", "jemand, der angemeldet ist, oder ein Token für diesen Dienst";
     ruled_token = "token with this service in scope", "Token für diesen Dienst";
     ruled_methods(list) = "methods {list}", "Methoden {list}";
     ruled_groups(list) = "groups {list}", "Gruppen {list}";

@@ -44,8 +44,9 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Request, Response,
-    header::{AUTHORIZATION, COOKIE, USER_AGENT},
+    HeaderValue, Request, Response, StatusCode,
+    header::{AUTHORIZATION, COOKIE, LOCATION, USER_AGENT},
+    uri::PathAndQuery,
 };
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Body as _, Incoming};
@@ -71,6 +72,7 @@ use crate::{
         verdict::Verdict,
     },
     base::body::Whole,
+    model::upstream::Redirect,
     observe::journal::{Decision, NO_ROUTE, OWN_ROUTE, RouteNumber},
 };
 
@@ -164,6 +166,9 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
             return refuse_at(record, form, (&refusal, verdict.as_deref()), &sanitized);
         }
     };
+    if let Some(redirect) = &route.redirect {
+        return redirected(record, route, redirect, &sanitized.target);
+    }
     record.affinity = forward::affinity(&record, route, &permit);
     // 6 the request as the upstream gets it
     let progress = Rc::new(Progress::begin(record.started()));
@@ -264,6 +269,20 @@ fn judge(
     record.worker().journal().decision(record.now, record.route, line);
     let remembered = remembered.and_then(Result::ok).filter(|_| permit.identity().is_some());
     Ok((permit, remembered))
+}
+
+/// Sends a client that may ask to another address.
+fn redirected(mut record: Record, route: &Route, redirect: &Redirect, target: &PathAndQuery) -> Answering {
+    let mut response = Response::new(Bytes::new());
+    if let Some(location) = outbound::location(redirect, &route.path, target) {
+        *response.status_mut() = redirect.status;
+        response.headers_mut().insert(LOCATION, location);
+    } else {
+        *response.status_mut() = StatusCode::NOT_FOUND;
+    }
+    forward::dress(response.headers_mut(), route);
+    record.status = response.status();
+    Answering::Ready(Some(Box::new(response.map(|body| AnswerBody::own(body, record)))))
 }
 
 /// Refuses: the decision line, then the answer.

@@ -70,6 +70,8 @@ pub enum Requirement<'a> {
     Public,
     /// A token with the service in scope and, if there is a rule, what it asks.
     Token(Option<RuleRef<'a>>),
+    /// The same; the session of a browser counts as a token for every service.
+    Browser(RuleRef<'a>),
 }
 
 impl Policy {
@@ -195,6 +197,7 @@ impl Policy {
     pub fn requirement(&self, method: &Method, path: &str) -> Requirement<'_> {
         match self.rules.iter().find(|rule| rule.matches(method, path)) {
             Some(Rule { access: Access::Public, .. }) => Requirement::Public,
+            Some(rule @ Rule { access: Access::Browser, .. }) => Requirement::Browser(RuleRef(rule)),
             rule => Requirement::Token(rule.map(RuleRef)),
         }
     }
@@ -240,7 +243,11 @@ impl Policy {
         claims: &AccessClaims,
         person: Option<&Person>,
     ) -> Result<(), Denial> {
-        let Requirement::Token(rule) = requirement else { return Ok(()) };
+        let rule = match requirement {
+            Requirement::Public => return Ok(()),
+            Requirement::Token(rule) => rule,
+            Requirement::Browser(rule) => Some(rule),
+        };
         let service = self.service.as_ref().ok_or(Denial::UnknownService)?;
         if !claims.covers(service.as_str()) {
             return Err(Denial::InsufficientScope(self.service_name.clone()));

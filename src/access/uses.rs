@@ -19,7 +19,7 @@ use dashmap::DashMap;
 
 use crate::{
     base::{id::ServiceId, time::Timestamp},
-    model::usage::{LastUse, ServiceUse},
+    model::usage::{LastUse, Links, ServiceUse},
 };
 
 /// How exact a last use is.
@@ -142,6 +142,22 @@ impl Uses {
         self.known.get(service).map(|activity| activity.seen()).unwrap_or_default()
     }
 
+    /// With which others a service has to do, as far as is known since the start.
+    #[must_use]
+    pub fn links(&self, service: &ServiceId) -> Links {
+        let mut links = Links::default();
+        for entry in &self.known {
+            let asked_for = entry.asked_for.lock().unwrap_or_else(PoisonError::into_inner);
+            if entry.key() == service {
+                let all = asked_for.iter().filter_map(|(id, moment)| Some((id.clone(), moment.seen()?)));
+                links.asks_for.extend(all);
+            } else if let Some(at) = asked_for.get(service).and_then(Moment::seen) {
+                links.asked_by.push((entry.key().clone(), at));
+            }
+        }
+        links
+    }
+
     /// What is not written yet.
     #[must_use]
     pub fn unwritten(&self) -> Vec<ServiceUse> {
@@ -213,6 +229,9 @@ mod tests {
         assert_eq!(yt.last, LastUse { as_client: None, as_resource: Some(at(1100)) });
         uses.written(&changed);
         assert_eq!(uses.unwritten(), vec![]);
+        assert_eq!(uses.links(&id("yt")).asked_by, [(id("app"), at(1100))]);
+        assert_eq!(uses.links(&id("app")).asks_for, [(id("hub"), at(1000)), (id("yt"), at(1100))]);
+        assert_eq!(uses.links(&id("nobody")), Links::default());
         uses.issued(&id("app"), &[id("yt")], at(1200));
         assert_eq!(uses.unwritten().first().unwrap().asked_for, [(id("yt"), at(1200))]);
     }

@@ -4,6 +4,7 @@
 //! bounded, whatever is presented; tokens that do not verify are never remembered.
 
 mod renewal;
+pub mod session;
 
 use std::{
     collections::VecDeque,

@@ -71,12 +71,12 @@ impl Background {
     /// Begins. Ends with the runtime.
     pub(super) fn start(self, runtime: &Handle) {
         let Self { shared, certificate, numbers, .. } = self;
+        runtime.spawn(upstreams(Arc::clone(&shared)));
         let clock = Arc::clone(&shared.gate.clock);
         runtime.spawn(repeat(history::STEP, "numbers cannot be sampled", move || {
             numbers.sample(clock.now());
             std::future::ready(Ok(()))
         }));
-        runtime.spawn(upstreams(Arc::clone(&shared)));
         let store = Arc::clone(&shared);
         runtime.spawn(repeat(LOOK_AT_STORE, "changes in the store cannot be taken up", move || {
             let shared = Arc::clone(&store);

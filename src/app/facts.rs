@@ -48,7 +48,7 @@ fn list<T: Display>(values: &[T]) -> String {
 fn span(time: Duration) -> String {
     let millis = time.as_millis();
     for (unit, name) in [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s")] {
-        if millis > 0 && millis % unit == 0 {
+        if millis > 0 && millis.is_multiple_of(unit) {
             return format!("\"{}{name}\"", millis / unit);
         }
     }

@@ -347,6 +347,7 @@ impl Shared {
     pub(super) async fn purge(&self) -> Result<(), StoreError> {
         let now = self.gate.clock.now();
         self.gate.verdicts.purge(now);
+        self.gate.sessions.purge(now);
         self.gate.revocations.purge(now);
         self.gate.snapshot().quota.purge();
         self.store.purge_revocations(now).await?;

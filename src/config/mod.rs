@@ -331,6 +331,8 @@ pub enum Expectation {
     Unauthorized,
     /// Forwarded, whoever asks.
     Public,
+    /// On its way to the login page.
+    Login,
     /// Answered by the gateway itself.
     Own,
     /// 404.

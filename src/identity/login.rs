@@ -107,6 +107,8 @@ pub struct Logins {
     hasher: Arc<dyn Hasher>,
     pub(super) clock: Arc<dyn Clock>,
     throttle: Throttle,
+    /// Of second steps: apart, so that the right password takes no failure of theirs back.
+    pub(super) codes: Throttle,
     told: Told,
 }
 
@@ -120,12 +122,14 @@ impl Logins {
         limits: LoginLimits,
         told: Told,
     ) -> Self {
-        Self { users, steps, hasher, clock, throttle: Throttle::new(limits), told }
+        let (throttle, codes) = (Throttle::new(limits), Throttle::new(limits.for_codes()));
+        Self { users, steps, hasher, clock, throttle, codes, told }
     }
 
     /// Takes other limits up. What was counted stays counted.
     pub fn set_limits(&self, limits: LoginLimits) {
         self.throttle.set_limits(limits);
+        self.codes.set_limits(limits.for_codes());
     }
 
     /// Who it is that knows this password: `name` is a login, an e-mail address or an id. The user that is returned may have
@@ -181,7 +185,7 @@ impl Logins {
             (Account::of_name(name), found.as_ref().map_or(NOBODY, |meant| meant.id.as_str()));
         let somebodys = Account::of_user(somebodys);
         let account = if found.is_some() { somebodys } else { nobodys };
-        let ticket = self.admit(account, source).await.map_err(LoginError::Throttled)?;
+        let ticket = self.admit(&self.throttle, account, source).await.map_err(LoginError::Throttled)?;
         let stored = user.as_ref().and_then(|user| user.password.as_ref());
         let hash = stored.map_or(NOBODYS, |password| password.hash.as_str());
         let verified = match self.hasher.verify(hash, password).await {
@@ -228,8 +232,13 @@ impl Logins {
         Ok(now)
     }
 
-    pub(super) async fn admit(&self, account: Account, source: IpAddr) -> Result<Ticket<'_>, Duration> {
-        poll_fn(|cx| match self.throttle.admit(account, source, self.clock.now(), cx.waker()) {
+    pub(super) async fn admit<'t>(
+        &self,
+        throttle: &'t Throttle,
+        account: Account,
+        source: IpAddr,
+    ) -> Result<Ticket<'t>, Duration> {
+        poll_fn(|cx| match throttle.admit(account, source, self.clock.now(), cx.waker()) {
             Admission::Go(ticket) => Poll::Ready(Ok(ticket)),
             Admission::Refused(wait) => Poll::Ready(Err(wait)),
             Admission::Wait => Poll::Pending,

@@ -84,8 +84,8 @@ impl Logins {
         source: IpAddr,
         secrets: Secrets<'_>,
     ) -> Result<User, LoginError> {
-        let account = Account::of_second_step(halfway.user.as_str());
-        let ticket = self.admit(account, source).await.map_err(LoginError::Throttled)?;
+        let account = Account::of_user(halfway.user.as_str());
+        let ticket = self.admit(&self.codes, account, source).await.map_err(LoginError::Throttled)?;
         match self.judge(halfway, code, secrets).await {
             Ok(Some(user)) => {
                 ticket.succeeded(self.clock.now());

@@ -721,8 +721,17 @@ impl TwoSteps {
     }
 
     async fn show(&self, halfway: &Halfway, code: &str) -> std::result::Result<User, LoginError> {
+        self.show_from(HOME, halfway, code).await
+    }
+
+    async fn show_from(
+        &self,
+        source: IpAddr,
+        halfway: &Halfway,
+        code: &str,
+    ) -> std::result::Result<User, LoginError> {
         let secrets = Secrets { store: self.door.memory.as_ref(), sealing: &self.sealing };
-        self.door.logins.second_step(halfway, &Secret::new(code.to_owned()), HOME, secrets).await
+        self.door.logins.second_step(halfway, &Secret::new(code.to_owned()), source, secrets).await
     }
 }
 
@@ -798,6 +807,22 @@ async fn codes_are_guessed_as_slowly_as_passwords_and_the_password_takes_nothing
     two.halfway().await;
     two.door.clock.advance(Duration::from_secs(12));
     two.show(&halfway, &two.shown(0)).await.unwrap();
+}
+
+#[tokio::test]
+async fn codes_of_an_account_are_counted_over_all_sources() {
+    let two = TwoSteps::new().await;
+    let halfway = two.halfway().await;
+    two.show(&halfway, &two.shown(0)).await.unwrap();
+    let source = |n: u8| IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, n));
+    for n in 0..10 {
+        assert!(is_refused(&two.show_from(source(n), &halfway, "000000").await), "{n}");
+    }
+    let Err(LoginError::Throttled(wait)) = two.show_from(source(10), &halfway, &two.shown(1)).await else {
+        panic!("the eleventh source is heard")
+    };
+    assert_eq!(wait, Duration::from_secs(360));
+    two.show(&halfway, &two.shown(1)).await.expect("where the owner was before, nobody else locks the door");
 }
 
 #[tokio::test]

@@ -38,6 +38,26 @@ pub struct LoginLimits {
     pub account: Option<Rate>,
 }
 
+/// Failures that are allowed for the codes of one account from all sources: three of a million are good at any moment, so
+/// that whoever has the password and tries without a pause for a day gets in once in more than a thousand times.
+const CODES: (u32, Duration) = (10, Duration::from_secs(60 * 60));
+
+impl LoginLimits {
+    /// The same for codes of six digits.
+    #[must_use]
+    pub fn for_codes(self) -> Self {
+        let stricter = |(count, per): Rate| {
+            let (most, within) = CODES;
+            let given = f64::from(count.get()) * within.as_secs_f64();
+            if given <= f64::from(most) * per.as_secs_f64() {
+                return (count, per);
+            }
+            (NonZeroU32::new(most).unwrap_or(count), within)
+        };
+        Self { account: self.account.map(stricter), ..self }
+    }
+}
+
 /// What is guessed at: a user, whatever name was typed for it, or a name that is nobody's. A digest, because people type
 /// passwords where names belong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,12 +68,6 @@ impl Account {
     #[must_use]
     pub fn of_user(id: &str) -> Self {
         Self(TokenDigest::of(format!("user {id}").as_bytes()))
-    }
-
-    /// The second step of this user's sign-in: apart, so that the right password takes no failure back.
-    #[must_use]
-    pub fn of_second_step(id: &str) -> Self {
-        Self(TokenDigest::of(format!("second step of user {id}").as_bytes()))
     }
 
     /// The account of a name that belongs to nobody.
@@ -420,6 +434,22 @@ mod tests {
             Account::of_name("u1"),
             "a name that is nobody's is another account"
         );
+    }
+
+    #[test]
+    fn codes_are_fewer_unless_passwords_are_fewer_still() {
+        let rate = |count, seconds| Some((NonZeroU32::new(count).unwrap(), Duration::from_secs(seconds)));
+        for (passwords, codes) in [
+            (rate(100, 3600), rate(10, 3600)),
+            (rate(1, 1), rate(10, 3600)),
+            (rate(10, 3600), rate(10, 3600)),
+            (rate(5, 3600), rate(5, 3600)),
+            (rate(20, 86_400), rate(20, 86_400)),
+            (None, None),
+        ] {
+            let limits = LoginLimits { account: passwords, ..limits() };
+            assert_eq!(limits.for_codes(), LoginLimits { account: codes, ..limits }, "{passwords:?}");
+        }
     }
 
     #[test]

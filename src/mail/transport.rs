@@ -166,12 +166,12 @@ impl Transport {
         let to = Mailbox::new(None, letter.to.parse().ok()?);
         let automatic = HeaderName::new_from_ascii_str("Auto-Submitted");
         let random: &dyn Random = &SystemRandom;
-        let id: String = random.bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = u128::from_be_bytes(random.bytes());
         Message::builder()
             .from(self.from.clone())
             .to(to)
             .subject(letter.title())
-            .message_id(Some(format!("<{id}@{}>", self.hello)))
+            .message_id(Some(format!("<{id:032x}@{}>", self.hello)))
             .raw_header(HeaderValue::new(automatic, "auto-generated".to_owned()))
             .header(ContentType::TEXT_PLAIN)
             .body(letter.text())

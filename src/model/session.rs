@@ -41,6 +41,12 @@ impl Session {
     /// Whether it is good at `now`.
     #[must_use]
     pub fn is_live(&self, life: SessionLife, now: Timestamp) -> bool {
-        now < self.used.plus(life.idle) && now < self.authenticated.plus(life.absolute)
+        now < self.ends(life)
+    }
+
+    /// When it ends, if it is not used until then.
+    #[must_use]
+    pub fn ends(&self, life: SessionLife) -> Timestamp {
+        self.used.plus(life.idle).min(self.authenticated.plus(life.absolute))
     }
 }

@@ -190,6 +190,8 @@ pub enum Access {
     Public,
     /// A token with the service in scope.
     Token,
+    /// The same, or the session of a browser.
+    Browser,
 }
 
 /// A path in canonical form: segments, `*` for one segment, a final `**` for any number, none included.

@@ -51,6 +51,26 @@ pub struct Links {
     pub asked_by: Vec<(ServiceId, Timestamp)>,
 }
 
+impl Links {
+    /// The same with what `newer` knows besides, and where both know something the later.
+    #[must_use]
+    pub fn merged(mut self, newer: Self) -> Self {
+        merge(&mut self.asks_for, newer.asks_for);
+        merge(&mut self.asked_by, newer.asked_by);
+        self
+    }
+}
+
+fn merge(known: &mut Vec<(ServiceId, Timestamp)>, newer: Vec<(ServiceId, Timestamp)>) {
+    for (id, at) in newer {
+        match known.iter_mut().find(|(other, _)| *other == id) {
+            Some((_, before)) => *before = at.max(*before),
+            None => known.push((id, at)),
+        }
+    }
+    known.sort_by(|(a, first), (b, second)| second.cmp(first).then_with(|| a.cmp(b)));
+}
+
 /// How many there are, counted up to a bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Count {
@@ -112,4 +132,20 @@ pub struct Listed<T> {
     pub rows: Vec<T>,
     /// How long the list is.
     pub total: Count,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_later_of_two_notes_counts() {
+        let link = |id: &str, at| (ServiceId::parse(id).unwrap(), Timestamp::from_millis(at));
+        let known = Links { asks_for: vec![link("a", 5), link("b", 4)], asked_by: vec![] };
+        let newer =
+            Links { asks_for: vec![link("b", 9), link("a", 1), link("c", 5)], asked_by: vec![link("d", 1)] };
+        let merged = known.merged(newer);
+        assert_eq!(merged.asks_for, [link("b", 9), link("a", 5), link("c", 5)]);
+        assert_eq!(merged.asked_by, [link("d", 1)]);
+    }
 }

@@ -99,9 +99,14 @@ impl Totals {
         *counters.entry((name, labels)).or_default() += count;
     }
 
-    /// Has these read, too, when `/metrics` is asked.
-    pub fn also(&self, read: impl Fn() -> Vec<Family> + Send + Sync + 'static) {
-        *self.families.lock().unwrap_or_else(PoisonError::into_inner) = Some(Families(Box::new(read)));
+    /// What was counted for a route, whatever else the counter tells apart.
+    #[must_use]
+    pub fn of_route(&self, name: &'static str, route: &str) -> u64 {
+        let counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        let from = (name, Labels::new());
+        let of_name = counters.range(from..).take_while(|((known, _), _)| *known == name);
+        let is_it = |labels: &Labels| labels.iter().any(|(label, value)| *label == "route" && value == route);
+        of_name.filter(|((_, labels), _)| is_it(labels)).map(|(_, count)| count).sum()
     }
 
     /// Shows each counter with its labels and its sum.
@@ -115,6 +120,11 @@ impl Totals {
     /// The histograms by route.
     pub(super) fn durations(&self) -> BTreeMap<String, Histogram> {
         self.durations.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Has these read, too, when `/metrics` is asked.
+    pub fn also(&self, read: impl Fn() -> Vec<Family> + Send + Sync + 'static) {
+        *self.families.lock().unwrap_or_else(PoisonError::into_inner) = Some(Families(Box::new(read)));
     }
 
     /// Adds a worker's histogram of a route.

@@ -26,14 +26,15 @@ use crate::{
         judge::Judge,
         quota::Quota,
         revocations::Revocations,
-        verdict::{Verdict, Verdicts},
+        verdict::{Verdict, Verdicts, session::LiveSessions},
     },
     base::{
         random::Random,
+        secret::Secret,
         time::{Clock, Timestamp},
     },
     crypto::keyring::Keyring,
-    model::{flow::Flows, registry::Registry},
+    model::{flow::Flows, registry::Registry, session::Session},
     oauth::{
         cause::Cause,
         grant::Lives,
@@ -88,6 +89,9 @@ pub trait OwnEndpoints: Send + Sync {
     /// Whether a canonical path is ours.
     fn owns(&self, hub_path: &str, path: &str) -> bool;
 
+    /// Whose session this cookie's value is, if it is good, and when it ends. Its use from `source` is noted.
+    fn session(&self, cookie: Secret, source: IpAddr) -> SessionLookUp;
+
     /// Answers a request for one of our paths. Its body has been read and is bounded.
     fn answer(
         &self,
@@ -95,6 +99,17 @@ pub trait OwnEndpoints: Send + Sync {
         caller: Caller,
     ) -> Pin<Box<dyn Future<Output = Response<Bytes>>>>;
 }
+
+/// A session with the moment of its end, if there is one.
+pub type FoundSession = Result<Option<(Session, Timestamp)>, NoSession>;
+
+/// The answer to the question for a session, on its way.
+pub type SessionLookUp = Pin<Box<dyn Future<Output = FoundSession>>>;
+
+/// That sessions cannot be looked up now.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("sessions cannot be looked up now")]
+pub struct NoSession;
 
 /// Who asks one of our own endpoints.
 #[derive(Debug, Clone)]
@@ -143,6 +158,8 @@ pub struct Gate {
     pub verdicts: Verdicts,
     /// Live revocations.
     pub revocations: Revocations,
+    /// The sessions of browsers that requests have brought.
+    pub sessions: LiveSessions,
     /// The people.
     pub people: Directory,
     /// Permanent tokens and application passwords.
@@ -167,6 +184,7 @@ impl Gate {
             unsettled: Mutex::new(None),
             verdicts: Verdicts::new(capacity),
             revocations: Revocations::default(),
+            sessions: LiveSessions::new(capacity),
             people: Directory::default(),
             credentials: Credentials::default(),
             websockets: AtomicUsize::new(0),

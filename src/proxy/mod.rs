@@ -5,6 +5,7 @@
 //!
 //! RFC 9110 section 7.6, RFC 9112, RFC 9113, RFC 6750.
 
+mod browser;
 mod credential;
 mod exchange;
 pub mod explain;
@@ -16,7 +17,9 @@ mod http2;
 pub mod identity;
 pub mod inherited;
 mod live;
+pub mod origin;
 mod outbound;
+mod own;
 pub mod path;
 pub mod peer;
 mod recall;
@@ -25,6 +28,7 @@ pub mod refusal;
 pub mod relay;
 pub mod route;
 pub mod sanitize;
+pub mod session_cookie;
 pub mod shell;
 mod transport;
 pub mod upstream;
@@ -42,18 +46,16 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use http::{
     HeaderValue, Request, Response, StatusCode,
-    header::{AUTHORIZATION, COOKIE, LOCATION, USER_AGENT},
+    header::{AUTHORIZATION, LOCATION, USER_AGENT},
     uri::PathAndQuery,
 };
-use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Body as _, Incoming};
 
 use self::{
+    browser::{Asked, Entry, Found},
     credential::{known, known_password, repeated},
-    gate::{Caller, Outcome},
     inherited::Inherited,
     peer::{Peer, Remembered},
     record::{Record, RequestId},
@@ -149,7 +151,7 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
             let refusal = Refusal::too_large(MAX_OWN_BODY as u64);
             return refuse_at(record, form, (&refusal, None), &sanitized);
         }
-        return Answering::Waiting(Box::pin(own_endpoint(record, form, sanitized, (body, whole))));
+        return Answering::Waiting(Box::pin(own::endpoint(record, form, sanitized, (body, whole))));
     }
     // 4 which route
     let Some(route) = snapshot.routes.find(sanitized.host(), sanitized.path()) else {
@@ -160,12 +162,56 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
         return refuse_at(record, form, (&Refusal::too_large(route.max_body_size), None), &sanitized);
     }
     // 5 may it pass?
-    let (permit, remembered) = match judge(&record, peer, route, &sanitized) {
-        Ok(permitted) => permitted,
-        Err((refusal, verdict)) => {
-            return refuse_at(record, form, (&refusal, verdict.as_deref()), &sanitized);
+    let arrived = (record, form, sanitized, (body, whole));
+    match judge((&arrived.0, peer), route, &arrived.2, form, Found::Unasked) {
+        Ok(Judged::Permitted(permit, remembered)) => pass(arrived, peer, (permit, remembered)),
+        Ok(Judged::Ask(cookie)) => {
+            Answering::Waiting(Box::pin(after_asking(arrived, Rc::clone(peer), cookie)))
         }
+        Err((refusal, verdict)) => refuse_at(arrived.0, form, (&refusal, verdict.as_deref()), &arrived.2),
+    }
+}
+
+/// A request on its way, with the body that is still to be read.
+type Arrived = (Record, Form, Sanitized, (Incoming, Option<Whole>));
+
+/// The same for a session that the control plane has to be asked for.
+async fn after_asking(arrived: Arrived, peer: Rc<Peer>, asked: Asked) -> Answer {
+    let (record, form, sanitized, _) = &arrived;
+    let form = *form;
+    if let Err(Wait(wait)) = record.view.snapshot.quota.credentials(record.source()) {
+        let refusal = Refusal::too_many("this source sends too many refused credentials", wait);
+        return refuse(arrived.0, form, &refusal).await;
+    }
+    let found = record.worker().own().session(asked.cookie.clone(), record.source()).await;
+    let view = Rc::clone(&record.view);
+    let judged = match (view.route(record.route), found) {
+        (Some(route), Ok(session)) => {
+            let verdict = asked.enter(record, session.as_ref());
+            judge((record, &peer), route, sanitized, form, Found::Asked(verdict))
+        }
+        (None, _) => Err((Refusal::not_found(), None)),
+        (_, Err(_)) => Err((Refusal::unavailable("sessions cannot be looked up now", RETRY), None)),
     };
+    match judged {
+        Ok(Judged::Permitted(permit, remembered)) => pass(arrived, &peer, (permit, remembered)).await,
+        Ok(Judged::Ask(_)) => {
+            refuse_at(arrived.0, form, (&Refusal::session_needed(), None), &arrived.2).await
+        }
+        Err((refusal, verdict)) => {
+            refuse_at(arrived.0, form, (&refusal, verdict.as_deref()), &arrived.2).await
+        }
+    }
+}
+
+/// What was permitted goes on.
+fn pass(
+    (mut record, form, mut sanitized, (body, whole)): Arrived,
+    peer: &Rc<Peer>,
+    (permit, remembered): (Permit, Option<Rc<Remembered>>),
+) -> Answering {
+    let (worker, view) = (Rc::clone(record.worker()), Rc::clone(&record.view));
+    let Some(route) = view.route(record.route) else { return refuse(record, form, &Refusal::not_found()) };
     if let Some(redirect) = &route.redirect {
         return redirected(record, route, redirect, &sanitized.target);
     }
@@ -216,11 +262,12 @@ type Denied = (Refusal, Option<Arc<Verdict>>);
 
 /// Decides on a request for a route, and writes the decision line when it may pass.
 fn judge(
-    record: &Record,
-    peer: &Peer,
+    (record, peer): (&Record, &Peer),
     route: &Route,
     sanitized: &Sanitized,
-) -> Result<(Permit, Option<Rc<Remembered>>), Denied> {
+    form: Form,
+    found: Found,
+) -> Result<Judged, Denied> {
     let requirement = route.policy.requirement(&sanitized.parts.method, sanitized.path());
     let mut values = sanitized.parts.headers.get_all(AUTHORIZATION).iter();
     let repeated = match (values.next(), values.next()) {
@@ -243,14 +290,25 @@ fn judge(
             }
         }
     };
+    let remembered = match (requirement, remembered) {
+        (Requirement::Browser(_), None) => {
+            match browser::entry((record, peer), route, sanitized, form, found)
+                .map_err(|refusal| (refusal, None))?
+            {
+                Entry::Session(session) => Some(Ok(session)),
+                Entry::Ask(cookie) => return Ok(Judged::Ask(cookie)),
+            }
+        }
+        (_, remembered) => remembered,
+    };
     let (permit, decision) = match (requirement, &remembered) {
         (Requirement::Public, _) => {
             let verdict = remembered.as_ref().and_then(|r| r.as_ref().ok());
             (route.policy.admit_anyone(verdict.map(|r| Arc::clone(&r.verdict))), "public")
         }
-        (Requirement::Token(_), None) => return Err((Refusal::token_needed(), None)),
-        (Requirement::Token(_), Some(Err(refusal))) => return Err((refusal.clone(), None)),
-        (Requirement::Token(_), Some(Ok(remembered))) => {
+        (_, None) => return Err((Refusal::token_needed(), None)),
+        (_, Some(Err(refusal))) => return Err((refusal.clone(), None)),
+        (_, Some(Ok(remembered))) => {
             let denied = |denial| (Refusal::denied(denial), Some(Arc::clone(&remembered.verdict)));
             let verdict = Arc::clone(&remembered.verdict);
             (route.policy.admit(requirement, verdict).map_err(denied)?, "allowed")
@@ -268,12 +326,20 @@ fn judge(
     };
     record.worker().journal().decision(record.now, record.route, line);
     let remembered = remembered.and_then(Result::ok).filter(|_| permit.identity().is_some());
-    Ok((permit, remembered))
+    Ok(Judged::Permitted(permit, remembered))
+}
+
+/// What a request for a route comes to.
+enum Judged {
+    /// It may pass.
+    Permitted(Permit, Option<Rc<Remembered>>),
+    /// That depends on a session that has to be asked for.
+    Ask(Asked),
 }
 
 /// Sends a client that may ask to another address.
 fn redirected(mut record: Record, route: &Route, redirect: &Redirect, target: &PathAndQuery) -> Answering {
-    let mut response = Response::new(Bytes::new());
+    let mut response = Response::new(bytes::Bytes::new());
     if let Some(location) = outbound::location(redirect, &route.path, target) {
         *response.status_mut() = redirect.status;
         response.headers_mut().insert(LOCATION, location);
@@ -311,75 +377,6 @@ fn answer_with(record: Record, form: Form, refusal: &Refusal) -> Answering {
 fn rendered(mut record: Record, form: Form, refusal: &Refusal) -> Answer {
     let response = refusal.render(&record.view.snapshot.desk, form, record.id.as_str());
     record.status = response.status();
-    response.map(|body| AnswerBody::own(body, record))
-}
-
-/// Hands a request for one of our own endpoints to the control plane, its body read and bounded.
-async fn own_endpoint(
-    mut record: Record,
-    form: Form,
-    sanitized: Sanitized,
-    (body, whole): (Incoming, Option<Whole>),
-) -> Answer {
-    record.route = OWN_ROUTE;
-    let worker = Rc::clone(record.worker());
-    let Some(_reading) = worker.read_own_body() else {
-        let refusal = Refusal::unavailable("too many requests for the gateway itself are arriving", RETRY);
-        return refuse(record, form, &refusal.closing()).await;
-    };
-    let patience = record.worker().body_timeout();
-    let read = tokio::time::timeout(patience, Limited::new(body, MAX_OWN_BODY).collect());
-    let bytes: Bytes = match read.await {
-        Ok(Ok(collected)) => {
-            if let Some(whole) = whole {
-                whole.mark();
-            }
-            collected.to_bytes()
-        }
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            return refuse(record, form, &Refusal::too_large(MAX_OWN_BODY as u64)).await;
-        }
-        Ok(Err(_)) => {
-            return refuse(record, form, &refusal::bad_request("the body broke off").closing()).await;
-        }
-        Err(_) => {
-            let refusal = refusal::bad_request("the body did not arrive in time").closing();
-            return refuse(record, form, &refusal).await;
-        }
-    };
-    let host = sanitized.authority.clone();
-    let Sanitized { mut parts, target, own_cookies, .. } = sanitized;
-    parts.uri = http::Uri::from(target);
-    // The cookies of other services on this host are none of our endpoints' business.
-    parts.headers.remove(COOKIE);
-    if let Some(cookies) = own_cookies {
-        parts.headers.insert(COOKIE, cookies);
-    }
-    parts.extensions = http::Extensions::new();
-    let caller = Caller {
-        source: record.source(),
-        request_id: Arc::from(record.id.as_str()),
-        snapshot: Arc::clone(&record.view.snapshot),
-    };
-    let answer = record.worker().own().answer(Request::from_parts(parts, bytes), caller);
-    let response = answer.await;
-    let none = Outcome { decision: "public", ..Outcome::default() };
-    let outcome = response.extensions().get::<Outcome>().unwrap_or(&none);
-    let line = Decision {
-        id: record.id.as_bytes(),
-        route: "hub",
-        decision: outcome.decision,
-        reason: &outcome.reason,
-        client: &outcome.client,
-        subject: "",
-        jti: &outcome.jti,
-    };
-    let now = record.worker().gate().clock.now();
-    record.worker().journal().decision(now, OWN_ROUTE, line);
-    record.status = response.status();
-    if outcome.decision == "refused" {
-        record.own_refused(outcome, &host);
-    }
     response.map(|body| AnswerBody::own(body, record))
 }
 

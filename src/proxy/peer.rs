@@ -13,7 +13,11 @@ use std::{
 use http::HeaderValue;
 
 use super::identity;
-use crate::{access::verdict::Verdict, base::time::Timestamp};
+use crate::{
+    access::verdict::Verdict,
+    base::{id::ServiceId, time::Timestamp},
+    crypto::digest::TokenDigest,
+};
 
 /// One client connection.
 pub struct Peer {
@@ -26,6 +30,8 @@ pub struct Peer {
     forwarded: RefCell<Option<(HeaderValue, HeaderValue)>>,
     /// The last token and what is known of it. A connection mostly repeats it.
     last_token: RefCell<Option<LastToken>>,
+    /// The last session, and the service for which it was used.
+    last_session: RefCell<Option<(TokenDigest, ServiceId, Rc<Remembered>)>>,
 }
 
 /// A token as it was sent, and what is known of it.
@@ -48,9 +54,15 @@ impl Remembered {
     /// What is known of a token.
     #[must_use]
     pub fn new(verdict: Arc<Verdict>) -> Rc<Self> {
+        let scope = verdict.claims.scope.clone();
+        Self::at(verdict, &scope)
+    }
+
+    /// The same with this scope in place of the token's own.
+    fn at(verdict: Arc<Verdict>, scope: &str) -> Rc<Self> {
         let value = |text: &str| HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""));
         let client = value(verdict.claims.client_id.as_str());
-        let scope = value(&verdict.claims.scope);
+        let scope = value(scope);
         let person = verdict.person.as_deref().map(identity::fields).unwrap_or_default();
         Rc::new(Self { verdict, client, scope, person, scoped: RefCell::new(None) })
     }
@@ -89,6 +101,7 @@ impl Peer {
             forwarded_for: forwarded_for.unwrap_or_else(|_| HeaderValue::from_static("unknown")),
             forwarded: RefCell::new(None),
             last_token: RefCell::new(None),
+            last_session: RefCell::new(None),
         }
     }
 
@@ -106,6 +119,26 @@ impl Peer {
         let (token, remembered) = last.as_ref()?;
         let sent = authorization.as_bytes().strip_prefix(SCHEME)?;
         (**token == *sent).then(|| Rc::clone(remembered))
+    }
+
+    /// What is told of a session at a service.
+    pub fn session(
+        &self,
+        digest: &TokenDigest,
+        verdict: Arc<Verdict>,
+        service: &ServiceId,
+    ) -> Rc<Remembered> {
+        let mut last = self.last_session.borrow_mut();
+        if let Some((known, at, remembered)) = &*last
+            && known == digest
+            && at == service
+            && Arc::ptr_eq(&remembered.verdict, &verdict)
+        {
+            return Rc::clone(remembered);
+        }
+        let remembered = Remembered::at(verdict, service.as_str());
+        *last = Some((*digest, service.clone(), Rc::clone(&remembered)));
+        remembered
     }
 
     /// Remembers a token.

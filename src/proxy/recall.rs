@@ -31,7 +31,10 @@ impl Record {
         let now = self.worker().gate().clock.now();
         self.worker().journal().decision(now, self.route, line);
         let (status, host) = (refusal.status, sanitized.map_or("", Sanitized::host));
-        self.keep(line, refusal.cause, (status, host));
+        // Who is led to the login page was not turned away.
+        if refusal.code != ErrorCode::LoginRequired {
+            self.keep(line, refusal.cause, (status, host));
+        }
     }
 
     /// The same of one of our own endpoints, whose decision line is written.
@@ -92,15 +95,14 @@ impl Record {
 const fn of_status(status: StatusCode) -> Cause {
     Cause::Code(match status.as_u16() {
         401 => ErrorCode::Unauthorized,
-        403 => ErrorCode::AccessDenied,
+        // A form that leads back to its page with what was wrong is one of them.
+        300..=399 | 403 => ErrorCode::AccessDenied,
         404 => ErrorCode::NotFound,
         405 => ErrorCode::MethodNotAllowed,
         413 => ErrorCode::ContentTooLarge,
         429 => ErrorCode::TooManyRequests,
         503 => ErrorCode::TemporarilyUnavailable,
         500..=599 => ErrorCode::ServerError,
-        // A form that leads back to its page with what was wrong.
-        300..=399 => ErrorCode::AccessDenied,
         _ => ErrorCode::InvalidRequest,
     })
 }

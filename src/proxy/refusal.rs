@@ -5,19 +5,22 @@
 //!
 //! RFC 6750 section 3; RFC 9110 sections 10.2.3, 11.6.1; RFC 9457 section 3.
 
+mod form;
+
 use std::{borrow::Cow, fmt::Write as _, sync::Arc, time::Duration};
 
 use askama::Template;
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Response, StatusCode,
+    HeaderName, HeaderValue, Response, StatusCode,
     header::{
-        ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE,
-        VARY, WWW_AUTHENTICATE,
+        ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, LOCATION, RETRY_AFTER, SEC_WEBSOCKET_VERSION,
+        UPGRADE, VARY, WWW_AUTHENTICATE,
     },
 };
 use serde::Serialize;
 
+pub use self::form::Form;
 use super::shell::page_headers;
 use crate::{
     access::policy::Denial,
@@ -53,10 +56,9 @@ pub struct Refusal {
     pub cause: Cause,
     challenge: Option<Challenge>,
     retry_after: Option<Duration>,
-    allow: Option<&'static str>,
     close: bool,
-    /// Which version of WebSocket is spoken here has to be said.
-    websocket: bool,
+    /// Further fields of the answer.
+    fields: Vec<(HeaderName, Cow<'static, str>)>,
 }
 
 /// 400 `invalid_request`.
@@ -76,9 +78,8 @@ impl Refusal {
             cause,
             challenge: None,
             retry_after: None,
-            allow: None,
             close: false,
-            websocket: false,
+            fields: Vec::new(),
         }
     }
 
@@ -88,6 +89,7 @@ impl Refusal {
         match self.code {
             ErrorCode::Unauthorized | ErrorCode::InvalidToken => "unauthorized",
             ErrorCode::InsufficientScope | ErrorCode::AccessDenied => "forbidden",
+            ErrorCode::LoginRequired => "login",
             ErrorCode::NotFound => "no_route",
             ErrorCode::TooManyRequests => "throttled",
             ErrorCode::TemporarilyUnavailable | ErrorCode::ServerError => "unavailable",
@@ -113,6 +115,28 @@ impl Refusal {
         let refusal =
             Self::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, "an access token is needed here");
         Self { challenge: Some(Challenge::TokenNeeded), ..refusal }
+    }
+
+    /// A browser without a session, where a session would do: on its way to the login page at this address.
+    #[must_use]
+    pub fn login(location: String) -> Self {
+        let refusal = Self::new(StatusCode::FOUND, ErrorCode::LoginRequired, "sign in to go on");
+        Self { fields: vec![(LOCATION, location.into())], ..refusal }
+    }
+
+    /// Neither a token nor a session where one is needed.
+    #[must_use]
+    pub fn session_needed() -> Self {
+        let text = "a session or an access token is needed here";
+        let refusal = Self::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, text);
+        Self { challenge: Some(Challenge::TokenNeeded), ..refusal }
+    }
+
+    /// What a page of another site has made a browser send.
+    #[must_use]
+    pub fn cross_site() -> Self {
+        let text = "a page of another site has caused this request";
+        Self::new(StatusCode::FORBIDDEN, ErrorCode::AccessDenied, text)
     }
 
     /// A token that is not accepted.
@@ -158,7 +182,7 @@ impl Refusal {
     #[must_use]
     pub fn method_not_allowed(description: &'static str, allow: Option<&'static str>) -> Self {
         let refusal = Self::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::MethodNotAllowed, description);
-        Self { allow, ..refusal }
+        Self { fields: allow.map(|allow| (ALLOW, allow.into())).into_iter().collect(), ..refusal }
     }
 
     /// 426, to a WebSocket of another version (RFC 6455 section 4.4).
@@ -166,7 +190,9 @@ impl Refusal {
     pub fn other_websocket() -> Self {
         let text = "of WebSocket only version 13 is spoken here";
         let refusal = Self::new(StatusCode::UPGRADE_REQUIRED, ErrorCode::InvalidRequest, text);
-        Self { websocket: true, ..refusal }
+        // The latter two by RFC 9110 section 15.5.22.
+        let fields = [(SEC_WEBSOCKET_VERSION, "13"), (UPGRADE, "websocket"), (CONNECTION, "Upgrade")];
+        Self { fields: fields.map(|(name, value)| (name, value.into())).into(), ..refusal }
     }
 
     /// 413. What is left of the body is not read, so the connection ends.
@@ -230,7 +256,7 @@ impl Refusal {
                 headers.insert(name, value);
             }
         };
-        put(http::HeaderName::from_static("x-request-id"), request_id.to_owned());
+        put(HeaderName::from_static("x-request-id"), request_id.to_owned());
         if let Some(challenge) = &self.challenge {
             put(WWW_AUTHENTICATE, self.challenge(challenge, desk));
         }
@@ -238,17 +264,11 @@ impl Refusal {
             // Whole seconds, rounded up: earlier would only be refused again.
             put(RETRY_AFTER, wait.as_millis().div_ceil(1000).max(1).to_string());
         }
-        if let Some(allow) = self.allow {
-            put(ALLOW, allow.to_owned());
+        for (name, value) in &self.fields {
+            put(name.clone(), value.to_string());
         }
         if self.close {
             put(CONNECTION, "close".to_owned());
-        }
-        if self.websocket {
-            put(SEC_WEBSOCKET_VERSION, "13".to_owned());
-            // RFC 9110 section 15.5.22.
-            put(UPGRADE, "websocket".to_owned());
-            put(CONNECTION, "Upgrade".to_owned());
         }
         response
     }
@@ -312,67 +332,6 @@ impl Desk {
     }
 }
 
-/// The form of a refusal's body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// What ring-ui reads.
-    Json,
-    /// RFC 9457, for those who ask for it.
-    Problem,
-    /// For people, in their language.
-    Page(Language),
-}
-
-impl Form {
-    /// What the `Accept` header asks for (RFC 9110 section 12.5.1). Only what is named counts: a page where HTML is wanted
-    /// more than JSON, as browsers do when they navigate; a problem where it is wanted as much as either.
-    #[must_use]
-    pub fn wanted(headers: &HeaderMap) -> Self {
-        // Most programs send nothing, or one field that takes anything.
-        let mut values = headers.get_all(ACCEPT).iter();
-        match (values.next(), values.next()) {
-            (None, _) => return Self::Json,
-            (Some(value), None) if value == "*/*" => return Self::Json,
-            _ => {}
-        }
-        let (mut problem, mut page, mut json) = (0, 0, 0);
-        let ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        for range in ranges.flat_map(|value| value.split(',')) {
-            let mut parts = range.split(';').map(str::trim);
-            let kind = parts.next().unwrap_or_default();
-            let wanted = match kind {
-                _ if kind.eq_ignore_ascii_case("application/problem+json") => &mut problem,
-                _ if kind.eq_ignore_ascii_case("text/html") => &mut page,
-                _ if kind.eq_ignore_ascii_case("application/json") => &mut json,
-                _ => continue,
-            };
-            let weight = parts.find_map(|part| {
-                let (name, value) = part.split_once('=')?;
-                name.eq_ignore_ascii_case("q").then(|| weight(value))
-            });
-            *wanted = weight.unwrap_or(1000).max(*wanted);
-        }
-        if problem > 0 && problem >= page.max(json) {
-            Self::Problem
-        } else if page > json {
-            Self::Page(Language::wanted(headers))
-        } else {
-            Self::Json
-        }
-    }
-}
-
-/// A weight in thousandths (RFC 9110 section 12.4.2); what is none is the least.
-fn weight(text: &str) -> u16 {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let digits = fraction.len() <= 3 && fraction.bytes().all(|digit| digit.is_ascii_digit());
-    match whole {
-        "0" if digits => format!("{fraction:0<3}").parse().unwrap_or(0),
-        "1" if digits && fraction.bytes().all(|digit| digit == b'0') => 1000,
-        _ => 0,
-    }
-}
-
 #[derive(Template)]
 #[template(path = "error.html")]
 struct Page<'a> {
@@ -399,6 +358,8 @@ pub fn page(code: ErrorCode, refusal: Option<(&Refusal, &Desk, &str)>, t: Langua
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderMap, header::ACCEPT};
+
     use super::*;
     use crate::access::policy::Unmet;
 

@@ -20,6 +20,7 @@ use super::{
     inherited::Inherited,
     path::canonicalise,
     refusal::{Refusal, bad_request},
+    session_cookie,
     websocket::Handshake,
 };
 use crate::{access::scheme::bearer, oauth::error::ErrorCode};
@@ -140,7 +141,8 @@ pub fn sanitize(mut parts: Parts, target: PathAndQuery, trusted: bool) -> Result
     for name in seen.dropped {
         parts.headers.remove(name);
     }
-    let own_cookies = if seen.cookies { cookies(&mut parts.headers, parts.version) } else { None };
+    let own_cookies =
+        if seen.cookies { session_cookie::take_out(&mut parts.headers, parts.version) } else { None };
     Ok(Sanitized {
         parts,
         target,
@@ -369,41 +371,6 @@ fn fate(name: &str) -> Fate {
 fn same_folded(name: &str, other: &str) -> bool {
     let fold = |b: u8| if matches!(b, b'_' | b'.') { b'-' } else { b };
     name.len() == other.len() && name.bytes().zip(other.bytes()).all(|(a, b)| fold(a) == b)
-}
-
-/// Joins the cookie crumbs of HTTP/2 (RFC 9113 section 8.2.3) and takes our own cookies out, which it returns.
-fn cookies(headers: &mut HeaderMap, version: Version) -> Option<HeaderValue> {
-    let mut values = headers.get_all(COOKIE).iter();
-    values.next()?;
-    let several = values.next().is_some();
-    let own = |value: &HeaderValue| {
-        // Underscores have no case, and few cookies have two of them.
-        value
-            .as_bytes()
-            .windows(OWN_COOKIE.len())
-            .any(|w| w.starts_with(b"__") && w.eq_ignore_ascii_case(OWN_COOKIE.as_bytes()))
-    };
-    let joined_already = !several || version < Version::HTTP_2;
-    if joined_already && !headers.get_all(COOKIE).iter().any(own) {
-        return None;
-    }
-    let (mut others, mut ours) = (Vec::new(), Vec::new());
-    for pair in headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|b| *b == b';')) {
-        let pair = pair.trim_ascii();
-        let is_ours =
-            pair.get(..OWN_COOKIE.len()).is_some_and(|name| name.eq_ignore_ascii_case(OWN_COOKIE.as_bytes()));
-        let joined = if is_ours { &mut ours } else { &mut others };
-        if !pair.is_empty() {
-            joined.extend_from_slice(if joined.is_empty() { b"" } else { b"; " });
-            joined.extend_from_slice(pair);
-        }
-    }
-    headers.remove(COOKIE);
-    let value = |joined: Vec<u8>| HeaderValue::try_from(joined).ok().filter(|value| !value.is_empty());
-    if let Some(value) = value(others) {
-        headers.insert(COOKIE, value);
-    }
-    value(ours)
 }
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ pub struct Worker {
     view: RefCell<Rc<View>>,
     waits: Waits,
     /// The epoch of revocations and the number of the snapshot at the last look.
-    seen: Cell<(u64, u64)>,
+    looked: Cell<(u64, u64)>,
     /// When the snapshot was seen to be another.
     replaced: Cell<Instant>,
     space: RefCell<Vec<u8>>,
@@ -113,9 +113,9 @@ impl Worker {
             *slot = digit;
         }
         let view = RefCell::new(Rc::new(view(&parts.gate, None)));
-        let (seen, replaced) = (Cell::new((0, 0)), Cell::new(Instant::now()));
+        let (looked, replaced) = (Cell::new((0, 0)), Cell::new(Instant::now()));
         let (waits, space, own_bodies, ids) = Default::default();
-        Self { parts, view, waits, seen, replaced, space, own_bodies, ids, seed, id }
+        Self { parts, view, waits, looked, replaced, space, own_bodies, ids, seed, id }
     }
 
     /// What all workers share.
@@ -202,7 +202,7 @@ impl Worker {
     fn look(&self, now: Instant) {
         let gate = self.gate();
         let seen = (gate.revocations.epoch(), gate.generation());
-        let before = self.seen.replace(seen);
+        let before = self.looked.replace(seen);
         if seen.1 != before.1 {
             self.replaced.set(now);
         }

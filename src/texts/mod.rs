@@ -5,7 +5,7 @@
 //!
 //! What programs read (`error_description`, log lines, the commands) is English and not from here.
 
-#![allow(dead_code, reason = "the rooms are being furnished")]
+mod access;
 mod account;
 mod causes;
 mod common;
@@ -14,6 +14,7 @@ mod home;
 mod letters;
 mod observe;
 mod people;
+mod services;
 mod sign_in;
 mod time;
 

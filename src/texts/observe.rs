@@ -11,6 +11,8 @@ super::catalogue! {
     figure_latency = "95% were faster (ms)", "95 % waren schneller (ms)";
     plot_requests = "Requests", "Anfragen";
     plot_latency = "Latency of forwarded requests", "Dauer weitergeleiteter Anfragen";
+    plot_routes = "Requests by route", "Anfragen nach Route";
+    plot_no_route = "no route", "keine Route";
     plot_refusals = "Refusals by cause", "Ablehnungen nach Grund";
     plot_logins = "Sign-ins", "Anmeldungen";
     plot_tokens = "Tokens issued", "Ausgestellte Tokens";
@@ -25,8 +27,8 @@ super::catalogue! {
     plot_sum(sum) = "{sum} altogether.", "Insgesamt {sum}.";
     plot_nothing = "Nothing in this period", "Nichts in diesem Zeitraum";
     plot_since = "Numbers are kept in memory and begin anew when the gateway starts. Times are UTC.", "Die Zahlen stehen im Arbeitsspeicher und beginnen neu, wenn das Gateway startet. Zeiten in UTC.";
-    one_minute = "minute", "Minute";
-    quarter_of_an_hour = "15 minutes", "15 Minuten";
+    two_minutes = "2 minutes", "2 Minuten";
+    half_an_hour = "30 minutes", "30 Minuten";
     login_accepted = "accepted", "angenommen";
     login_refused = "refused", "abgelehnt";
     login_throttled = "too many attempts", "zu viele Versuche";
@@ -72,16 +74,21 @@ super::catalogue! {
     upstream_unregistered = "not registered", "nicht eingetragen";
     upstream_quiet = "no requests", "keine Anfragen";
     upstream_up = "in use", "in Gebrauch";
-    upstream_down = "down", "ausgefallen";
+    upstream_out = "down", "ausgefallen";
+    target_up = "up", "erreichbar";
+    target_warming(share) = "back, at {share} %", "wieder da, mit {share} %";
+    target_ejected(wait) = "left alone for {wait}", "ausgesetzt für {wait}";
+    target_unhealthy = "fails its checks", "besteht die Prüfung nicht";
+    target_failed(ago, why) = "last failure {ago} ago: {why}", "letzter Fehler vor {ago}: {why}";
     upstream_failing = "failing", "fehlerhaft";
-    rule_public = "open to all", "für alle offen";
-    rule_token = "token with this service in scope", "Token für diesen Dienst";
-    rule_these_methods(list) = "methods {list}", "Methoden {list}";
-    rule_groups(list) = "groups {list}", "Gruppen {list}";
-    rule_users(list) = "users {list}", "Benutzer {list}";
-    rule_clients(list) = "clients {list}", "Clients {list}";
-    rule_scope(list) = "also in scope: {list}", "außerdem im Geltungsbereich: {list}";
-    rule_number(number) = "Rule {number}", "Regel {number}";
+    ruled_public = "open to all", "für alle offen";
+    ruled_token = "token with this service in scope", "Token für diesen Dienst";
+    ruled_methods(list) = "methods {list}", "Methoden {list}";
+    ruled_groups(list) = "groups {list}", "Gruppen {list}";
+    ruled_users(list) = "users {list}", "Benutzer {list}";
+    ruled_clients(list) = "clients {list}", "Clients {list}";
+    ruled_scope(list) = "also in scope: {list}", "außerdem im Geltungsbereich: {list}";
+    ruled_number(number) = "Rule {number}", "Regel {number}";
 }
 
 super::catalogue! {
@@ -173,10 +180,9 @@ super::catalogue! {
     audit_none = "Nothing of this kind has happened.", "Nichts dergleichen ist geschehen.";
     audit_export_csv = "Export CSV", "Als CSV";
     audit_export_lines = "Export JSON Lines", "Als JSON Lines";
-    audit_export_limit(count) = "An export has the latest {count} events.", "Ein Export hat die letzten {count} Einträge.";
+    audit_export_limit = "An export has the latest 20,000 events.", "Ein Export hat die letzten 20.000 Einträge.";
     audit_erased = "personal data erased", "persönliche Daten gelöscht";
     audit_changes(count) = "{count} fields", "{count} Felder";
-    audit_nothing_there = "(nothing)", "(nichts)";
     audit_from(source) = "from {source}", "von {source}";
     column_what = "What", "Was";
     column_changes = "Changes", "Änderungen";

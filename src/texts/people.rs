@@ -41,6 +41,7 @@ super::catalogue! {
     user_id = "Id", "Kennung";
     created_at = "Created", "Angelegt";
 
+    account_title = "Account", "Konto";
     access_title = "Access", "Zugang";
     password_label = "Password", "Passwort";
     password_since(when) = "set {when}", "gesetzt {when}";
@@ -49,7 +50,7 @@ super::catalogue! {
     one_time_button = "Make a one-time password", "Einmalpasswort erzeugen";
     one_time_hint = "Ends every session. They choose their own when they sign in.", "Beendet alle Sitzungen. Bei der Anmeldung wird ein eigenes gewählt.";
     one_time_made(login) = "One-time password of {login}", "Einmalpasswort von {login}";
-    invite_button = "Send an invitation", "Einladung senden";
+    invite_button = "Send a link to choose a password", "Link zum Wählen eines Passworts senden";
     confirm_button = "Send a link to confirm the address", "Link zum Bestätigen der Adresse senden";
     mail_none = "This gateway has no mail server.", "Dieses Gateway hat keinen Mailserver.";
     mail_not_for_them = "This user gets no such link: there is no address, or the account is banned or declared in gateway.toml.", "Dieser Benutzer bekommt keinen solchen Link: Es fehlt die Adresse, oder das Konto ist gesperrt oder steht in gateway.toml.";
@@ -73,7 +74,6 @@ super::catalogue! {
     groups_none = "In no group.", "In keiner Gruppe.";
     groups_through = "Through these:", "Dadurch auch:";
     group_add_to = "Put into a group", "In eine Gruppe aufnehmen";
-    group_choose = "Choose a group", "Gruppe wählen";
     add = "Add", "Hinzufügen";
     group_unknown = "There is no such group.", "Eine solche Gruppe gibt es nicht.";
     leave_group(name) = "Remove from {name}", "Entfernen aus {name}";
@@ -126,7 +126,6 @@ super::catalogue! {
     members_find = "Find members", "Mitglieder suchen";
     members_none = "Nobody is in this group.", "In dieser Gruppe ist niemand.";
     member_add = "Login or address of a user", "Anmeldename oder Adresse eines Benutzers";
-    member_add_title = "Add a member", "Mitglied aufnehmen";
     member_out(name) = "Remove {name}", "Entfernen: {name}";
     member_below = "in a group below", "in einer Untergruppe";
     subgroups = "Groups below", "Untergruppen";

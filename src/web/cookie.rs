@@ -11,7 +11,10 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, header::COOKIE};
 
-use crate::{base::secret::Secret, proxy::sanitize::OWN_COOKIE};
+use crate::{
+    base::secret::Secret,
+    proxy::{sanitize::OWN_COOKIE, session_cookie},
+};
 
 /// The cookie's name. The prefix makes browsers refuse it unless it is Secure, for the whole host and for no other.
 pub const NAME: &str = OWN_COOKIE;
@@ -24,7 +27,7 @@ const ATTRIBUTES: &str = "Path=/; Secure; HttpOnly; SameSite=Lax";
 #[must_use]
 pub fn set(value: &Secret, remember: Option<Duration>) -> Option<HeaderValue> {
     let value = value.expose();
-    if value.is_empty() || !value.bytes().all(is_cookie_octet) {
+    if value.is_empty() || !value.bytes().all(session_cookie::is_octet) {
         return None;
     }
     let age = remember.map_or_else(String::new, |age| format!("; Max-Age={}", age.as_secs()));
@@ -44,21 +47,7 @@ pub fn clear() -> HeaderValue {
 /// `None` also when the name stands twice with different values: which one is ours cannot be told.
 #[must_use]
 pub fn read(headers: &HeaderMap) -> Option<Secret> {
-    let pairs = headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|b| *b == b';'));
-    let mut values = pairs.filter_map(|pair| {
-        let (name, value) = pair.split_at_checked(pair.iter().position(|b| *b == b'=')?)?;
-        (name.trim_ascii() == NAME.as_bytes()).then(|| value.get(1..).unwrap_or_default().trim_ascii())
-    });
-    let first = values.next()?;
-    if values.any(|other| other != first) || first.is_empty() || !first.iter().copied().all(is_cookie_octet) {
-        return None;
-    }
-    std::str::from_utf8(first).ok().map(|value| Secret::new(value.to_owned()))
-}
-
-/// RFC 6265 section 4.1.1.
-const fn is_cookie_octet(byte: u8) -> bool {
-    matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e)
+    session_cookie::read(headers.get_all(COOKIE).iter())
 }
 
 #[cfg(test)]

@@ -20,7 +20,6 @@ mod letters;
 mod login_settings;
 pub mod management;
 pub mod news;
-pub mod origin;
 pub mod pages;
 pub mod redirect;
 mod reply;
@@ -29,7 +28,7 @@ mod revoke;
 mod token;
 mod userinfo;
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{future::Future, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -50,17 +49,19 @@ use self::{
     grants::Owners,
     news::News,
 };
+pub use crate::proxy::origin;
 use crate::{
     base::{
         id::{ServiceId, UserId},
         random::Random,
-        time::Clock,
+        secret::Secret,
+        time::{Clock, Timestamp},
     },
     crypto::seal::SealingKey,
     identity::{
         asking::Askings,
         login::{Hasher, Logins},
-        session::Sessions,
+        session::{Sessions, SignedIn},
     },
     mail::Mailer,
     model::{
@@ -71,7 +72,7 @@ use crate::{
     oauth::error::{ErrorCode, OAuthError},
     observe::{history::History, metrics::Totals},
     proxy::{
-        gate::{Caller, Gate, OwnEndpoints},
+        gate::{Caller, FoundSession, Gate, NoSession, OwnEndpoints, SessionLookUp},
         refusal::{Form, Refusal},
     },
     registry::audit::SignIns,
@@ -169,6 +170,25 @@ impl Control {
         }))
     }
 
+    /// The session of a cookie, for the gate. Who has to choose a new password first has none there.
+    async fn session(&self, cookie: &Secret, source: IpAddr) -> FoundSession {
+        let failed = |error: &dyn std::fmt::Display| {
+            tracing::error!(%error, "a session could not be looked up");
+            NoSession
+        };
+        let found = self.sessions.find(cookie.expose(), source).await.map_err(|error| failed(&error))?;
+        let Some(SignedIn { session, user }) = found else { return Ok(None) };
+        if user.password.as_ref().is_some_and(|password| password.must_change) {
+            return Ok(None);
+        }
+        // Who is new is known here before the gate has heard of it.
+        if self.gate.people.find(user.id.as_str()).is_none_or(|person| person.banned) {
+            self.news.taken_up().await.map_err(|error| failed(&error))?;
+        }
+        let ends = session.ends(self.sessions.life());
+        Ok(Some((session, ends)))
+    }
+
     /// When these services were last active, what is not written yet included.
     async fn last_uses(&self, services: &[ServiceId]) -> Result<Vec<LastUse>, StoreError> {
         let written = self.store.last_uses(services).await?;
@@ -254,6 +274,12 @@ impl OwnEndpoints for ControlPlane {
         endpoint::is_ours(hub_path, path)
     }
 
+    fn session(&self, cookie: Secret, source: IpAddr) -> SessionLookUp {
+        let control = self.control.clone();
+        let asking = self.runtime.spawn(async move { control.session(&cookie, source).await });
+        Box::pin(async move { asking.await.unwrap_or(Err(NoSession)) })
+    }
+
     fn answer(
         &self,
         mut request: Request<Bytes>,
@@ -297,6 +323,6 @@ impl OwnEndpoints for ControlPlane {
 }
 
 /// The clock of a handler.
-fn now(State(control): &State<Control>) -> crate::base::time::Timestamp {
+fn now(State(control): &State<Control>) -> Timestamp {
     control.clock.now()
 }

@@ -1,10 +1,12 @@
 //! The pages of people who are signed in, from outside: what they show, what their forms do and refuse.
 
+mod access;
 mod account;
 mod basics;
 mod observe;
 mod people;
 mod second_step;
+mod services;
 
 use crate::support::{
     Answer, Gateway, Request, Setup, Upstream,

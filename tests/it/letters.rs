@@ -139,7 +139,7 @@ fn whoever_has_forgotten_the_password_chooses_another_and_goes_on() {
     let back = after.get(&own(&signed_in));
     let back = back.header("location").unwrap();
     assert!(back.starts_with("https://site.example/cb?") && back.contains("state=s%261"), "{back}");
-    assert_eq!(before.get("/hub/").status, 302, "the sessions before have ended");
+    assert_eq!(before.get("/hub/").status, 303, "the sessions before have ended");
     assert!(!knows(&registry.gateway, "eve", PASSWORD));
 
     let told = smtp.next();

@@ -34,11 +34,18 @@ fn start(configure: impl FnOnce(&mut Setup)) -> (Gateway, Upstream) {
             () if target.contains("events") => pieces("text/event-stream", "data: x\n\n", 200),
             () if target.contains("slow") => pieces("text/plain", "a piece\n", 12),
             () if target.contains("poll") => Reply::Hang,
+            () if target.contains("late") => {
+                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate".to_vec();
+                Reply::Pieces(vec![(Duration::from_millis(1500), answer)])
+            }
             () => Reply::Describe,
         }
     });
     (gateway, upstream)
 }
+
+/// A frame, which the upstream sends back.
+const STILL: &[u8] = b"\x89\x05still";
 
 /// An answer in chunks, a piece every quarter of a second.
 fn pieces(kind: &str, piece: &str, count: usize) -> Reply {
@@ -133,8 +140,8 @@ fn a_revoked_token_ends_everything_that_it_opened() {
     poll.send(Request::get("/public/x").bytes());
     assert_eq!(poll.answer().expect("an answer").status, 200);
     // What another token opened goes on too.
-    neighbour.send("still");
-    assert_eq!(neighbour.take(5).unwrap(), b"still");
+    neighbour.send(STILL);
+    assert_eq!(neighbour.take(STILL.len()).unwrap(), STILL);
     eventually("the log says why", || {
         let lines = gateway.lines();
         let ended = lines.lines().filter(|line| line.contains("decision=ended"));
@@ -167,8 +174,8 @@ fn whatever_ends_access_ends_a_websocket() {
     let mut neighbour = websocket(&gateway, "/api/ws", &johns);
     gateway.command(&["token", "revoke", "--user", "jane", &id]);
     assert_closed("a permanent token that is taken back", &mut first, 1008);
-    banned.send("still");
-    assert_eq!(banned.take(5).unwrap(), b"still");
+    banned.send(STILL);
+    assert_eq!(banned.take(STILL.len()).unwrap(), STILL);
     gateway.command(&["user", "ban", "jane"]);
     assert_closed("a user who is banned", &mut banned, 1008);
     let (id, secret) = gateway.register("short-lived");
@@ -186,15 +193,15 @@ fn whatever_ends_access_ends_a_websocket() {
         ))
         .unwrap();
     thread::sleep(Duration::from_millis(700));
-    ruled.send("still");
-    assert_eq!(ruled.take(5).unwrap(), b"still");
+    ruled.send(STILL);
+    assert_eq!(ruled.take(STILL.len()).unwrap(), STILL);
     let at = text.find("path = \"/api\"").unwrap();
     let end = at + text[at..].find("\n\n").unwrap_or(text.len() - at);
     let rule = "\n[[upstream.rule]]\npath = \"/api/**\"\nusers = [\"john\"]\n";
     gateway.reload(&format!("{}{rule}{}", &text[..end], &text[end..])).unwrap();
     assert_closed("a rule that asks for more", &mut ruled, 1008);
-    neighbour.send("still");
-    assert_eq!(neighbour.take(5).expect("john may"), b"still");
+    neighbour.send(STILL);
+    assert_eq!(neighbour.take(STILL.len()).expect("john may"), STILL);
 }
 
 #[test]
@@ -207,8 +214,8 @@ fn a_token_that_expires_ends_what_it_opened() {
     let mut events = stream(&gateway, "/api/events", &token, "data: x");
     clock.advance(Duration::from_secs(3590));
     thread::sleep(Duration::from_millis(500));
-    socket.send("still");
-    assert_eq!(socket.take(5).unwrap(), b"still");
+    socket.send(STILL);
+    assert_eq!(socket.take(STILL.len()).unwrap(), STILL);
     clock.advance(Duration::from_secs(11));
     assert_closed("the WebSocket", &mut socket, 1008);
     assert_cut("the events", &mut events);
@@ -247,8 +254,8 @@ fn what_needs_no_token_is_left_alone() {
     assert_eq!(client.take(7).unwrap(), b"\x81\x05hello");
     revoke(&gateway, &token);
     thread::sleep(Duration::from_millis(700));
-    client.send("still");
-    assert_eq!(client.take(5).unwrap(), b"still");
+    client.send(STILL);
+    assert_eq!(client.take(STILL.len()).unwrap(), STILL);
 }
 
 /// R3: a gateway that stops says so to everybody, and lets what is being answered end.
@@ -284,6 +291,9 @@ fn stopping_says_farewell_in_every_protocol() {
     tunnel.headers(1, &connect, false);
     assert_eq!(tunnel.status(1), 200);
     assert_eq!(tunnel.bytes(1, 7).0, b"\x81\x05hello");
+    let mut late = gateway.raw();
+    late.send(Request::get("/api/late").bearer(&token).bytes());
+    eventually("it is forwarded", || upstream.requests().iter().any(|r| r.target() == "/api/late"));
     let begun = Instant::now();
     let stopping = thread::spawn(move || gateway.stop());
     assert_closed("the WebSocket", &mut socket, 1001);
@@ -293,8 +303,10 @@ fn stopping_says_farewell_in_every_protocol() {
     let answer = download.answer_within("GET", Duration::from_secs(20)).unwrap();
     assert!(answer.complete, "what is being answered ends as it should");
     assert!(download.closes_within(Duration::from_secs(2)));
+    let answer = late.answer().expect("an answer");
+    assert_eq!((answer.text().as_str(), answer.header("connection")), ("late", Some("close")));
     let outcome = h2.outcome(1);
-    assert_eq!((outcome.status, outcome.goaway), (Some(200), Some(0)), "{outcome:?}");
+    assert_eq!((outcome.reset, outcome.goaway, outcome.closed), (None, Some(0), false), "{outcome:?}");
     stopping.join().unwrap();
     assert!(begun.elapsed() < Duration::from_secs(15), "it waits for nobody who has gone");
     eventually("every upstream connection is closed", || upstream.open_connections() == 0);

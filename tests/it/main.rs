@@ -8,6 +8,7 @@ mod support;
 
 mod architecture;
 mod balancing;
+mod browser_mode;
 mod console;
 mod demo;
 mod directory;

@@ -386,7 +386,7 @@ fn ends_and_breaks_are_passed_on() {
 fn silence_ends_a_websocket_with_a_close() {
     let upstream = Upstream::start();
     let gateway = Gateway::start(|setup| {
-        setup.standard(&upstream).open("/quiet", &upstream, "websocket_timeout = \"1s\"");
+        setup.standard(&upstream).open("/quiet", &upstream, "websocket_timeout = \"2s\"");
     });
     upstream.reply(Reply::Switch(frame(1, b"hello")));
     let mut client = open(&gateway, &handshake("/quiet/ws"));
@@ -394,15 +394,16 @@ fn silence_ends_a_websocket_with_a_close() {
     let begun = Instant::now();
     // What moves keeps it open.
     for _ in 0..4 {
-        thread::sleep(Duration::from_millis(400));
+        thread::sleep(Duration::from_millis(700));
         client.send(frame(9, b""));
         assert_eq!(client.take(2).expect("it is open"), frame(9, b""));
     }
-    assert!(begun.elapsed() > Duration::from_millis(1500));
+    assert!(begun.elapsed() > Duration::from_millis(2500));
     let close = client.rest(Duration::from_secs(5));
     assert_eq!(close[..4], [0x88, u8::try_from(close.len() - 2).unwrap(), 0x03, 0xe9], "1001");
     assert!(client.closes_within(Duration::from_secs(1)));
     // The upstream gets one too, masked.
+    eventually("the upstream is told", || upstream.requests()[0].body.len() > 10);
     let body = upstream.requests()[0].body.clone();
     let to_upstream = &body[8..];
     assert_eq!((to_upstream[0], to_upstream[1] & 0x80), (0x88, 0x80), "{to_upstream:?}");

@@ -41,7 +41,7 @@ describe("people", () => {
       assert.equal(await page.getByLabel("E-mail address").inputValue(), `${kind}@mail.example`);
       await look(page, `${kind}-user-new-taken`);
       await page.getByLabel("Login").fill(`eve-${kind}`);
-      await page.getByLabel("Name").fill("Eve Example");
+      await page.getByLabel("Name").fill(`Eve ${kind}`);
       await page.getByLabel(`Writers ${kind}`).check();
       await page.getByRole("button", { name: "Create user" }).click();
       await page.getByText(`One-time password of eve-${kind}`).waitFor();
@@ -56,21 +56,21 @@ describe("people", () => {
       await hers.getByLabel("New password", { exact: true }).fill(NEW);
       await hers.getByLabel("New password, once more").fill(NEW);
       await hers.getByRole("button", { name: "Save and continue" }).click();
-      await hers.getByRole("heading", { name: "Hello, Eve Example" }).waitFor();
+      await hers.getByRole("heading", { name: `Hello, Eve ${kind}` }).waitFor();
 
       // Found as one types.
       await page.goto(`${HUB}/admin/users`);
       await look(page, `${kind}-users`);
       await page.getByRole("searchbox").pressSequentially("jan");
       await page.getByRole("link", { name: "Jane Doe" }).waitFor();
-      await page.getByRole("link", { name: "Eve Example" }).waitFor({ state: "detached" });
+      await page.getByRole("link", { name: `Eve ${kind}` }).waitFor({ state: "detached" });
       assert.match(page.url(), /\?q=jan$/);
       await page.getByRole("searchbox").fill("is: wrong");
       await page.getByText("The query is not understood").waitFor();
       await look(page, `${kind}-users-wrong`);
       await page.getByRole("searchbox").fill(`eve-${kind}`);
-      await page.getByRole("link", { name: "Eve Example" }).click();
-      await page.getByRole("heading", { name: "Eve Example" }).waitFor();
+      await page.getByRole("link", { name: `Eve ${kind}` }).click();
+      await page.getByRole("heading", { name: `Eve ${kind}` }).waitFor();
       await page.getByText("End all sessions").waitFor();
       await look(page, `${kind}-user`);
       await page.getByText("Merge, erase, remove").click();
@@ -78,6 +78,7 @@ describe("people", () => {
       await page.getByRole("button", { name: "Remove" }).last().click();
       await page.getByText("What was typed is not the same.").waitFor();
       await look(page, `${kind}-user-ends`);
+      await page.locator("summary", { hasText: /^Ban$/ }).click();
       await page.getByLabel("Reason").fill("Left the company");
       await page.getByRole("button", { name: "Ban this user" }).click();
       await page.getByText("Left the company").waitFor();
@@ -85,7 +86,7 @@ describe("people", () => {
       await hers.goto(`${HUB}/account`);
       await hers.getByRole("heading", { name: "Sign in" }).waitFor();
       await page.getByRole("button", { name: "Let in again" }).click();
-      await page.getByRole("button", { name: "Ban this user" }).waitFor();
+      await page.locator("summary", { hasText: /^Ban$/ }).waitFor();
 
       await page.goto(`${HUB}/admin/groups`);
       await look(page, `${kind}-groups`);

@@ -4,6 +4,7 @@
 // The program is target/release/hubgate or target/debug/hubgate, whichever is newer, or what HUBGATE_BINARY names.
 
 import { spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync, openSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import http from "node:http";
@@ -96,6 +97,16 @@ to = ["http://127.0.0.1:${upstream}"]
   path = "/tracker/admin/**"
   methods = ["POST", "DELETE"]
   groups = ["developers"]
+
+[[upstream]]
+service = "tracker"
+path = "/app"
+to = ["http://127.0.0.1:${upstream}"]
+
+  # People who are signed in need no token here.
+  [[upstream.rule]]
+  path = "/app/**"
+  access = "browser"
 `;
 
 function binary() {
@@ -127,6 +138,18 @@ async function freePorts(count) {
 async function startUpstream() {
   const server = http.createServer((request, response) => {
     const { method, url, headers } = request;
+    if (url === "/app/events") {
+      response.writeHead(200, { "Content-Type": "text/event-stream" });
+      response.write(`data: ${headers["x-forwarded-preferred-username"]}\n\n`);
+      const beat = setInterval(() => response.write("data: beat\n\n"), 200);
+      response.on("close", () => clearInterval(beat));
+      return;
+    }
+    if (url.startsWith("/app/page")) {
+      response.writeHead(200, { "Content-Type": "text/html" });
+      response.end(`<!doctype html><title>App</title><p id="who">${headers["x-forwarded-preferred-username"]}</p>`);
+      return;
+    }
     response.setHeader("Access-Control-Allow-Origin", "*");
     response.setHeader("Access-Control-Allow-Headers", "authorization");
     request.resume().on("end", () => {
@@ -134,8 +157,36 @@ async function startUpstream() {
       response.end(JSON.stringify({ method, url, headers }));
     });
   });
+  server.on("upgrade", talk);
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return server;
+}
+
+// A WebSocket that says who is there, and then whatever short text it is told.
+function talk(request, socket) {
+  const key = `${request.headers["sec-websocket-key"]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
+  const accept = createHash("sha1").update(key).digest("base64");
+  socket.write(
+    `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
+  );
+  const say = (text) => socket.write(Buffer.concat([Buffer.from([0x81, text.length]), Buffer.from(text)]));
+  say(`${request.headers["x-forwarded-preferred-username"]}`);
+  let bytes = Buffer.alloc(0);
+  socket.on("data", (piece) => {
+    bytes = Buffer.concat([bytes, piece]);
+    // Short masked frames alone, which is what the tests send.
+    while (bytes.length >= 6 && bytes.length >= 6 + (bytes[1] & 0x7f)) {
+      const length = bytes[1] & 0x7f;
+      const payload = bytes.subarray(6, 6 + length).map((byte, at) => byte ^ bytes[2 + (at % 4)]);
+      if ((bytes[0] & 0x0f) === 8) {
+        socket.end(Buffer.concat([Buffer.from([0x88, length]), payload]));
+        return;
+      }
+      say(payload.toString());
+      bytes = bytes.subarray(6 + length);
+    }
+  });
+  socket.on("error", () => {});
 }
 
 // A mail server that writes every letter to a file; see `lastLetter`.
@@ -168,12 +219,14 @@ async function startMail(file) {
   return server;
 }
 
-// The link in the letter that came last, once one has come whose heading says this.
+// The link that opens something in the letter that came last, once one has come that says this.
 export async function lastLink(heading) {
   const file = path.join(process.env.GATEWAY_FOLDER, "letter");
   for (let end = Date.now() + 10_000; Date.now() < end; await wait(50)) {
-    const letter = existsSync(file) ? readFileSync(file, "utf8") : "";
-    const link = letter.match(/^https:.*$/m)?.[0];
+    // Long lines come as quoted-printable (RFC 2045 section 6.7).
+    const written = existsSync(file) ? readFileSync(file, "utf8") : "";
+    const letter = /quoted-printable/.test(written) ? written.replaceAll("=\n", "").replaceAll("=3D", "=") : written;
+    const link = letter.match(/^https:.*token=.*$/m)?.[0];
     if (link && letter.includes(heading)) {
       return link;
     }

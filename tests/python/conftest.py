@@ -194,7 +194,7 @@ class Upstream:
 class Gateway:
     """A running gateway."""
 
-    def __init__(self, folder: pathlib.Path, upstream: Upstream, limits: str = "") -> None:
+    def __init__(self, folder: pathlib.Path, upstream: Upstream, limits: str = "", more: str = "") -> None:
         self.folder = folder
         self.upstream = upstream
         https, management = free_ports(2)
@@ -214,7 +214,7 @@ class Gateway:
             app=SECRETS["app"],
             password=PASSWORD,
             limits=limits,
-        )
+        ) + more
         (folder / "gateway.toml").write_text(text)
         (folder / "untrusted.secret").write_text(SECRETS["untrusted"] + "\n")
         self._output = (folder / "output").open("wb")

@@ -20,6 +20,8 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
+use crate::base::url::PublicUrl;
+
 use super::{Config, Environment, Problems, context::Context, reader::Section, schema};
 
 /// Reads and checks a configuration file.
@@ -75,7 +77,7 @@ fn config(root: &Section<'_, '_>, text: &str, file: &Path) -> Option<Config> {
     let services = service::services(root, oauth.profile);
     let admin_password = user::admin_password(root);
     let users = user::users(root);
-    let upstreams = upstream::upstreams(root, &hub, &services);
+    let upstreams = upstream::upstreams(root, (&hub, public_url.as_ref().map(PublicUrl::host)), &services);
     let tests = decision_test::tests(root, text, &users);
     Some(Config {
         file: file.to_owned(),

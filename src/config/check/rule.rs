@@ -11,12 +11,23 @@ use crate::config::{
     value::{self, Wrong, choice, words, wrong},
 };
 
-pub(super) fn rules(upstream: &Section<'_, '_>, prefix: &str, services: &[DeclaredService]) -> Vec<Rule> {
+/// `hosts`: that of the upstream, if it has one, and that of `public_url`.
+pub(super) fn rules(
+    upstream: &Section<'_, '_>,
+    prefix: &str,
+    hosts: (Option<&str>, Option<&str>),
+    services: &[DeclaredService],
+) -> Vec<Rule> {
     let sections = upstream.repeated(&schema::RULE);
-    sections.iter().filter_map(|section| rule(section, prefix, services)).collect()
+    sections.iter().filter_map(|section| rule(section, prefix, hosts, services)).collect()
 }
 
-fn rule(section: &Section<'_, '_>, prefix: &str, services: &[DeclaredService]) -> Option<Rule> {
+fn rule(
+    section: &Section<'_, '_>,
+    prefix: &str,
+    hosts: (Option<&str>, Option<&str>),
+    services: &[DeclaredService],
+) -> Option<Rule> {
     let below = format!("{}/**", prefix.trim_end_matches('/'));
     let help = format!("name the paths that it is about: path = \"{below}\"");
     let path = section.required("path", &help).and_then(|value| {
@@ -44,6 +55,9 @@ fn rule(section: &Section<'_, '_>, prefix: &str, services: &[DeclaredService]) -
     let access = section.parse("access", access).unwrap_or(Access::Token);
     let conditions: Vec<_> =
         ["groups", "users", "clients", "scope"].into_iter().filter_map(|key| section.get(key)).collect();
+    if access == Access::Browser {
+        expect_cookie(section, hosts);
+    }
     if access == Access::Public {
         for condition in &conditions {
             condition.refuse(
@@ -75,12 +89,20 @@ fn members<T>(
 }
 
 fn access(text: &str) -> Result<Access, Wrong> {
-    if text == "browser" {
-        return Err(wrong("is \"browser\", which is not in this version")
-            .label("needs sign-in, which is not built yet")
-            .help(r#"write "token" or "public""#));
+    choice(text, &[("token", Access::Token), ("public", Access::Public), ("browser", Access::Browser)])
+}
+
+/// The session cookie is one of the host of `public_url` alone.
+fn expect_cookie(section: &Section<'_, '_>, (host, public): (Option<&str>, Option<&str>)) {
+    if let (Some(host), Some(public), Some(value)) = (host, public, section.get("access"))
+        && host != public
+    {
+        value.refuse(
+            wrong(format!("is \"browser\" at the host {host:?}, where browsers have no session"))
+                .label(format!("the session cookie is for {public:?} alone, the host of `public_url`"))
+                .help(r#"write access = "token", or serve this upstream below a path of that host"#),
+        );
     }
-    choice(text, &[("token", Access::Token), ("public", Access::Public)])
 }
 
 /// Methods are compared with their case (RFC 9110 section 9.1), so `get` would never match.

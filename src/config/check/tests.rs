@@ -85,8 +85,8 @@ fn the_shipped_file_runs_and_tells_the_truth_about_defaults() {
     let delivery =
         crate::model::delivery::Delivery { to: plain.delivery.to.clone(), ..shipped.delivery.clone() };
     assert_eq!(
-        (&delivery, shipped.websocket_timeout, shipped.credential, shipped.strip_path),
-        (&plain.delivery, plain.websocket_timeout, plain.credential, plain.strip_path)
+        (&delivery, shipped.on_expiry, shipped.websocket_timeout, shipped.credential, shipped.strip_path),
+        (&plain.delivery, plain.on_expiry, plain.websocket_timeout, plain.credential, plain.strip_path)
     );
     assert_eq!(config.tests.len(), 3);
     assert_eq!(SHIPPED.lines().nth(config.tests[0].line - 1), Some("[[test]]"));
@@ -250,7 +250,13 @@ fn every_mistake_has_its_place_and_its_help() {
             "[[service]]",
         ),
         ("[[test]]\nexpect = \"public\"", 2, 1, "`[[test]]` has no `request`", "GET /"),
-        ("[[test]]\nrequest = \"GET /\"\nexpect = \"login\"", 4, 10, "not in this version", "unauthorized"),
+        (
+            "[[test]]\nrequest = \"GET /\"\nexpect = \"logn\"",
+            4,
+            10,
+            "unknown value",
+            "did you mean \"login\"",
+        ),
         ("[[test]]\nrequest = \"GET /\"\nexpect = \"public\"\ntoken = 1", 5, 9, "is not a table", "scope"),
         (
             "[[test]]\nrequest = \"GET /\"\nexpect = \"public\"\ntoken = { user = \"jan\" }\n[[user]]\nlogin = \"jane\"",
@@ -556,7 +562,7 @@ fn rules_mean_what_they_say() {
         ("path = \"/a/x\"\nmethods = []", "empty list"),
         ("path = \"/a/x\"\nclients = []", "empty list"),
         ("path = \"/a/x\"\nclients = [\"a b\"]", "not an id"),
-        ("path = \"/a/x\"\naccess = \"browser\"", "not in this version"),
+        ("path = \"/a/x\"\naccess = \"cookies\"", "unknown value"),
         ("path = \"/a/x\"\naccess = \"public\"\nclients = [\"s\"]", "lets everybody pass"),
         ("path = \"/a/x\"\naccess = \"public\"\nscope = [\"s\"]", "lets everybody pass"),
         ("path = \"/a/x\"\naccess = \"public\"\ngroups = [\"g\"]", "lets everybody pass"),
@@ -566,6 +572,30 @@ fn rules_mean_what_they_say() {
         assert!(problem.message.contains(message), "{text}: {problem:?}");
     }
     assert_eq!(good(&all("path = \"/a/x\"\ngroups = [\"g\"]\nscope = [\"other\"]")).warnings.len(), 1);
+}
+
+/// The session cookie is one of the host of `public_url`.
+#[test]
+fn browsers_have_a_session_at_one_host_only() {
+    let at = |host: &str| {
+        let rule = "[[upstream.rule]]\npath = \"/a/**\"\naccess = \"browser\"\ngroups = [\"g\"]";
+        format!("{}{}{rule}", service(""), upstream(&format!("path = \"/a\"\n{host}")))
+    };
+    for host in ["", "host = \"g.example\""] {
+        let config = good(&at(host));
+        assert_eq!(config.upstreams[0].rules[0].access, Access::Browser, "{host}");
+        assert!(config.warnings.is_empty(), "{}", config.warnings);
+    }
+    let problem = only(&at("host = \"other.example\""));
+    assert!(
+        problem.message.contains("no session") && problem.message.contains("other.example"),
+        "{problem:?}"
+    );
+    let drained = good(&upstream("on_expiry = \"drain\"\nwebsocket_timeout = \"1h\""));
+    assert_eq!(drained.upstreams[0].on_expiry, crate::model::upstream::OnExpiry::Drain);
+    for wrong in ["on_expiry = \"finish\"", "websocket_timeout = \"2d\"", "websocket_timeout = \"0s\""] {
+        only(&upstream(wrong));
+    }
 }
 
 #[test]
@@ -668,7 +698,7 @@ to = ["http://127.0.0.1:8080/youtrack"]
 
   [[upstream.rule]]
   path = "/hub/youtrack/static/**"
-  access = "browser"
+  access = "cookies"
 
 [[test]]
 request = "GET /youtrack"
@@ -756,13 +786,13 @@ request = "GET /youtrack"
        |
        = help: write scheme, host and port only: "http://127.0.0.1:8080" or "https://tracker.internal"
 
-    error: `upstream.rule.access` is "browser", which is not in this version
+    error: `upstream.rule.access` has an unknown value
       --> gateway.toml:26:12
        |
-    26 |   access = "browser"
-       |            ^^^^^^^^^ needs sign-in, which is not built yet
+    26 |   access = "cookies"
+       |            ^^^^^^^^^ not one of the allowed values
        |
-       = help: write "token" or "public"
+       = help: write "token", "public" or "browser"
 
     error: `[[test]]` has no `expect`
       --> gateway.toml:28:1

@@ -11,10 +11,14 @@ use crate::config::{
 };
 use crate::model::{delivery::Delivery, upstream::TlsFiles};
 
-pub(super) fn upstreams(root: &Section<'_, '_>, hub: &Hub, services: &[DeclaredService]) -> Vec<Upstream> {
+pub(super) fn upstreams(
+    root: &Section<'_, '_>,
+    (hub, public): (&Hub, Option<&str>),
+    services: &[DeclaredService],
+) -> Vec<Upstream> {
     let mut routes = BTreeMap::new();
     let sections = root.repeated(&schema::UPSTREAM);
-    sections.iter().filter_map(|section| upstream(section, hub, services, &mut routes)).collect()
+    sections.iter().filter_map(|section| upstream(section, (hub, public), services, &mut routes)).collect()
 }
 
 /// Host and path of the upstreams so far, and how many they are.
@@ -22,7 +26,7 @@ type Routes = BTreeMap<(Option<String>, String), usize>;
 
 fn upstream(
     section: &Section<'_, '_>,
-    hub: &Hub,
+    (hub, public): (&Hub, Option<&str>),
     services: &[DeclaredService],
     routes: &mut Routes,
 ) -> Option<Upstream> {
@@ -51,7 +55,7 @@ fn upstream(
     } else {
         delivery::delivery(section)
     };
-    let rules = rule::rules(section, &path, services);
+    let rules = rule::rules(section, &path, (host.as_deref(), public), services);
     Some(Upstream {
         host,
         strip_path: section.flag("strip_path").unwrap_or(false),

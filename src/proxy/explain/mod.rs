@@ -8,7 +8,7 @@ mod asked;
 mod token;
 
 use http::{
-    HeaderValue, Request,
+    HeaderValue, Method, Request,
     header::{AUTHORIZATION, HOST},
 };
 use serde::{Serialize, Serializer};
@@ -72,6 +72,8 @@ pub enum Outcome {
     Unauthorized,
     /// 403.
     Forbidden,
+    /// 302 to the login page, for a person on the way to a page.
+    Login,
     /// 404.
     NoRoute,
     /// 400 and its like.
@@ -85,6 +87,7 @@ impl Outcome {
         match refusal.decision() {
             "unauthorized" => Self::Unauthorized,
             "forbidden" => Self::Forbidden,
+            "login" => Self::Login,
             "no_route" => Self::NoRoute,
             "unavailable" => Self::Unavailable,
             _ => Self::BadRequest,
@@ -112,6 +115,7 @@ pub struct Why {
     pub cause: Cause,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
 fn name_of<S: Serializer>(cause: &Cause, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(cause.name())
 }
@@ -259,7 +263,15 @@ impl Explanation {
             self.outcome = Outcome::Public;
             return Ok(());
         }
-        let (claims, person) = judged.unwrap_or(Ok(None))?.ok_or_else(Refusal::token_needed)?;
+        let nobody = || match requirement {
+            // Of a GET it is not known whether it comes of a navigation; that is what people ask about.
+            Requirement::Browser(_) if matches!(asked.method, Method::GET | Method::HEAD) => {
+                Refusal::login(String::new())
+            }
+            Requirement::Browser(_) => Refusal::session_needed(),
+            _ => Refusal::token_needed(),
+        };
+        let (claims, person) = judged.unwrap_or(Ok(None))?.ok_or_else(nobody)?;
         route.policy.check(requirement, &claims, person.as_deref()).map_err(Refusal::denied)?;
         (self.outcome, self.identity_told) = (Outcome::Allowed, true);
         Ok(())
@@ -323,7 +335,7 @@ fn scope_facts(
         }
     };
     let mut needs = Vec::new();
-    if let Requirement::Token(_) = requirement {
+    if !matches!(requirement, Requirement::Public) {
         needs.push(needed(route.service_id.as_deref().unwrap_or(&route.service)));
         let more = route.rule.iter().flat_map(|rule| &rule.scope);
         needs.extend(more.map(|entry| needed(entry)));

@@ -167,9 +167,8 @@ impl Desk<'_> {
         let confirmed = links::confirm(control.store.as_ref(), token, control.clock.as_ref()).await;
         match confirmed {
             Ok(Some(_)) => {}
-            Ok(None) => return Ok(self.over()),
             Err(PeopleError::Store(error)) => return Err(store_failed(error)),
-            Err(_) => return Ok(self.over()),
+            Ok(None) | Err(_) => return Ok(self.over()),
         }
         let home = Endpoint::Home.url(&self.caller.snapshot.desk.hub_url);
         let pages = self.pages_for(user);

@@ -62,7 +62,6 @@ struct Page<'a> {
     queried: bool,
     /// The query of this page, for the exports.
     same: String,
-    limit: u64,
     rows: Vec<Row>,
     pager: Option<Pager>,
 }
@@ -75,7 +74,7 @@ struct Row {
     presentation: String,
     author: String,
     source: Option<String>,
-    changes: Vec<(String, String, String)>,
+    changes: Vec<(String, Option<String>, Option<String>)>,
     erased: bool,
 }
 
@@ -83,9 +82,9 @@ impl Row {
     fn of(visit: &Visit, event: &Event) -> Self {
         let t = visit.t;
         let text = |value: &Option<Value>| match value {
-            None => t.audit_nothing_there().to_owned(),
-            Some(Value::String(text)) => text.clone(),
-            Some(other) => other.to_string(),
+            None => None,
+            Some(Value::String(text)) => Some(text.clone()),
+            Some(other) => Some(other.to_string()),
         };
         let changes = event.changes.iter().map(|c| (c.field.clone(), text(&c.before), text(&c.after)));
         Self {
@@ -193,7 +192,6 @@ fn view<'a>(
         queried: query.given("query").is_some(),
         filtered: !same.is_empty(),
         same: if same.is_empty() { same } else { format!("?{same}") },
-        limit: MOST,
         rows,
         pager,
     }
@@ -217,7 +215,9 @@ async fn export(visit: &Visit, mut text: String, write: fn(&mut String, &Event))
         let Some(last) = events.last() else { break };
         before = Some(last.sequence);
         left -= u64::try_from(events.len()).unwrap_or(left).min(left);
-        events.iter().for_each(|event| write(&mut text, event));
+        for event in &events {
+            write(&mut text, event);
+        }
     }
     Ok(text)
 }
@@ -278,7 +278,6 @@ fn object(event: &Event) -> Value {
 
 /// An event as a line of CSV.
 fn row(text: &mut String, event: &Event) {
-    let object = object(event);
     const CELLS: [&str; 14] = [
         "id",
         "time",
@@ -295,6 +294,7 @@ fn row(text: &mut String, event: &Event) {
         "changes",
         "erased",
     ];
+    let object = object(event);
     for (at, name) in CELLS.into_iter().enumerate() {
         if at > 0 {
             text.push(',');

@@ -20,11 +20,11 @@ pub(super) const fn fine(period: Period) -> u32 {
     }
 }
 
-/// Slots of a plot with bars: a minute, or 15 minutes.
+/// Slots of a plot with bars: two minutes, or half an hour.
 pub(super) const fn coarse(period: Period) -> u32 {
     match period {
-        Period::Hour => 60,
-        Period::Day => 96,
+        Period::Hour => 30,
+        Period::Day => 48,
     }
 }
 
@@ -176,8 +176,8 @@ impl<'a> Charts<'a> {
             });
         }
         let step = match self.period {
-            Period::Hour => self.t.one_minute(),
-            Period::Day => self.t.quarter_of_an_hour(),
+            Period::Hour => self.t.two_minutes(),
+            Period::Day => self.t.half_an_hour(),
         };
         let (sum, unit) = (keys.iter().chain(&rest).map(|(sum, _)| sum).sum(), self.t.unit_per_bar(step));
         let plot = self.plot(id, (title, &unit), lines, Shape::Bars);
@@ -208,6 +208,16 @@ impl<'a> Charts<'a> {
     /// Access tokens by grant.
     pub(super) fn tokens(self) -> String {
         self.bars("tokens", self.t.plot_tokens(), Series::Grant, str::to_owned)
+    }
+
+    /// Requests by route.
+    pub(super) fn routes(self) -> String {
+        let t = self.t;
+        self.bars("routes", t.plot_routes(), Series::Route, |route| match route {
+            "" => t.plot_no_route().to_owned(),
+            "hub" => t.target_gateway().to_owned(),
+            label => label.to_owned(),
+        })
     }
 
     /// Refusals of the token endpoint.

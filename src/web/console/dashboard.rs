@@ -83,6 +83,7 @@ async fn page(Administrator(visit): Administrator) -> Response {
     let plots = vec![
         charts.requests(),
         charts.latency(),
+        charts.routes(),
         charts.refusals(),
         charts.logins(),
         charts.tokens(),

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     access::revocations::EndedBy,
+    base::time::Timestamp,
     model::upstream::Credential,
     oauth::cause::{Cause, Mover},
     observe::refusals::Refused,
@@ -110,7 +111,7 @@ impl Explained {
     pub(super) fn refused(visit: &Visit, refused: &Refused) -> Self {
         let t = visit.t;
         let mut request = vec![
-            fact(t.why_request(), format!("{} {}{}", refused.method, refused.host, refused.path)),
+            fact(t.why_address(), format!("{} {}{}", refused.method, refused.host, refused.path)),
             fact(t.column_time(), t.moment(refused.time)),
             fact(t.request_id(), refused.id.clone()),
         ];
@@ -163,14 +164,15 @@ impl Explained {
     pub(super) fn foreseen(visit: &Visit, explanation: &Explanation) -> Self {
         let t = visit.t;
         let Explanation { method, host, path, outcome, why, route, token, .. } = explanation;
-        let mut request = vec![fact(t.why_request(), format!("{method} {host}{path}"))];
+        let mut request = vec![fact(t.why_address(), format!("{method} {host}{path}"))];
         match route {
             None => request.push(fact(t.why_route(), t.why_no_route())),
             Some(route) => {
                 request.push(fact(t.why_route(), route.label.clone()));
                 let id = route.service_id.as_deref().unwrap_or(&route.service);
                 request.push(service(visit, t.upstream_service(), id));
-                let target = format!("{} {}", route.targets.join(", "), route.forwarded_path);
+                let targets = route.targets.iter().map(|target| format!("{target}{}", route.forwarded_path));
+                let target = targets.collect::<Vec<_>>().join(", ");
                 let label = if outcome.passes() { t.why_goes_to() } else { t.why_would_go_to() };
                 request.push(fact(label, target));
                 if outcome.passes() {
@@ -246,14 +248,14 @@ fn token_facts(visit: &Visit, token: &TokenFacts) -> Vec<Fact> {
     let expires = match expires {
         Some((at, Some(left))) => {
             let now = visit.now();
-            let then = crate::base::time::Timestamp::from_seconds(now.seconds().saturating_add(left));
-            Some(format!("{at} ({})", t.when(then, now)))
+            let then = Timestamp::from_seconds(now.seconds().saturating_add(left));
+            Some(format!("{} ({})", told(t, &at), t.when(then, now)))
         }
-        Some((at, None)) => Some(at),
+        Some((at, None)) => Some(told(t, &at)),
         None => token.good.then(|| t.never().to_owned()),
     };
     for (label, value) in [
-        (t.why_issued(), token.issued.clone()),
+        (t.why_issued(), token.issued.as_deref().map(|at| told(t, at))),
         (t.why_expires(), expires),
         (t.why_ended_by(), token.ended_by.map(|by| ended_by(t, by).to_owned())),
         (t.why_issuer(), token.issuer.clone().filter(|_| !token.verified)),
@@ -263,6 +265,11 @@ fn token_facts(visit: &Visit, token: &TokenFacts) -> Vec<Fact> {
         facts.extend(value.map(|value| fact(label, value)));
     }
     facts
+}
+
+/// A moment in words.
+fn told(t: Language, at: &str) -> String {
+    Timestamp::parse_rfc3339(at).map_or_else(|| at.to_owned(), |at| t.moment(at))
 }
 
 fn acts_for(visit: &Visit, subject: &Subject, verified: bool) -> Fact {

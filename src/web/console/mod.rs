@@ -6,8 +6,7 @@
 //! is looked at. What a page changes goes through the same verbs as commands and REST (`registry`), with the person as its
 //! author.
 
-#![allow(dead_code, reason = "the rooms are being furnished")]
-
+mod access;
 mod account;
 mod audit;
 mod audit_words;
@@ -21,6 +20,7 @@ mod memory;
 mod parts;
 mod people;
 mod resume;
+mod services;
 mod settings;
 mod upstreams;
 mod visit;
@@ -37,10 +37,12 @@ pub(super) fn routes() -> Router<Control> {
         .route(Endpoint::Home.path(), get(home::page).fallback(reply::only_get))
         .merge(people::routes())
         .route(Endpoint::Resume.path(), get(resume::page).fallback(reply::only_get))
+        .merge(access::routes())
         .merge(audit::routes())
         .merge(dashboard::routes())
         .merge(settings::routes())
         .merge(upstreams::routes())
         .merge(why::routes())
         .merge(account::routes())
+        .merge(services::routes())
 }

@@ -1,5 +1,7 @@
 //! `GET …/admin/upstreams`: where requests go, by which rules, and how it goes there.
 
+use std::time::Instant;
+
 use askama::Template;
 use axum::{Router, response::Response, routing::get};
 
@@ -12,7 +14,7 @@ use crate::{
     access::policy::RuleFacts,
     model::upstream::{Credential, Target},
     observe::history::{Period, Point, Series},
-    proxy::route::Route,
+    proxy::{route::Route, upstream::status::Condition},
     texts::Language,
     web::{Control, pages::plot::sparkline, reply},
 };
@@ -34,12 +36,21 @@ struct Page {
     none_at_all: bool,
 }
 
+/// Where a route leads.
+pub(super) struct TargetRow {
+    pub(super) address: String,
+    /// A badge's class, and its text.
+    pub(super) state: (&'static str, String),
+    /// When it failed last, and why.
+    pub(super) failed: Option<String>,
+}
+
 /// A route.
 struct Row {
     label: String,
     service: String,
     service_id: Option<String>,
-    targets: Vec<String>,
+    targets: Vec<TargetRow>,
     gets: &'static str,
     strip: bool,
     timeout: String,
@@ -60,22 +71,22 @@ pub(super) struct Rule {
 
 impl Rule {
     pub(super) fn of(t: Language, rule: &RuleFacts) -> Self {
-        let mut words = vec![if rule.public { t.rule_public() } else { t.rule_token() }.to_owned()];
+        let mut words = vec![if rule.public { t.ruled_public() } else { t.ruled_token() }.to_owned()];
         let list = |values: &[String]| values.join(", ");
         if !rule.methods.is_empty() {
-            words.insert(0, t.rule_these_methods(list(&rule.methods)));
+            words.insert(0, t.ruled_methods(list(&rule.methods)));
         }
         if !rule.groups.is_empty() {
-            words.push(t.rule_groups(list(&rule.groups)));
+            words.push(t.ruled_groups(list(&rule.groups)));
         }
         if !rule.users.is_empty() {
-            words.push(t.rule_users(list(&rule.users)));
+            words.push(t.ruled_users(list(&rule.users)));
         }
         if !rule.clients.is_empty() {
-            words.push(t.rule_clients(list(&rule.clients)));
+            words.push(t.ruled_clients(list(&rule.clients)));
         }
         if !rule.scope.is_empty() {
-            words.push(t.rule_scope(list(&rule.scope)));
+            words.push(t.ruled_scope(list(&rule.scope)));
         }
         Self { number: rule.number, path: rule.path.clone(), words }
     }
@@ -94,8 +105,14 @@ async fn page(Administrator(visit): Administrator) -> Response {
     let query = visit.query();
     let find = query.text("find").to_lowercase();
     let routes = &visit.caller.snapshot.routes;
+    let registry = &visit.caller.snapshot.registry;
+    let called = |route: &Route| {
+        let known = route.policy.service.as_ref().and_then(|id| registry.by_id(id.as_str()));
+        known.is_some_and(|service| service.name.to_lowercase().contains(&find))
+    };
     let wanted = |route: &&Route| {
         find.is_empty()
+            || called(route)
             || route.label.to_lowercase().contains(&find)
             || route.policy.service_name.to_lowercase().contains(&find)
             || route.cluster.delivery.to.iter().any(|target| target.origin().contains(&find))
@@ -109,6 +126,26 @@ async fn page(Administrator(visit): Administrator) -> Response {
     let none_at_all = routes.is_empty();
     let find = query.text("find").to_owned();
     visit.show(&Page { frame: visit.frame(Section::Upstreams), find, rows, pager, none_at_all })
+}
+
+/// The targets of a route, each with how it is now.
+pub(super) fn targets(t: Language, route: &Route) -> Vec<TargetRow> {
+    let now = Instant::now();
+    let status = route.cluster.status(now);
+    let addresses = route.cluster.delivery.to.iter().map(Target::origin);
+    addresses
+        .zip(status.targets)
+        .map(|(address, target)| {
+            let state = match target.state {
+                Condition::Up => ("good", t.target_up().to_owned()),
+                Condition::Warming(share) => ("warn", t.target_warming(share)),
+                Condition::Ejected(left) => ("bad", t.target_ejected(t.duration(left))),
+                Condition::Unhealthy => ("bad", t.target_unhealthy().to_owned()),
+            };
+            let failed = target.last_failure.map(|(ago, why)| t.target_failed(t.duration(ago), why));
+            TargetRow { address, state, failed }
+        })
+        .collect()
 }
 
 fn row(visit: &Visit, route: &Route, slots: &[Option<Point>]) -> Row {
@@ -127,7 +164,11 @@ fn row(visit: &Visit, route: &Route, slots: &[Option<Point>]) -> Row {
     };
     let latency = quantile(0.5).zip(quantile(0.95)).map(|(median, late)| t.upstream_latency(median, late));
     let lately = slots.iter().rev().take(10).flatten().map(|p| p.count(Series::RouteFailures, &route.label));
-    let state = if lately.sum::<u64>() > 0 {
+    let now = Instant::now();
+    let takes = route.cluster.status(now).targets.iter().any(|target| target.state.takes_requests());
+    let state = if !takes {
+        ("bad", t.upstream_out())
+    } else if lately.sum::<u64>() > 0 {
         ("bad", t.upstream_failing())
     } else if requests == 0 {
         ("", t.upstream_quiet())
@@ -140,7 +181,7 @@ fn row(visit: &Visit, route: &Route, slots: &[Option<Point>]) -> Row {
         label: route.label.to_string(),
         service: known.map_or_else(|| route.policy.service_name.clone(), |service| service.name.clone()),
         service_id: service.map(ToString::to_string),
-        targets: route.cluster.delivery.to.iter().map(Target::origin).collect(),
+        targets: targets(t, route),
         gets: gets(t, route.credential),
         strip: route.strip_path,
         timeout: t.duration(route.cluster.delivery.first_byte_timeout),

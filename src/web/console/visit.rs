@@ -289,9 +289,7 @@ impl FromRequest<Control> for Post {
         // What was typed waits until they are back.
         let back = |caller: &Caller| {
             let action = own_path(caller, &parts.uri);
-            let kept = |(name, _): &(&str, &str)| {
-                !name.to_ascii_lowercase().contains("password") && !matches!(*name, "once" | "token")
-            };
+            let kept = |(name, _): &(&str, &str)| !is_secret(name) && *name != "once";
             let fields = fields.pairs().filter(kept).map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
             let form = Parked { action: action.clone(), fields };
             match control.memory.park(form, control.clock.as_ref(), control.random.as_ref()) {
@@ -302,6 +300,12 @@ impl FromRequest<Control> for Post {
         let visit = Visit::begin(&parts, control, &back).await?;
         Ok(Self { visit, fields })
     }
+}
+
+/// Whether what was typed into a field of this name is nothing to keep or to show again.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["password", "secret", "token"].iter().any(|word| name.contains(word))
 }
 
 /// Somebody who administers the gateway has sent a form.

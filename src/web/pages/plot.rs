@@ -88,8 +88,8 @@ pub struct Plot<'a> {
 }
 
 fn text(value: &str) -> impl std::fmt::Display + '_ {
-    // Escaping into HTML does not fail.
-    escape(value, Html).map_or_else(|never| match never {}, |safe| safe)
+    let Ok(safe) = escape(value, Html);
+    safe
 }
 
 /// The largest value of the axis and how many parts it has: a round number above `highest`.
@@ -107,13 +107,18 @@ fn axis(highest: f64) -> (f64, u32) {
     (10.0 * magnitude, 2)
 }
 
-/// A coordinate with one decimal at most.
+/// A number with one decimal at most.
+fn tenths(value: f64) -> String {
+    let text = format!("{value:.1}");
+    match text.strip_suffix(".0") {
+        Some(whole) => whole.to_owned(),
+        None => text,
+    }
+}
+
+/// A place.
 fn put(path: &mut String, x: f64, y: f64) {
-    let number = |value: f64| {
-        let tenths = format!("{value:.1}");
-        tenths.strip_suffix(".0").map_or(tenths.clone(), str::to_owned)
-    };
-    let _ = write!(path, "{} {}", number(x), number(y));
+    let _ = write!(path, "{} {}", tenths(x), tenths(y));
 }
 
 /// Where the value with this number stands; the first at the left end, the last at the right.
@@ -165,7 +170,7 @@ impl Plot<'_> {
         let id = self.id;
         let _ = write!(
             html,
-            "</div><svg class=\"plot-area\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" preserveAspectRatio=\"none\"><title id=\"{id}-t\">{}</title><desc id=\"{id}-d\">{}</desc><path class=\"plot-grid\" d=\"",
+            "</div><svg class=\"plot-area\" role=\"img\" aria-labelledby=\"{id}-t\" aria-describedby=\"{id}-d\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" preserveAspectRatio=\"none\"><title id=\"{id}-t\">{}</title><desc id=\"{id}-d\">{}</desc><path class=\"plot-grid\" d=\"",
             text(self.title),
             text(if highest > 0.0 { &self.summary } else { self.nothing })
         );
@@ -236,7 +241,7 @@ impl Plot<'_> {
                 d.push('M');
                 #[expect(clippy::cast_precision_loss, reason = "a plot has some hundred values")]
                 put(&mut d, step * at as f64 + step * 0.1, HEIGHT - foot);
-                let _ = write!(d, "v{:.1}h{:.1}v{height:.1}z", -height, step * 0.8);
+                let _ = write!(d, "v{}h{}v{}z", tenths(-height), tenths(step * 0.8), tenths(height));
             }
             if !d.is_empty() {
                 let _ = write!(html, "<path class=\"plot-bar {}\" d=\"{d}\"/>", colour(number));
@@ -250,7 +255,13 @@ fn value(line: &Line<'_>, at: usize) -> Option<f64> {
 }
 
 const fn colour(at: usize) -> &'static str {
-    ["c1", "c2", "c3", "c4", "c5"][if at < COLOURS { at } else { COLOURS - 1 }]
+    match at {
+        0 => "c1",
+        1 => "c2",
+        2 => "c3",
+        3 => "c4",
+        _ => "c5",
+    }
 }
 
 /// A small line within a text or a table. `title` says what it shows.
@@ -349,15 +360,15 @@ mod tests {
     fn bars_stand_upon_each_other() {
         let bars = plot(Shape::Bars, &[("a", &[Some(1.0), None]), ("b", &[Some(3.0), Some(0.0)])]);
         let html = bars.html();
-        assert!(html.contains(r#"<path class="plot-bar c1" d="M30 160v-40.0h240.0v40.0z"/>"#), "{html}");
-        assert!(html.contains(r#"<path class="plot-bar c2" d="M30 120v-120.0h240.0v120.0z"/>"#), "{html}");
+        assert!(html.contains(r#"<path class="plot-bar c1" d="M30 160v-40h240v40z"/>"#), "{html}");
+        assert!(html.contains(r#"<path class="plot-bar c2" d="M30 120v-120h240v120z"/>"#), "{html}");
     }
 
     #[test]
     fn a_plot_can_be_read_without_seeing_it_and_needs_no_style_of_its_own() {
         let html =
             plot(Shape::Lines, &[("2xx", &[Some(1.0), Some(4.0)]), ("5xx", &[None, Some(1.0)])]).html();
-        insta::assert_snapshot!(html);
+        insta::assert_snapshot!(html, @r#"<figure class="plot"><figcaption>Requests <small>per second</small></figcaption><div class="plot-y" aria-hidden="true"><span>4</span><span>2</span><span>0</span></div><svg class="plot-area" role="img" aria-labelledby="requests-t" aria-describedby="requests-d" viewBox="0 0 600 160" preserveAspectRatio="none"><title id="requests-t">Requests</title><desc id="requests-d">At most 4 per second.</desc><path class="plot-grid" d="M0 0H600M0 80H600M0 160H600"/><path class="plot-line c1" d="M0 120L600 0"/><path class="plot-line c2" d="M600 120h1"/></svg><div class="plot-x" aria-hidden="true"><span>12:00</span><span>12:30</span><span>13:00</span></div><ul class="plot-legend"><li class="c1">2xx <b>9</b></li><li class="c2">5xx <b>9</b></li></ul></figure>"#);
         let empty = plot(Shape::Lines, &[("2xx", &[None, Some(0.0)])]).html();
         assert!(
             empty.contains("<desc id=\"requests-d\">None yet</desc>") && empty.contains("plot-none"),

@@ -259,6 +259,7 @@ fn the_audit_log_is_filtered_and_taken_away() {
         "=HYPERLINK(\"x\")",
         "--email",
         "c@example.org",
+        "--no-password",
         "--json",
     ]);
     console.gateway.command(&["service", "add", "=svc <b>", "--id", "svc", "--json"]);

@@ -134,7 +134,6 @@ async fn carry_out(post: &Post) -> Result<Response, Response> {
     let begun = control.sessions.begin(&user, browser, visit.who.session.remember, None).await;
     let (value, session) = begun.map_err(|error| visit.store_failed(&error))?;
     visit.in_force().await?;
-    control.tell_password_changed(&visit.caller, &user, visit.t);
     let mut response = visit.done(Section::Security.path(), "saved");
     let age = session.remember.then(|| control.sessions.life().absolute);
     if let Some(cookie) = cookie::set(&value, age) {

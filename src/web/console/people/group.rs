@@ -253,13 +253,11 @@ async fn add_member(id: &str, post: &Post) -> Result<Response, Response> {
     let visit = &post.visit;
     let group = find(visit, id).await?;
     let found = visit.control.store.find_user_by_name(post.fields.text("user")).await;
-    match found.map_err(|error| visit.store_failed(&error))? {
-        Some(user) => set(post, group, &user.id, true).await,
-        None => {
-            let wrong = Wrong::field("user", visit.t.user_unknown());
-            show(visit, group, Shown { typed: Some(&post.fields), wrong }).await
-        }
+    if let Some(user) = found.map_err(|error| visit.store_failed(&error))? {
+        return set(post, group, &user.id, true).await;
     }
+    let wrong = Wrong::field("user", visit.t.user_unknown());
+    show(visit, group, Shown { typed: Some(&post.fields), wrong }).await
 }
 
 /// `POST …/admin/groups/{id}/members/remove`

@@ -134,6 +134,7 @@ impl Page<'_> {
     }
 
     /// A moment, told from now.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates hand references over")]
     fn ago(&self, at: &Timestamp) -> String {
         self.t().when(*at, self.frame.now)
     }
@@ -234,6 +235,11 @@ impl Page<'_> {
 
     fn confirm_label(&self) -> String {
         self.t().type_to_confirm(&self.user.login)
+    }
+
+    /// Whether the form that bans was sent.
+    fn banning(&self) -> bool {
+        self.typed.is_some_and(|typed| typed.has("reason"))
     }
 
     /// Whether one of the forms that end an account was sent.

@@ -1,4 +1,5 @@
-//! Which posts to our forms come from our own pages (OWASP CSRF Prevention, Fetch Metadata).
+//! Which requests come from our own pages (OWASP CSRF Prevention, Fetch Metadata): posts to our forms, and what changes
+//! something behind a session cookie.
 //!
 //! Invariant: a browser cannot be made to post to us by a page that is not ours. There is no hidden token in the forms, so
 //! that scripts with a cookie jar work: they send neither of the headers that are looked at here, and nobody can make a

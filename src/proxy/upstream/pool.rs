@@ -211,10 +211,9 @@ impl TargetPool {
             let next = self.waiters.borrow_mut().pop_front();
             let Some(waiter) = next else { return Some(connection) };
             match waiter.send(self.lease(Link::One(connection), true)) {
-                Ok(()) => return None,
                 // It has given up.
                 Err(Lease { link: Link::One(open), .. }) => connection = open,
-                Err(_) => return None,
+                Ok(()) | Err(_) => return None,
             }
         }
     }

@@ -55,7 +55,7 @@ describe("what the gateway does", () => {
       const plot = page.getByRole("img", { name: "Requests", exact: true });
       await plot.waitFor();
       // Drawn, and described for those who do not see it.
-      assert.match(await plot.locator("path.plot-line").first().getAttribute("d"), /L/);
+      assert.match(await plot.locator("path.plot-line").first().getAttribute("d"), /^M/);
       assert.match(await plot.locator("desc").textContent(), /^Highest value [1-9]/);
       assert.ok((await page.getByText("Service not in scope").count()) > 0);
       await look(page, `${kind}-dashboard`);
@@ -69,7 +69,7 @@ describe("what the gateway does", () => {
 
       await page.goto(`${HUB}/admin/why`);
       await look(page, `${kind}-why`);
-      await page.getByLabel("Request").fill(refused);
+      await page.getByLabel("Request", { exact: true }).fill(refused);
       await page.getByRole("button", { name: "Explain" }).first().click();
       await page.getByText("Refused with 403").waitFor();
       assert.ok((await page.getByText("How to mend it").count()) > 0);

@@ -5,8 +5,6 @@
 //!
 //! What programs read (`error_description`, log lines, the commands) is English and not from here.
 
-#![allow(dead_code, reason = "the rooms are being furnished")]
-
 mod access;
 mod account;
 mod causes;

@@ -71,7 +71,6 @@ super::catalogue! {
     service_since = "Registered", "Eingetragen";
     service_used_as_client = "Last asked for or used a token", "Zuletzt Token verlangt oder benutzt";
     service_used_as_resource = "Last request to it", "Letzte Anfrage an ihn";
-    service_to_the_minute = "To the minute.", "Auf die Minute.";
     service_routes = "Routes", "Routen";
     service_no_route = "None: no upstream names it.", "Keine: Kein Upstream nennt ihn.";
     service_answers(count) = "{count} requests since the start", "{count} Anfragen seit dem Start";
@@ -88,7 +87,6 @@ super::catalogue! {
     service_secret_none = "It has none: it cannot ask for tokens yet.", "Er hat keines: Noch kann er keine Tokens verlangen.";
     service_secret_grace(date) = "The one before is accepted until {date}.", "Das vorige gilt noch bis {date}.";
     service_secret_end = "End it now", "Sofort beenden";
-    service_secret_new = "New secret", "Neues Geheimnis";
     service_secret_make = "Generate a secret", "Geheimnis erzeugen";
     service_secret_old = "The one before stays accepted", "Das vorige gilt noch";
     service_grace_none = "Not at all", "Gar nicht";

@@ -6,8 +6,6 @@
 //! is looked at. What a page changes goes through the same verbs as commands and REST (`registry`), with the person as its
 //! author.
 
-#![allow(dead_code, reason = "the rooms are being furnished")]
-
 mod access;
 mod account;
 mod audit;

@@ -386,7 +386,7 @@ fn what_the_file_declares_is_changed_there() {
     assert!(!text.contains("name=\"vendor\"") && !text.contains("Remove this service"), "{text}");
     let answer = root.post(&url, &settings(&[("name", "Renamed")]));
     assert_eq!(answer.status, 422);
-    let answer = root.post(&format!("{url}/remove"), "confirm=app");
+    let answer = root.post(&format!("{url}/remove"), "confirm=app+by+name");
     assert!(answer.status == 409 && answer.text().contains("gateway.toml declares"), "{}", answer.text());
     assert!(page(&root.get(LIST)).contains(">app by name</a>"));
     // The gateway's own.

@@ -178,7 +178,7 @@ async fn a_full_disk_refuses_writes_until_there_is_space() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().to_str().unwrap();
     let own_disk = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"];
-    let mounted = format!("mount -t tmpfs -o size=2m none {place} && exec \"$0\" \"$@\"");
+    let mounted = format!("mount -t tmpfs -o size=4m none {place} && exec \"$0\" \"$@\"");
     let line: Vec<&str> = own_disk.into_iter().chain([mounted.as_str()]).collect();
 
     let probe = std::process::Command::new(line[0]).args(&line[1..]).arg("true").output();

@@ -92,8 +92,7 @@ pub(crate) async fn fit_their_user(backend: &dyn Backend) {
         matches!(answer, Err(StoreError::NotFound { what: "user" }))
     };
     assert!(!refused(&store).await);
-    type Alter = fn(&mut User);
-    let alterations: [Alter; 7] = [
+    let alterations: [fn(&mut User); 7] = [
         |user| user.ban = Some(Ban { reason: String::new(), since: at(5), badge: String::new() }),
         |user| user.email = None,
         |user| user.email = Some(Email { address: "other@example.org".into(), verified: true }),

@@ -55,6 +55,7 @@ impl Rule {
             path: self.path.to_string(),
             methods: self.methods.iter().map(ToString::to_string).collect(),
             public: self.access == Access::Public,
+            browser: self.access == Access::Browser,
             groups: self.groups.clone(),
             users: self.users.clone(),
             clients: self.clients.iter().map(ToString::to_string).collect(),
@@ -141,6 +142,8 @@ pub struct RuleFacts {
     pub methods: Vec<String>,
     /// Whether everybody may pass.
     pub public: bool,
+    /// Whether the session of a browser counts as a token.
+    pub browser: bool,
     /// One of these groups, when not empty.
     pub groups: Vec<String>,
     /// One of these users, when not empty.

@@ -7,7 +7,7 @@ use std::{fmt::Display, sync::Arc, time::Duration};
 use super::shared::Shared;
 use crate::{
     base::time::Timestamp,
-    config::{Config, LogFormat, OAuthProfile, Rate, StoreUrl, Tls},
+    config::{Config, LogFormat, Mail, MailTls, OAuthProfile, Rate, StoreUrl, Tls},
     server::tls::Certificate,
     web::facts::{CertificateFacts, Facts, Settings, SettingsPart},
 };
@@ -132,8 +132,26 @@ fn settings(config: &Config) -> Settings {
             part("[sessions]", sessions),
             part("[limits]", limits(config)),
             part("[log]", log),
+            part("[mail]", config.mail.as_ref().map(mail).unwrap_or_default()),
         ],
     }
+}
+
+/// How the gateway signs in at the server stays out, but for the name.
+fn mail(mail: &Mail) -> Vec<(&'static str, String)> {
+    let tls = match mail.tls {
+        MailTls::StartTls => "starttls",
+        MailTls::Tls => "tls",
+        MailTls::None => "none",
+    };
+    let (name, address) = &mail.from;
+    let from = if name.is_empty() { address.clone() } else { format!("{name} <{address}>") };
+    let mut entries = vec![("from", text(from)), ("host", text(&mail.host)), ("tls", text(tls))];
+    entries.push(("port", mail.port.to_string()));
+    entries.extend(mail.ca.as_ref().map(|ca| ("ca", text(ca.display()))));
+    entries.extend(mail.credentials.as_ref().map(|(name, _)| ("username", text(name))));
+    entries.push(("timeout", span(mail.timeout)));
+    entries
 }
 
 fn limits(config: &Config) -> Vec<(&'static str, String)> {

@@ -14,6 +14,7 @@ mod hashing;
 mod letters;
 mod people;
 mod plane;
+mod restart;
 mod running;
 mod shared;
 mod sockets;

@@ -2,12 +2,9 @@
 //!
 //! Invariant: a snapshot is made from one configuration and one reading of the store, and only one is made at a time.
 
-use std::{
-    num::NonZeroUsize,
-    sync::{
-        Arc, Mutex as StdMutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex as StdMutex, PoisonError,
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use tokio::sync::Mutex;
@@ -17,6 +14,7 @@ use super::{
     changes::RefreshError,
     letters, line_format,
     people::{self, People},
+    restart,
 };
 use crate::{
     access::quota::Quota,
@@ -271,7 +269,7 @@ impl Shared {
     /// Takes a new configuration up. Returns the names of what has changed and needs a restart.
     pub(super) async fn reload(&self, config: Config) -> Result<Vec<&'static str>, ReloadError> {
         let mut state = self.state.lock().await;
-        let left = only_by_restart(&state.inputs.config, &config);
+        let left = restart::only_by_restart(&state.inputs.config, &config);
         let mut inputs = Inputs::new(Arc::new(config), Some(&state.inputs)).map_err(StartError::from)?;
         let (before, after) = (&state.inputs.config.limits, &inputs.config.limits);
         let rates = |l: &Limits| (l.requests_per_source, l.rejections_per_source);
@@ -369,48 +367,4 @@ fn warn_of_unknown_services(inputs: &Inputs, services: &[Service]) {
             tracing::warn!(service = %name, path = %upstream.path, "the upstream's service is not registered; its requests are refused until it is");
         }
     }
-}
-
-/// What of a configuration is used at the start only.
-fn only_by_restart(before: &Config, after: &Config) -> Vec<&'static str> {
-    let listen =
-        |c: &Config| (c.listen.https.clone(), c.listen.http.clone(), c.listen.management, c.listen.workers);
-    let limits = |c: &Config| {
-        let l = &c.limits;
-        let times = [
-            l.handshake_timeout,
-            l.header_timeout,
-            l.body_timeout,
-            l.write_timeout,
-            l.idle_timeout,
-            l.drain_timeout,
-        ];
-        (
-            times,
-            [
-                l.max_header_size,
-                l.max_headers,
-                l.max_connections,
-                l.max_connections_per_source,
-                l.token_cache,
-                l.password_threads.map_or(0, NonZeroUsize::get),
-                l.password_queue,
-            ],
-            l.max_streams,
-        )
-    };
-    let log = |c: &Config| (c.log.format, c.log.level, c.log.access);
-    let changes = [
-        ("listen", listen(before) != listen(after)),
-        ("tls", super::certificate_files(before) != super::certificate_files(after)),
-        ("store.url", before.store != after.store),
-        ("data_dir", before.data_dir != after.data_dir),
-        ("limits (except rates and max_body_size)", limits(before) != limits(after)),
-        ("log", log(before) != log(after)),
-        (
-            "public_url, for the listeners that redirect",
-            before.public_url != after.public_url && !after.listen.http.is_empty(),
-        ),
-    ];
-    changes.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect()
 }

@@ -140,6 +140,9 @@ fn rule(rule: &RuleFacts) -> String {
     if rule.public {
         text.push_str(", open to all");
     }
+    if rule.browser {
+        text.push_str(", for a browser's session too");
+    }
     for (name, values) in [
         ("methods", &rule.methods),
         ("groups", &rule.groups),

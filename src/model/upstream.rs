@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use http::Method;
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::delivery::Delivery;
 use crate::base::id::ServiceId;
@@ -27,6 +27,12 @@ pub struct Upstream {
     pub delivery: Delivery,
     /// Whether `path` is taken off before forwarding.
     pub strip_path: bool,
+    /// What is put before the path then.
+    pub prepend_path: String,
+    /// Where clients are sent instead of forwarding what they ask.
+    pub redirect: Option<Redirect>,
+    /// Fields that are set in each answer of the upstream; `None`: taken out.
+    pub response_headers: Vec<(HeaderName, Option<HeaderValue>)>,
     /// What the upstream gets as `Authorization`.
     pub credential: Credential,
     /// What becomes of an answer when the token behind it is not good any more.
@@ -54,6 +60,9 @@ impl Upstream {
             path: path.to_owned(),
             delivery: Delivery::new(to),
             strip_path: false,
+            prepend_path: String::new(),
+            redirect: None,
+            response_headers: Vec::new(),
             credential: Credential::Scoped,
             on_expiry: OnExpiry::Close,
             websocket_timeout: Self::WEBSOCKET_TIMEOUT,
@@ -123,6 +132,15 @@ impl Target {
             format!("{}:{}", self.host, self.port)
         }
     }
+}
+
+/// Another address for whoever may ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redirect {
+    /// What takes the place of `path`: an address, or a path on the same host; without a slash at its end.
+    pub to: String,
+    /// 301, 302, 303, 307 or 308.
+    pub status: StatusCode,
 }
 
 /// What an upstream gets as `Authorization` (surface: "What an upstream receives").

@@ -60,7 +60,8 @@ pub(super) async fn forward(
         }
         Waited::Over | Waited::Leave => {
             worker.journal().upstream("upstream_errors", record.route, "timeout");
-            if let Some(pool) = &record.upstream {
+            // It may be the client that took its time.
+            if let Some(pool) = record.upstream.as_ref().filter(|_| !progress.is_uploading()) {
                 pool.failed(Cause::Timeout, &"no answer in time");
             }
             Err(Refusal::gateway_timeout())
@@ -75,6 +76,7 @@ pub(super) async fn forward(
     };
     lease.answered(head.status);
     clean(&mut head.headers);
+    dress(&mut head.headers, route);
     if let Some(handshake) = handshake {
         match handshake.answered(&mut head) {
             Ok(Switched::No) => {}
@@ -243,6 +245,16 @@ fn failed(record: &Record, pool: &TargetPool, fault: &Fault, body: BodyFault) ->
     pool.failed(Cause::Answer, fault);
     record.worker().journal().upstream("upstream_errors", record.route, "answer");
     Refusal::bad_gateway("the service behind the gateway broke off or did not answer in HTTP")
+}
+
+/// Sets what the route wants to be in each answer.
+pub(super) fn dress(headers: &mut HeaderMap, route: &Route) {
+    for (name, value) in &route.response_headers {
+        match value {
+            Some(value) => drop(headers.insert(name, value.clone())),
+            None => drop(headers.remove(name)),
+        }
+    }
 }
 
 /// Takes off what would set a cookie of ours, and what would lead clients past the gate.

@@ -47,8 +47,9 @@ use std::{
 };
 
 use http::{
-    HeaderValue, Request, Response,
-    header::{AUTHORIZATION, USER_AGENT},
+    HeaderValue, Request, Response, StatusCode,
+    header::{AUTHORIZATION, LOCATION, USER_AGENT},
+    uri::PathAndQuery,
 };
 use hyper::body::{Body as _, Incoming};
 
@@ -73,6 +74,7 @@ use crate::{
         verdict::Verdict,
     },
     base::body::Whole,
+    model::upstream::Redirect,
     observe::journal::{Decision, NO_ROUTE, OWN_ROUTE, RouteNumber},
 };
 
@@ -210,6 +212,9 @@ fn pass(
 ) -> Answering {
     let (worker, view) = (Rc::clone(record.worker()), Rc::clone(&record.view));
     let Some(route) = view.route(record.route) else { return refuse(record, form, &Refusal::not_found()) };
+    if let Some(redirect) = &route.redirect {
+        return redirected(record, route, redirect, &sanitized.target);
+    }
     record.affinity = forward::affinity(&record, route, &permit);
     // 6 the request as the upstream gets it
     let progress = Rc::new(Progress::begin(record.started()));
@@ -330,6 +335,20 @@ enum Judged {
     Permitted(Permit, Option<Rc<Remembered>>),
     /// That depends on a session that has to be asked for.
     Ask(Asked),
+}
+
+/// Sends a client that may ask to another address.
+fn redirected(mut record: Record, route: &Route, redirect: &Redirect, target: &PathAndQuery) -> Answering {
+    let mut response = Response::new(bytes::Bytes::new());
+    if let Some(location) = outbound::location(redirect, &route.path, target) {
+        *response.status_mut() = redirect.status;
+        response.headers_mut().insert(LOCATION, location);
+    } else {
+        *response.status_mut() = StatusCode::NOT_FOUND;
+    }
+    forward::dress(response.headers_mut(), route);
+    record.status = response.status();
+    Answering::Ready(Some(Box::new(response.map(|body| AnswerBody::own(body, record)))))
 }
 
 /// Refuses: the decision line, then the answer.

@@ -19,7 +19,10 @@ use super::{
     sanitize::{Sanitized, may_pass},
     websocket::Handshake,
 };
-use crate::{access::policy::Permit, model::upstream::Credential};
+use crate::{
+    access::policy::Permit,
+    model::upstream::{Credential, Redirect},
+};
 
 const CLIENT: &str = "x-forwarded-client";
 const SCOPE: &str = "x-forwarded-scope";
@@ -39,8 +42,9 @@ pub(super) fn outbound(
     body: RequestBody,
 ) -> Option<Outgoing<RequestBody>> {
     let Sanitized { parts, target, authority, forwarded, trailers, .. } = sanitized;
-    let mut head = if route.strip_path {
-        RequestHead::new(&parts.method, &stripped(&target, &route.path)?)
+    let mut head = if route.strip_path || !route.prepend_path.is_empty() {
+        let prefix = if route.strip_path { route.path.as_str() } else { "" };
+        RequestHead::new(&parts.method, &rewritten(&target, prefix, &route.prepend_path)?)
     } else {
         RequestHead::new(&parts.method, &target)
     };
@@ -135,13 +139,24 @@ fn joined(values: &[HeaderValue], last: &HeaderValue) -> Option<HeaderValue> {
     HeaderValue::from_bytes(&text).ok()
 }
 
-/// The target without the route's prefix: `/youtrack/api` becomes `/api`, `/youtrack` becomes `/`.
-fn stripped(target: &PathAndQuery, prefix: &str) -> Option<PathAndQuery> {
-    let rest = target.as_str().strip_prefix(prefix.trim_end_matches('/'))?;
-    if rest.starts_with('/') {
-        return PathAndQuery::try_from(rest).ok();
+/// The target with another beginning: without `prefix`, `/youtrack/api` becomes `/api`, and `/youtrack` becomes `/`.
+fn rewritten(target: &PathAndQuery, prefix: &str, other: &str) -> Option<PathAndQuery> {
+    if target == "*" {
+        return Some(target.clone());
     }
-    PathAndQuery::try_from(format!("/{rest}")).ok()
+    let rest = target.as_str().strip_prefix(prefix.trim_end_matches('/'))?;
+    let slash = if other.is_empty() && !rest.starts_with('/') { "/" } else { "" };
+    PathAndQuery::try_from(format!("{other}{slash}{rest}")).ok()
+}
+
+/// Where a redirect leads: its own address in the place of the route's prefix.
+pub(super) fn location(redirect: &Redirect, prefix: &str, target: &PathAndQuery) -> Option<HeaderValue> {
+    let rest = target.as_str().strip_prefix(prefix.trim_end_matches('/'))?;
+    let (path, query) = rest.find('?').map_or((rest, ""), |at| rest.split_at(at));
+    // Two slashes at the beginning would name a host.
+    let path = path.trim_start_matches('/');
+    let slash = if path.is_empty() && !redirect.to.is_empty() { "" } else { "/" };
+    HeaderValue::try_from(format!("{}{slash}{path}{query}", redirect.to)).ok()
 }
 
 #[cfg(test)]
@@ -157,7 +172,37 @@ mod tests {
             ("/yt/", "/yt", "/"),
             ("/api", "/", "/api"),
         ] {
-            assert_eq!(stripped(&PathAndQuery::from_static(target), prefix).unwrap(), expected);
+            assert_eq!(rewritten(&PathAndQuery::from_static(target), prefix, "").unwrap(), expected);
+        }
+        for (target, prefix, other, expected) in [
+            ("/yt/api?x=1", "/yt", "/app", "/app/api?x=1"),
+            ("/yt", "/yt", "/app", "/app"),
+            ("/yt?x", "/yt", "/app", "/app?x"),
+            ("/yt/api", "", "/app", "/app/yt/api"),
+            ("/", "", "/app", "/app/"),
+            ("*", "", "/app", "*"),
+        ] {
+            assert_eq!(rewritten(&PathAndQuery::from_static(target), prefix, other).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_redirect_leads_where_it_says_and_nowhere_else() {
+        for (to, prefix, target, expected) in [
+            ("https://new.example/yt", "/old", "/old/x/y?a=b", "https://new.example/yt/x/y?a=b"),
+            ("https://new.example/yt", "/old", "/old", "https://new.example/yt"),
+            ("https://new.example", "/old", "/old?a", "https://new.example?a"),
+            ("https://new.example", "/", "/a/b", "https://new.example/a/b"),
+            ("/new", "/old", "/old/x", "/new/x"),
+            ("", "/old", "/old/x", "/x"),
+            ("", "/old", "/old", "/"),
+            ("", "/old", "/old//evil.example/x", "/evil.example/x"),
+            ("https://new.example", "/old", "/old/@evil.example", "https://new.example/@evil.example"),
+            ("https://new.example", "/old", "/old/.evil.example", "https://new.example/.evil.example"),
+        ] {
+            let redirect = Redirect { to: to.to_owned(), status: http::StatusCode::FOUND };
+            let location = location(&redirect, prefix, &PathAndQuery::from_static(target)).unwrap();
+            assert_eq!(location, expected, "{to:?} for {target}");
         }
     }
 }

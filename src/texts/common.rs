@@ -37,10 +37,7 @@ super::catalogue! {
     page_next = "Next", "Weiter";
     page_range(first, last, total) = "{first} to {last} of {total}", "{first} bis {last} von {total}";
     nothing_found = "Nothing found.", "Nichts gefunden.";
-    try_again = "Try again", "Erneut versuchen";
-    go_back = "Go back", "Zurück";
     continue_ = "Continue", "Weiter";
-    details = "Details", "Einzelheiten";
     type_to_confirm(what) = "Type “{what}” to confirm", "Zur Bestätigung „{what}“ eingeben";
     not_confirmed = "What was typed is not the same.", "Das Eingegebene stimmt nicht überein.";
 }

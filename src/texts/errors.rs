@@ -6,11 +6,7 @@ use crate::oauth::error::ErrorCode;
 super::catalogue! {
     what_happened = "What happened", "Was geschehen ist";
     how_to_mend = "How to mend it", "Wie es behoben wird";
-    in_its_words = "In the gateway's words", "In den Worten des Gateways";
     administrators_see_more = "An administrator sees why", "Die Verwaltung sieht, warum";
-    not_allowed_here = "This page is for administrators", "Diese Seite ist für die Verwaltung";
-    not_allowed_here_detail = "You are signed in, but not as somebody who administers this gateway.", "Sie sind angemeldet, aber nicht als jemand, der dieses Gateway verwaltet.";
-    not_allowed_here_mend = "Somebody who administers the gateway can make you an administrator too: `hubgate user update LOGIN --administrator true`.", "Wer das Gateway verwaltet, kann auch Sie dazu machen: `hubgate user update LOGIN --administrator true`.";
 }
 
 impl Language {

@@ -67,7 +67,6 @@ super::catalogue! {
     upstream_no_token = "no token", "kein Token";
     upstream_strip = "The path is taken off before it is forwarded.", "Der Pfad wird vor dem Weiterleiten abgenommen.";
     upstream_timeout = "Timeout", "Zeitgrenze";
-    upstream_last_hour = "Last hour", "Letzte Stunde";
     upstream_traffic(requests, failures) = "{requests} requests, {failures} failed", "{requests} Anfragen, {failures} fehlgeschlagen";
     upstream_latency(median, late) = "half within {median} ms, 95% within {late} ms", "die Hälfte in {median} ms, 95 % in {late} ms";
     upstream_spark(label) = "Requests for {label} in the last hour", "Anfragen an {label} in der letzten Stunde";
@@ -82,6 +81,7 @@ super::catalogue! {
     target_failed(ago, why) = "last failure {ago} ago: {why}", "letzter Fehler vor {ago}: {why}";
     upstream_failing = "failing", "fehlerhaft";
     ruled_public = "open to all", "für alle offen";
+    ruled_browser = "somebody who is signed in, or a token with this service in scope", "jemand, der angemeldet ist, oder ein Token für diesen Dienst";
     ruled_token = "token with this service in scope", "Token für diesen Dienst";
     ruled_methods(list) = "methods {list}", "Methoden {list}";
     ruled_groups(list) = "groups {list}", "Gruppen {list}";
@@ -247,8 +247,4 @@ super::catalogue! {
     settings_certificate = "Certificate", "Zertifikat";
     settings_certificate_until(when) = "valid until {when}", "gültig bis {when}";
     settings_warnings = "Warnings", "Warnungen";
-    settings_declared = "Declared", "Erklärt";
-    settings_unlimited = "off", "aus";
-    settings_key = "Key", "Schlüssel";
-    settings_value = "Value", "Wert";
 }

@@ -382,3 +382,78 @@ fn names_are_looked_up() {
     assert_eq!(gateway.send(&Request::get("/x/y")).status, 200);
     assert!(upstream.connections() <= 2, "kept connections stay as long as the name leads there");
 }
+
+#[test]
+fn paths_are_changed_and_answers_dressed() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(|setup| {
+        setup
+            .service("open", "open-secret-0123456789")
+            .open("/kept", &upstream, "prepend_path = \"/app\"")
+            .open("/gone", &upstream, "prepend_path = \"/app\"\nstrip_path = true")
+            .open(
+                "/dressed",
+                &upstream,
+                "response_headers = { X-Frame-Options = \"DENY\", Server = \"\", X-Own = \"ours\" }",
+            );
+    });
+    for (asked, forwarded) in
+        [("/kept/x?a=b", "/app/kept/x?a=b"), ("/gone/x?a=b", "/app/x?a=b"), ("/gone", "/app")]
+    {
+        assert_eq!(gateway.send(&Request::get(asked)).status, 200);
+        assert_eq!(upstream.take()[0].target(), forwarded);
+    }
+    upstream.reply(Reply::raw(
+        "HTTP/1.1 200 OK\r\nServer: theirs/1.0\r\nX-Own: theirs\r\nX-Own: twice\r\nX-Other: 1\r\nContent-Length: 0\r\n\r\n",
+    ));
+    let answer = gateway.send(&Request::get("/dressed/x"));
+    assert_eq!((answer.all("x-own"), answer.all("server").len()), (vec!["ours"], 0));
+    assert_eq!((answer.header("x-frame-options"), answer.header("x-other")), (Some("DENY"), Some("1")));
+    let answer = gateway.send(&Request::get("/kept/x"));
+    assert_eq!((answer.header("x-frame-options"), answer.header("server")), (None, Some("theirs/1.0")));
+}
+
+#[test]
+fn redirects_lead_those_who_may_ask_elsewhere() {
+    let upstream = Upstream::start();
+    let table = |path: &str, lines: &str| {
+        format!("\n[[upstream]]\nservice = \"alpha\"\npath = \"{path}\"\n{lines}\n")
+    };
+    let public = "[[upstream.rule]]\npath = \"/old/**\"\naccess = \"public\"";
+    let text = [
+        table("/old", &format!("redirect = \"https://new.example/yt\"\nredirect_status = 308\n{public}")),
+        table("/inside", "redirect = \"/api\""),
+    ]
+    .concat();
+    let gateway = Gateway::start(|setup| {
+        setup.standard(&upstream);
+    });
+    gateway.reload(&format!("{}{text}", gateway.config_text())).unwrap();
+    for request in [Request::get("/old/x/y?a=b"), Request::new("POST", "/old/x/y?a=b").body("hello")] {
+        let answer = gateway.send(&request);
+        assert_eq!((answer.status, answer.header("location")), (308, Some("https://new.example/yt/x/y?a=b")));
+    }
+    assert_eq!(gateway.send(&Request::get("/inside/x")).status, 401, "who may not ask is not sent anywhere");
+    let token = gateway.machine_token("alpha");
+    let answer = gateway.send(&Request::get("/inside/x").bearer(&token));
+    assert_eq!((answer.status, answer.header("location")), (307, Some("/api/x")));
+    let other = gateway.machine_token("beta");
+    assert_eq!(gateway.send(&Request::get("/inside/x").bearer(&other)).status, 403);
+    assert_eq!(upstream.count(), 0, "nothing is forwarded");
+}
+
+#[test]
+fn ten_thousand_routes() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(|setup| {
+        setup.service("open", "open-secret-0123456789");
+        for n in 0..10_000 {
+            setup.open(&format!("/service-{n}"), &upstream, "");
+        }
+    });
+    for n in [0, 4_999, 9_999] {
+        assert_eq!(gateway.send(&Request::get(&format!("/service-{n}/x"))).status, 200);
+    }
+    assert_eq!(gateway.send(&Request::get("/service-10000/x")).status, 404);
+    assert_eq!(upstream.take().len(), 3);
+}

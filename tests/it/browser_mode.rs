@@ -121,13 +121,12 @@ fn a_person_goes_to_the_login_page_and_back() {
     assert_eq!(claims["scope"], "alpha");
     assert_eq!(gateway.send(&Request::get("/api/x").bearer(token)).status, 200, "as for a token of alpha");
     assert_eq!(gateway.send(&Request::get("/admin/x").bearer(token)).status, 403, "and for nothing else");
-    let lines = gateway.lines();
     for decision in ["decision=login", "decision=allowed"] {
-        assert!(
-            lines.lines().any(|line| line.contains(decision) && line.contains("route=/app")),
-            "{decision}"
-        );
+        eventually(decision, || {
+            gateway.lines().lines().any(|line| line.contains(decision) && line.contains("route=/app"))
+        });
     }
+    let lines = gateway.lines();
     let cookie = browser.cookie.unwrap();
     assert!(!lines.contains(cookie.split_once('=').unwrap().1), "the cookie is in no line");
 }

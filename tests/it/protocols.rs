@@ -161,7 +161,7 @@ fn http2_is_spoken_where_it_was_agreed_on() {
             let seen = upstream.take().remove(0);
             assert_eq!(seen.version, version, "{path}");
             assert_eq!(seen.uri.path_and_query().unwrap(), path);
-            let host = seen.uri.authority().map(|a| a.to_string());
+            let host = seen.uri.authority().map(ToString::to_string);
             let host = host.or_else(|| seen.headers.get("host").map(|h| h.to_str().unwrap().to_owned()));
             assert_eq!(host.as_deref(), Some("localhost"), "{path}");
             assert_eq!(seen.headers["x-own"], "1");
@@ -236,7 +236,7 @@ fn bodies_and_trailers_over_http2() {
     assert_eq!((answer.status, answer.text().as_str()), (200, "early"));
     let mut client = gateway.raw();
     client.send("POST /h2c/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
-    client.send(crate::support::wire::to_chunked(&[b'x'; 1_200_000], 60_000));
+    client.send(crate::support::wire::to_chunked(&vec![b'x'; 1_200_000], 60_000));
     assert_eq!(client.answer().expect("an answer").status, 413);
     assert_eq!(gateway.send(&Request::get("/h2c/x")).status, 200);
 }

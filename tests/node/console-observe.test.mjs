@@ -55,7 +55,7 @@ describe("what the gateway does", () => {
       const plot = page.getByRole("img", { name: "Requests", exact: true });
       await plot.waitFor();
       // Drawn, and described for those who do not see it.
-      assert.match(await plot.locator("path.plot-line").first().getAttribute("d"), /L/);
+      assert.match(await plot.locator("path.plot-line").first().getAttribute("d"), /^M/);
       assert.match(await plot.locator("desc").textContent(), /^Highest value [1-9]/);
       assert.ok((await page.getByText("Service not in scope").count()) > 0);
       await look(page, `${kind}-dashboard`);
@@ -69,20 +69,20 @@ describe("what the gateway does", () => {
 
       await page.goto(`${HUB}/admin/why`);
       await look(page, `${kind}-why`);
-      await page.getByLabel("Request").fill(refused);
+      await page.getByLabel("Request", { exact: true }).fill(refused);
       await page.getByRole("button", { name: "Explain" }).first().click();
       await page.getByText("Refused with 403").waitFor();
       assert.ok((await page.getByText("How to mend it").count()) > 0);
       await look(page, `${kind}-why-refused`);
-      await page.getByLabel("Token").fill(good);
-      await page.getByLabel("Address").fill("/tracker/api");
+      await page.locator("#token").fill(good);
+      await page.locator("#address").fill("/tracker/api");
       await page.getByRole("button", { name: "Explain" }).last().click();
       await page.getByText("It may pass").waitFor();
       assert.ok(!(await page.content()).includes(good.split(".")[2]));
       await look(page, `${kind}-why-foreseen`);
 
       await page.goto(`${HUB}/admin/audit`);
-      await page.getByText("signed in").first().waitFor();
+      await page.getByText("User signed in").first().waitFor();
       await look(page, `${kind}-audit`);
       await page.goto(`${HUB}/admin/audit?type=created&about=user`);
       await page.getByText("User created").first().waitFor();

@@ -2,6 +2,7 @@
 //!
 //! Invariant: `Ok` only when no problem was noted.
 
+mod answers;
 mod decision_test;
 mod delivery;
 mod gateway;

@@ -99,7 +99,7 @@ fn the_shipped_file_mentions_every_key() {
         for key in table.keys {
             let shown = SHIPPED.lines().map(str::trim).any(|line| match table.shape {
                 Shape::Inline => line.contains(&format!("{key} = ")),
-                _ => line.trim_start_matches('#').starts_with(&format!("{key} = ")),
+                _ => line.trim_start_matches(['#', ' ']).starts_with(&format!("{key} = ")),
             });
             let optional = table.path == "service.secret" && *key == "file";
             assert!(shown || optional, "{} is not in gateway.toml", table.dotted(key));
@@ -465,6 +465,13 @@ fn upstreams_are_told_apart_and_hide_nothing() {
         ("health = { path = \"/\", status = 99 }", "too small"),
         ("health = { path = \"/\", status = \"300-200\" }", "is not a range of statuses"),
         ("health = { path = \"/\", fall = 2 }", "`fall` is not a key of `upstream.health`"),
+        ("prepend_path = \"/a/\"", "ends with a slash"),
+        ("redirect = \"/x\"", "stands beside `redirect`"),
+        ("response_headers = \"x\"", "is not a table"),
+        ("response_headers = { Content-Length = \"1\" }", "frames the message"),
+        ("response_headers = { Set-Cookie = \"a=1\" }", "own cookies"),
+        ("response_headers = { \"a b\" = \"1\" }", "not the name of a header"),
+        ("response_headers = { X-A = \"a\\nb\" }", "not the value of a header"),
         ("servce = \"x\"", "`servce` is not a key of `[[upstream]]`"),
     ] {
         let problem = only(&all(&upstream(text)));

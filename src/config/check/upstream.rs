@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{delivery, gateway, limits, rule, service};
+use super::{answers, delivery, gateway, limits, rule, service};
 use crate::config::{
     Credential, DeclaredService, Hub, OnExpiry, Upstream, defaults,
     reader::Section,
     schema,
     value::{self, choice, words, wrong},
 };
-use crate::model::upstream::TlsFiles;
+use crate::model::{delivery::Delivery, upstream::TlsFiles};
 
 pub(super) fn upstreams(
     root: &Section<'_, '_>,
@@ -49,11 +49,19 @@ fn upstream(
     }
     let credentials =
         [("scoped", Credential::Scoped), ("pass", Credential::Pass), ("none", Credential::None)];
-    let delivery = delivery::delivery(section);
+    let redirect = answers::redirect(section);
+    let delivery = if section.get("redirect").is_some() {
+        redirect.as_ref().map(|_| Delivery::new(Vec::new()))
+    } else {
+        delivery::delivery(section)
+    };
     let rules = rule::rules(section, &path, (host.as_deref(), public), services);
     Some(Upstream {
         host,
         strip_path: section.flag("strip_path").unwrap_or(false),
+        prepend_path: section.parse("prepend_path", value::path).unwrap_or_default(),
+        redirect,
+        response_headers: answers::response_headers(section),
         credential: section
             .parse("credential", |text| choice(text, &credentials))
             .unwrap_or(Credential::Scoped),

@@ -36,6 +36,8 @@ pub struct Pools {
     targets: Vec<Rc<TargetPool>>,
     next: Cell<usize>,
     turn: Cell<u64>,
+    /// Whether there is something to look after: of many routes, most have nothing to do at a time.
+    used: Cell<bool>,
 }
 
 impl Pools {
@@ -49,12 +51,16 @@ impl Pools {
             targets: cluster.nodes.iter().map(pool).collect(),
             next: Cell::new(0),
             turn: Cell::new(0),
+            used: Cell::new(false),
         }
     }
 
     /// The target for a request, or where some were tried, for the next try. `key`: who asks, for those who are to meet the
     /// same target again.
     pub fn choose(&self, key: u64, tried: &mut Tried) -> Option<&Rc<TargetPool>> {
+        if !self.used.replace(true) {
+            self.tick(Instant::now());
+        }
         let at = match self.targets.as_slice() {
             [only] if !tried.has(0) && is_up(only) => 0,
             [] | [_] => return None,
@@ -121,10 +127,15 @@ impl Pools {
 
     /// To be called now and then.
     pub fn tick(&self, now: Instant) {
-        self.budget.tick(now);
-        for pool in &self.targets {
-            pool.tidy(now);
+        if !self.used.get() {
+            return;
         }
+        self.budget.tick(now);
+        let mut busy = !self.budget.is_blank();
+        for pool in &self.targets {
+            busy |= pool.tidy(now);
+        }
+        self.used.set(busy);
     }
 }
 
@@ -163,6 +174,7 @@ mod tests {
     }
 
     fn choose(pools: &Pools, key: u64) -> usize {
+        pools.budget.request();
         let chosen = pools.choose(key, &mut Tried::default()).expect("a target");
         pools.targets.iter().position(|pool| Rc::ptr_eq(pool, chosen)).unwrap()
     }

@@ -64,6 +64,12 @@ impl Budget {
         allowed
     }
 
+    /// Whether there was nothing in the window.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        self.requests.get() == 0 && self.past.iter().all(|slot| slot.get() == (0, 0))
+    }
+
     /// To be called several times within a slot's length.
     pub fn tick(&self, now: Instant) {
         if now.saturating_duration_since(self.since.get()) < SLOT {

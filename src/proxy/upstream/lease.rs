@@ -144,9 +144,9 @@ impl Lease {
     /// where many share it.
     pub(in crate::proxy) fn into_socket(self) -> Option<Socket> {
         let Link::One(open) = self.link else { return None };
-        let Open { connection, _held, .. } = *open;
+        let Open { connection, _held: held, .. } = *open;
         let (socket, arrived) = connection.into_socket();
-        Some((socket, arrived, _held))
+        Some((socket, arrived, held))
     }
 
     /// Whether nothing of an answer has come, not even an interim one.

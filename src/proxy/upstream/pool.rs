@@ -154,6 +154,7 @@ impl TargetPool {
             let beginning = Multiplexed::begin(transport, address, held);
             let patience = self.cluster.delivery.connect_timeout;
             let connection = timeout(patience, beginning).await.map_err(|_| ConnectError::TimedOut)??;
+            self.declined.set(false);
             let exchange = connection.exchange();
             self.multiplexed.borrow_mut().push(connection);
             return Ok(self.lease(Link::Two(Box::new(exchange)), false));
@@ -210,17 +211,16 @@ impl TargetPool {
             let next = self.waiters.borrow_mut().pop_front();
             let Some(waiter) = next else { return Some(connection) };
             match waiter.send(self.lease(Link::One(connection), true)) {
-                Ok(()) => return None,
                 // It has given up.
                 Err(Lease { link: Link::One(open), .. }) => connection = open,
-                Err(_) => return None,
+                Ok(()) | Err(_) => return None,
             }
         }
     }
 
     /// Closes connections that have been idle for too long, those that the other side has closed, and those to addresses
-    /// that the target has no more; tells how many requests there were.
-    pub fn tidy(&self, now: Instant) {
+    /// that the target has no more; tells how many requests there were. Returns whether there is more to look after.
+    pub fn tidy(&self, now: Instant) -> bool {
         self.now.set(now);
         self.hand_in();
         let mut waiters = self.waiters.borrow_mut();
@@ -244,6 +244,7 @@ impl TargetPool {
                 && connection.connection.is_quiet()
                 && is_known(connection.address)
         });
+        !idle.is_empty() || !waiters.is_empty() || !self.multiplexed.borrow().is_empty()
     }
 
     fn hand_in(&self) {

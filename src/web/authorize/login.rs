@@ -26,6 +26,7 @@ use crate::{
         form::Form,
     },
     proxy::gate::{Caller, Outcome},
+    texts::Language,
     web::{
         Control,
         browser::{Browser, noted},
@@ -83,7 +84,7 @@ impl Desk<'_> {
         self.pages().login(Login {
             service: client.map(|client| client.name.as_str()),
             icon: client.and_then(icon_of),
-            message: query.form().get("message").map(Into::into),
+            message: query.form().get("message").or_else(|| self.why_sign_in(query)).map(Into::into),
             notice,
             login: query.form().get("login_hint").unwrap_or_default(),
             remember: false,
@@ -91,6 +92,14 @@ impl Desk<'_> {
             restore: self.control.mailer.is_ready().then_some(restore.trim_end_matches('?')),
             tell: &tell,
         })
+    }
+
+    /// What a page says that needs somebody to be signed in and has sent them here.
+    fn why_sign_in(&self, query: &Query) -> Option<&'static str> {
+        let t = Language::wanted(self.headers);
+        let resumed = query.back()?.strip_prefix(self.caller.snapshot.hub_path.as_ref())?;
+        let typed = resumed.starts_with(Endpoint::Resume.path());
+        Some(if typed { t.session_ended() } else { t.sign_in_first() })
     }
 
     async fn sign_in(&self, query: &str, body: &[u8]) -> Result<Response, OAuthError> {

@@ -64,12 +64,11 @@ impl Desk<'_> {
             .map_err(plain)?;
         self.sign_out(&browser).await.map_err(plain)?;
         let state = form.get("state").filter(|_| client.is_some());
-        let mut response = match target {
-            Some(uri) => self.go(StatusCode::FOUND, &with_state(&uri, state)),
-            None => {
-                let sign_in = format!("{}{}", self.caller.snapshot.desk.hub_url, Endpoint::LoginPage.path());
-                self.pages().signed_out(None, &sign_in)
-            }
+        let mut response = if let Some(uri) = target {
+            self.go(StatusCode::FOUND, &with_state(&uri, state))
+        } else {
+            let sign_in = Endpoint::LoginPage.url(&self.caller.snapshot.desk.hub_url);
+            self.pages().signed_out(None, &sign_in)
         };
         response.extensions_mut().insert(Outcome { decision: "signed_out", ..Outcome::default() });
         Ok(clearing(response))

@@ -156,6 +156,15 @@ async fn attention(visit: &Visit) -> Result<Vec<Attention>, StoreError> {
         let link = format!("{}?find={}", Section::Upstreams.path(), encoded(&label));
         found.push(Attention::bad(t.attention_upstream(label, count), Some(link)));
     }
+    let down = snapshot.upstreams().into_iter().flat_map(|upstream| {
+        let label = upstream.upstream;
+        let out = upstream.targets.into_iter().filter(|target| !target.state.takes_requests());
+        out.map(move |target| (Arc::clone(&label), target.target)).collect::<Vec<_>>()
+    });
+    for (label, target) in down.take(10) {
+        let link = format!("{}?find={}", Section::Upstreams.path(), encoded(&label));
+        found.push(Attention::bad(t.attention_down(label, target), Some(link)));
+    }
     for route in snapshot.routes.iter().filter(|route| route.policy.service.is_none()).take(10) {
         let text = t.attention_service(&route.policy.service_name, &route.label);
         found.push(Attention::bad(text, Some(format!("{}/new", Section::Services.path()))));

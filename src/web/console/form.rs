@@ -45,11 +45,6 @@ impl Fields {
             .filter(|v| !v.is_empty())
     }
 
-    /// The lines of a text area, blank ones apart.
-    pub(in crate::web) fn lines<'f>(&'f self, name: &str) -> impl Iterator<Item = &'f str> {
-        self.raw(name).lines().map(str::trim).filter(|line| !line.is_empty())
-    }
-
     /// Whether a checkbox is ticked or a button was pressed: whether there is such a field.
     pub(in crate::web) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| known == name)
@@ -104,7 +99,7 @@ mod tests {
         let fields = Fields::read(b"a=+x+&b=1&b=&b=2&c=one%0D%0A%0D%0A+two&d=%00%1b[31mred&e=%FF&f=");
         assert_eq!((fields.text("a"), fields.given("f"), fields.given("none")), ("x", None, None));
         assert_eq!(fields.all("b").collect::<Vec<_>>(), ["1", "2"]);
-        assert_eq!(fields.lines("c").collect::<Vec<_>>(), ["one", "two"]);
+        assert_eq!(fields.text("c"), "one\n\n two");
         assert_eq!(fields.text("d"), "[31mred");
         assert_eq!(fields.text("e"), "\u{fffd}");
         assert!(fields.has("f") && !fields.has("g"));

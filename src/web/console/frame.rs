@@ -110,16 +110,13 @@ impl Frame {
     }
 
     /// A moment, told from now: `{{ frame.when(at) }}`.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates give references")]
     pub(in crate::web) const fn when(&self, at: &Timestamp) -> When {
         When { t: self.t, at: *at, now: self.now }
     }
 
-    /// The same, or `never`.
-    pub(in crate::web) fn when_ever(&self, at: &Option<Timestamp>) -> String {
-        at.as_ref().map_or_else(|| self.t.never().to_owned(), |at| self.t.when(*at, self.now))
-    }
-
     /// A moment as a day: `22 November 2026`.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates give references")]
     pub(in crate::web) fn date(&self, at: &Timestamp) -> String {
         self.t.date(*at)
     }
@@ -140,6 +137,7 @@ impl Frame {
     }
 
     /// Where a section is, its name, and whether this is it.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates give references")]
     pub(in crate::web) fn entry(&self, section: &Section) -> (String, &'static str, bool) {
         (format!("{}{}", self.hub, section.path()), section.title(self.t), *section == self.section)
     }

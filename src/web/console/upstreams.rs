@@ -71,7 +71,11 @@ pub(super) struct Rule {
 
 impl Rule {
     pub(super) fn of(t: Language, rule: &RuleFacts) -> Self {
-        let mut words = vec![if rule.public { t.ruled_public() } else { t.ruled_token() }.to_owned()];
+        let mut words = vec![match rule {
+            RuleFacts { public: true, .. } => t.ruled_public().to_owned(),
+            RuleFacts { browser: true, .. } => t.ruled_browser().to_owned(),
+            _ => t.ruled_token().to_owned(),
+        }];
         let list = |values: &[String]| values.join(", ");
         if !rule.methods.is_empty() {
             words.insert(0, t.ruled_methods(list(&rule.methods)));

@@ -205,6 +205,7 @@ impl FromRequestParts<Control> for Administrator {
     }
 }
 
+#[expect(clippy::result_large_err, reason = "the answer of a page, once a request")]
 fn administrator(visit: Visit) -> Result<Visit, Response> {
     if visit.who.user.administrator {
         return Ok(visit);

@@ -266,7 +266,7 @@ fn the_audit_log_is_filtered_and_taken_away() {
     let shown = page(&root.get("/hub/admin/audit"));
     assert_has(
         &shown,
-        &["User created", "Service created", "=svc &#60;b&#62;", "(command line)", "Session signed in"],
+        &["User created", "Service created", "=svc &#60;b&#62;", "(command line)", "User signed in"],
     );
     assert!(!shown.contains("=svc <b>"), "{shown}");
     let found = page(&root.get("/hub/admin/audit?type=created&about=service&since=2020-01-01"));

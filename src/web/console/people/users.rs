@@ -29,7 +29,6 @@ struct Page {
     q: String,
     mistake: Option<String>,
     rows: Vec<Row>,
-    total: u64,
     pager: Pager,
 }
 
@@ -106,5 +105,5 @@ async fn list(visit: &Visit) -> Result<Response, Response> {
     let path = visit.link(Section::Users.path());
     let pager = Pager::new(t, &path, &query, (skip, rows.len()), usize::try_from(total).ok(), false);
     let q = query.text("q").to_owned();
-    Ok(visit.show(&Page { frame: visit.frame(Section::Users), q, mistake, rows, total, pager }))
+    Ok(visit.show(&Page { frame: visit.frame(Section::Users), q, mistake, rows, pager }))
 }

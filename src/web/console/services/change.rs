@@ -55,6 +55,7 @@ async fn with_mistake(
 }
 
 /// What the file declares, and what is the gateway's own, is not changed here.
+#[expect(clippy::result_large_err, reason = "the answer of a page, once a request")]
 fn own(visit: &Visit, service: &Service) -> Result<(), Response> {
     if service.id == ServiceId::hub() { Err(visit.not_found()) } else { Ok(()) }
 }

@@ -668,7 +668,7 @@ fn a_public_service_does_not_keep_its_refresh_tokens() {
 #[test]
 fn problems_are_data_too() {
     let problem = only("colour = 1");
-    insta::assert_snapshot!(serde_json::to_string(&problem).unwrap(), @r#"{"severity":"error","line":2,"column":1,"variable":null,"message":"`colour` is not a key of the top of the file","help":"known here: `public_url`, `data_dir`, `admin_password`, `listen`, `tls`, `store`, `hub`, `oauth`, `sessions`, `limits`, `log`, `service`, `user`, `upstream`, `test`"}"#);
+    insta::assert_snapshot!(serde_json::to_string(&problem).unwrap(), @r#"{"severity":"error","line":2,"column":1,"variable":null,"message":"`colour` is not a key of the top of the file","help":"known here: `public_url`, `data_dir`, `admin_password`, `listen`, `tls`, `store`, `hub`, `oauth`, `sessions`, `limits`, `log`, `mail`, `service`, `user`, `upstream`, `test`"}"#);
 }
 
 #[test]

@@ -126,7 +126,7 @@ fn tokens(remembered: usize) -> &'static Tokens {
         people: Directory::default(),
         credentials: Credentials::default(),
         verdicts: Verdicts::new(20_000),
-        peer: Peer::new((Ipv4Addr::LOCALHOST, 1).into()),
+        peer: Peer::new((Ipv4Addr::LOCALHOST, 1).into(), true),
     });
     if remembered > 0 {
         let verdict = tokens.verdicts.verify(tokens.token.as_bytes(), tokens.judge()).unwrap();

@@ -4,9 +4,12 @@ use std::sync::{Arc, atomic::Ordering};
 
 use super::hashing::Pool;
 use crate::{
-    observe::{metrics::Gauge, sink::Sink},
+    observe::{
+        metrics::{Family, Gauge},
+        sink::Sink,
+    },
     proxy::gate::Gate,
-    server::admission::Admission,
+    server::admission::{Admission, Loss},
 };
 
 /// What can be read of these.
@@ -18,18 +21,12 @@ pub(super) fn gauges(
 ) -> Vec<Gauge> {
     let count = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
     let gauge = |name, help, counter, read| Gauge { name, help, counter, read };
-    let (open, refused, lost) = (Arc::clone(admission), Arc::clone(admission), sink.clone());
+    let (open, lost) = (Arc::clone(admission), sink.clone());
     let pool = Arc::clone(pool);
     let gates: [Arc<Gate>; 6] = std::array::from_fn(|_| Arc::clone(gate));
     let [tokens, hits, misses, revoked, people, websockets] = gates;
     vec![
         gauge("connections", "Open client connections", false, Box::new(move || count(open.open()))),
-        gauge(
-            "connections_refused",
-            "Client connections closed because there were too many",
-            true,
-            Box::new(move || count(refused.refused())),
-        ),
         gauge(
             "token_cache_entries",
             "Remembered verdicts on tokens",
@@ -68,5 +65,18 @@ pub(super) fn gauges(
             true,
             Box::new(move || lost.lost()),
         ),
+    ]
+}
+
+/// The connections that clients lost, by reason.
+pub(super) fn lost_connections(admission: &Admission) -> Vec<Family> {
+    let family = |name, help, refused| {
+        let of = Loss::ALL.into_iter().filter(|loss| loss.is_refusal() == refused);
+        let sample = |loss: Loss| (vec![("cause", loss.name().to_owned())], admission.lost(loss));
+        Family { name, help, counter: true, samples: of.map(sample).collect() }
+    };
+    vec![
+        family("connections_refused", "Client connections that were not served, by cause", true),
+        family("connections_ended", "Client connections that a limit has ended, by cause", false),
     ]
 }

@@ -13,6 +13,7 @@ mod gauges;
 mod hashing;
 mod letters;
 mod people;
+mod plain;
 mod plane;
 mod restart;
 mod running;
@@ -28,6 +29,7 @@ use self::{
     background::{Background, Numbers},
     facts::Told,
     people::People,
+    plain::Guests,
     plane::{WorkerLimits, work},
     shared::Shared,
     sockets::Sockets,
@@ -250,8 +252,12 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         let thread = std::thread::Builder::new().name(format!("worker-{number}"));
         threads.push(thread.spawn(move || work(build, setup))?);
     }
-    let watched = Arc::clone(&shared.gate);
-    totals.also(move || upstreams::families(&watched.snapshot().upstreams()));
+    let (watched, admitting) = (Arc::clone(&shared.gate), Arc::clone(&admission));
+    totals.also(move || {
+        let mut families = upstreams::families(&watched.snapshot().upstreams());
+        families.extend(gauges::lost_connections(&admitting));
+        families
+    });
     let gauges = Arc::new(gauges::gauges(&shared.gate, &admission, &sink, &shared.people.pool));
     let numbers = Numbers { totals: Arc::clone(&totals), admission: Arc::clone(&admission), history };
     let background = Background {
@@ -266,15 +272,15 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         Some(socket) => {
             let address = socket.local_addr()?;
             let router = management::router(Management { totals, gauges, tick: TICK, ready });
-            control.spawn(serve_plain(socket, router, None));
+            control.spawn(plain::serve(socket, router, None));
             Some(address)
         }
     };
     let mut http = Vec::new();
     for socket in sockets.http {
         http.push(socket.local_addr()?);
-        let admission = Some(Arc::clone(&admission));
-        control.spawn(serve_plain(socket, redirect::router(shared.public_url()), admission));
+        let guests = Guests::new(&shared.config(), &admission, &shared.gate);
+        control.spawn(plain::serve(socket, redirect::router(shared.public_url()), Some(guests)));
     }
     background.start(control.handle());
     control.spawn(delivery.run());
@@ -291,13 +297,6 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         sink,
         drain_timeout,
     })
-}
-
-async fn serve_plain(socket: std::net::TcpListener, router: axum::Router, admission: Option<Arc<Admission>>) {
-    let admit = move |source| admission.as_ref().map(|a| a.admit(source)).map_or(Some(None), |t| t.map(Some));
-    if let Err(error) = management::serve(socket, router, admit).await {
-        tracing::error!(%error, "a plain listener has ended");
-    }
 }
 
 /// The form of lines, `None` when none are written.

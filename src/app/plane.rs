@@ -2,7 +2,7 @@
 //!
 //! Invariant: what was cut off writes its lines before the thread ends.
 
-use std::{net::SocketAddr, rc::Rc, time::Duration};
+use std::{net::IpAddr, rc::Rc, time::Duration};
 
 use http::Request;
 use hyper::body::Incoming;
@@ -21,7 +21,7 @@ use crate::{
         worker::{Worker, WorkerParts},
     },
     server::{
-        connection::{self, Handler, ProtocolLimits},
+        connection::{self, Client, Handler, ProtocolLimits},
         io::Deadlines,
         worker::Setup,
     },
@@ -56,8 +56,12 @@ impl Handler for DataPlane {
     type Answering = proxy::Answering;
     type Tunnel = Tunnel;
 
-    fn connected(&self, address: SocketAddr) -> Rc<Peer> {
-        Rc::new(Peer::new(address))
+    fn trusts(&self, peer: IpAddr) -> bool {
+        self.0.view().snapshot.trusts(peer)
+    }
+
+    fn connected(&self, client: Client) -> Rc<Peer> {
+        Rc::new(Peer::new(client.address, client.known))
     }
 
     fn handle(&self, peer: &Rc<Peer>, request: Request<Incoming>) -> proxy::Answering {
@@ -94,6 +98,7 @@ impl WorkerLimits {
         Self {
             protocol: ProtocolLimits {
                 handshake: limits.handshake_timeout,
+                proxy_protocol: config.listen.proxy_protocol,
                 max_header_size: limits.max_header_size,
                 max_headers: limits.max_headers,
                 max_streams: limits.max_streams,

@@ -6,8 +6,10 @@ use crate::config::Config;
 
 /// What of a configuration is used at the start only.
 pub(super) fn only_by_restart(before: &Config, after: &Config) -> Vec<&'static str> {
-    let listen =
-        |c: &Config| (c.listen.https.clone(), c.listen.http.clone(), c.listen.management, c.listen.workers);
+    let listen = |c: &Config| {
+        let l = &c.listen;
+        (l.https.clone(), l.http.clone(), l.management, l.workers, l.proxy_protocol)
+    };
     let limits = |c: &Config| {
         let l = &c.limits;
         let times = [

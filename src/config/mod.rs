@@ -92,6 +92,8 @@ pub struct Listen {
     pub management: Option<SocketAddr>,
     /// Peers that may speak for a client by `X-Forwarded-*`. Empty: nobody.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether they say by the PROXY protocol whose connection they carry; then nobody else may connect.
+    pub proxy_protocol: bool,
     /// Data-plane threads; `None`: one per core.
     pub workers: Option<NonZeroUsize>,
 }

@@ -127,7 +127,8 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
         Err(refusal) => return refuse(record, form, &refusal),
     };
     record.set_target(target.clone());
-    let mut sanitized = match sanitize::sanitize(parts, target, snapshot.trusts(peer.ip())) {
+    let trusted = peer.is_known() && snapshot.trusts(peer.ip());
+    let mut sanitized = match sanitize::sanitize(parts, target, trusted) {
         Ok(sanitized) => sanitized,
         Err(refusal) => return refuse(record, form, &refusal),
     };

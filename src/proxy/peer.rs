@@ -22,6 +22,7 @@ use crate::{
 /// One client connection.
 pub struct Peer {
     ip: IpAddr,
+    known: bool,
     /// The address as text.
     pub text: Rc<str>,
     /// `X-Forwarded-For` of a request that comes without one.
@@ -88,15 +89,16 @@ impl Remembered {
 }
 
 impl Peer {
-    /// A connection from this address.
+    /// A connection from this address. `known`: whether what it sends is known to be of whoever has the address.
     #[must_use]
-    pub fn new(address: SocketAddr) -> Self {
+    pub fn new(address: SocketAddr, known: bool) -> Self {
         // An IPv4 client of a dual-stack socket is an IPv4 client.
         let ip = address.ip().to_canonical();
         let text = ip.to_string();
         let forwarded_for = HeaderValue::from_str(&text);
         Self {
             ip,
+            known,
             text: Rc::from(text),
             forwarded_for: forwarded_for.unwrap_or_else(|_| HeaderValue::from_static("unknown")),
             forwarded: RefCell::new(None),
@@ -109,6 +111,12 @@ impl Peer {
     #[must_use]
     pub const fn ip(&self) -> IpAddr {
         self.ip
+    }
+
+    /// Whether what it says of others may be believed, if its address is that of a trusted proxy.
+    #[must_use]
+    pub const fn is_known(&self) -> bool {
+        self.known
     }
 
     /// What is known of the token in an `Authorization` header, if this connection has just sent the same.

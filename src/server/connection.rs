@@ -6,7 +6,7 @@
 use std::{
     cell::Cell,
     future::Future,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
@@ -30,7 +30,7 @@ use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
-    time::timeout,
+    time::{Instant, error::Elapsed, timeout_at},
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -53,8 +53,11 @@ pub trait Handler: 'static {
     /// An answer on its way.
     type Answering: Future<Output = Response<Self::Body>> + 'static;
 
+    /// Whether this is a proxy that may say whose connection it carries.
+    fn trusts(&self, peer: IpAddr) -> bool;
+
     /// A connection begins.
-    fn connected(&self, address: SocketAddr) -> Rc<Self::Peer>;
+    fn connected(&self, client: Client) -> Rc<Self::Peer>;
 
     /// Answers a request.
     fn handle(&self, peer: &Rc<Self::Peer>, request: Request<Incoming>) -> Self::Answering;
@@ -66,6 +69,15 @@ pub trait Handler: 'static {
     fn leave(&self);
 }
 
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Client {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Whether the bytes are known to be of whoever has this address. Not so behind a proxy that named nobody.
+    pub known: bool,
+}
+
 /// What goes on where HTTP ends.
 pub trait Tunnel: 'static {
     /// Carries it to its end, with the client at `io`.
@@ -75,8 +87,10 @@ pub trait Tunnel: 'static {
 /// Limits of a connection's protocol.
 #[derive(Debug, Clone)]
 pub struct ProtocolLimits {
-    /// For the TLS handshake.
+    /// From the connection to the end of the TLS handshake.
     pub handshake: Duration,
+    /// Whether a header of the PROXY protocol comes first.
+    pub proxy_protocol: bool,
     /// Bytes of a request's head.
     pub max_header_size: usize,
     /// Number of header fields.
@@ -98,23 +112,25 @@ impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for LocalExecu
     }
 }
 
-/// Serves one connection to its end.
+/// Serves one connection to its end. The TLS handshake has until `deadline`.
+///
+/// # Errors
+/// [`Elapsed`] when that was not enough.
 pub async fn serve<H: Handler>(
     handler: Rc<H>,
-    (tcp, address): (TcpStream, SocketAddr),
-    tls: Arc<ServerConfig>,
+    (tcp, client): (TcpStream, Client),
+    (tls, deadline): (Arc<ServerConfig>, Instant),
     limits: Rc<ProtocolLimits>,
     watch: Rc<Watch>,
-) {
+) -> Result<(), Elapsed> {
     let _ = tcp.set_nodelay(true);
-    let Ok(Ok(stream)) = timeout(limits.handshake, TlsAcceptor::from(tls).accept(tcp)).await else {
-        return;
-    };
+    let Ok(stream) = timeout_at(deadline, TlsAcceptor::from(tls).accept(tcp)).await? else { return Ok(()) };
+    watch.established();
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     if http2 {
         watch.forget_heads();
     }
-    let peer = handler.connected(address);
+    let peer = handler.connected(client);
     let io = TokioIo::new(Watched::new(stream, Rc::clone(&watch)));
     let switched: Switched<H> = Rc::default();
     let service = {
@@ -163,6 +179,7 @@ pub async fn serve<H: Handler>(
             after(parts.io.into_inner(), parts.read_buf, switched.take(), &watch).await;
         }
     }
+    Ok(())
 }
 
 /// The tunnel that an HTTP/1.1 connection becomes, and the mark that it is busy.

@@ -18,6 +18,7 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
+use super::admission::Loss;
 use crate::base::body::Whole;
 
 /// How long a client may take for each thing.
@@ -34,6 +35,8 @@ pub struct Deadlines {
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
+    /// It has not begun: the handshake has a limit of its own.
+    Handshake,
     /// Nothing.
     Idle,
     /// The head of a request is arriving.
@@ -106,7 +109,7 @@ impl Watch {
     #[must_use]
     pub fn new(keep_head: bool) -> Self {
         Self {
-            phase: Cell::new(Phase::Idle),
+            phase: Cell::new(Phase::Handshake),
             since: Cell::new(Instant::now()),
             requests: Cell::new(0),
             served: Cell::new(false),
@@ -122,6 +125,12 @@ impl Watch {
             unread: RefCell::default(),
             now: Cell::new(Instant::now()),
         }
+    }
+
+    /// The handshake is over.
+    pub fn established(&self) {
+        self.phase.set(Phase::Idle);
+        self.since.set(Instant::now());
     }
 
     /// The connection turned out to speak HTTP/2.
@@ -251,40 +260,42 @@ impl Watch {
         self.order.get()
     }
 
-    /// Gives an order. A stronger one stays.
-    pub fn command(&self, order: Order) {
+    /// Gives an order. A stronger one stays. Whether it is a new one.
+    pub fn command(&self, order: Order) -> bool {
         if order == Order::None || self.order.get() == Order::Close || self.order.get() == order {
-            return;
+            return false;
         }
         self.order.set(order);
         if let Some(waker) = self.waker.borrow_mut().take() {
             waker.wake();
         }
+        true
     }
 
-    /// Holds the connection against its deadlines.
-    pub fn inspect(&self, now: Instant, deadlines: &Deadlines) {
+    /// Holds the connection against its deadlines. Why it is told to end, when it is told so now.
+    pub fn inspect(&self, now: Instant, deadlines: &Deadlines) -> Option<Loss> {
         self.now.set(now);
         let waited = now.saturating_duration_since(self.since.get());
         let late = |since: &Option<Instant>| {
             since.is_some_and(|since| now.saturating_duration_since(since) >= deadlines.write)
         };
-        if self.unread.borrow().iter().any(|(_, since)| late(since)) {
-            self.command(Order::Close);
-            return;
-        }
-        if self.stalled.get().is_some_and(|since| now.saturating_duration_since(since) >= deadlines.write) {
-            self.command(Order::Close);
-            return;
-        }
-        match self.phase.get() {
-            // A connection that has never sent a request is given as long as a head.
-            Phase::Idle if !self.served.get() && waited >= deadlines.header => self.command(Order::Close),
-            Phase::Idle if waited >= deadlines.idle => self.command(Order::Drain),
-            Phase::Head if waited >= deadlines.header => self.command(Order::Close),
-            Phase::Lingering if waited >= LINGER => self.command(Order::Close),
-            _ => {}
-        }
+        let (order, loss) = if late(&self.stalled.get()) || self.unread.borrow().iter().any(|(_, s)| late(s))
+        {
+            (Order::Close, Some(Loss::Unread))
+        } else {
+            match self.phase.get() {
+                // A connection that has never sent a request is given as long as a head.
+                Phase::Idle if !self.served.get() && waited >= deadlines.header => {
+                    (Order::Close, Some(Loss::Header))
+                }
+                Phase::Idle if waited >= deadlines.idle => (Order::Drain, Some(Loss::Idle)),
+                Phase::Head if waited >= deadlines.header => (Order::Close, Some(Loss::Header)),
+                Phase::Lingering if waited >= LINGER => (Order::Close, None),
+                _ => (Order::None, None),
+            }
+        };
+        let told = self.command(order);
+        loss.filter(|_| told)
     }
 }
 
@@ -393,24 +404,34 @@ mod tests {
         idle: Duration::from_secs(10),
     };
 
+    fn established() -> Watch {
+        let watch = Watch::new(true);
+        watch.established();
+        watch
+    }
+
     fn after(watch: &Watch, seconds: u64) -> Order {
-        watch.inspect(Instant::now() + Duration::from_secs(seconds), &DEADLINES);
+        let before = watch.order.get();
+        let loss = watch.inspect(Instant::now() + Duration::from_secs(seconds), &DEADLINES);
+        assert_eq!(loss.is_some(), watch.order.get() != before, "each is counted once");
         watch.order.get()
     }
 
     #[test]
     fn silence_is_limited_before_during_and_between_requests() {
-        let fresh = Watch::new(true);
+        let waits = Watch::new(true);
+        assert_eq!(after(&waits, 1000), Order::None, "the handshake has its own limit");
+        let fresh = established();
         assert_eq!((after(&fresh, 0), after(&fresh, 2)), (Order::None, Order::Close));
-        let reading = Watch::new(true);
+        let reading = established();
         reading.arrived(b"GET / HT");
         assert_eq!(after(&reading, 2), Order::Close);
-        let busy = Watch::new(true);
+        let busy = established();
         busy.begin(Follows::Nothing);
         assert_eq!(after(&busy, 1000), Order::None);
         busy.end();
         assert_eq!((after(&busy, 2), after(&busy, 11)), (Order::None, Order::Drain));
-        let stalled = Watch::new(true);
+        let stalled = established();
         stalled.begin(Follows::Nothing);
         stalled.stalled.set(Some(Instant::now()));
         assert_eq!((after(&stalled, 4), after(&stalled, 6)), (Order::None, Order::Close));
@@ -418,7 +439,7 @@ mod tests {
 
     #[test]
     fn bytes_of_http_2_begin_no_head() {
-        let watch = Watch::new(true);
+        let watch = established();
         watch.forget_heads();
         watch.begin(Follows::Nothing);
         watch.end();
@@ -428,7 +449,7 @@ mod tests {
 
     #[test]
     fn empty_lines_before_a_head_do_not_end_it() {
-        let watch = Watch::new(true);
+        let watch = established();
         watch.arrived(b"\r\n");
         watch.arrived(b"\r\n\r\nPOST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n");
         assert_eq!(watch.head_names("content-length"), Some(true));
@@ -436,7 +457,7 @@ mod tests {
 
     #[test]
     fn a_head_is_looked_at_as_it_was_sent() {
-        let watch = Watch::new(true);
+        let watch = established();
         assert_eq!(watch.head_names("content-length"), None);
         watch.arrived(b"POST / HTTP/1.1\r\nHost: a\r\nCONTENT-LENGTH: 1\r\nX: y\r\n");
         assert_eq!(watch.head_names("content-length"), None);

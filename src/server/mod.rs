@@ -7,6 +7,7 @@ pub mod connection;
 mod early;
 pub mod io;
 pub mod listener;
+pub mod proxy_protocol;
 pub mod tls;
 mod validity;
 pub mod worker;

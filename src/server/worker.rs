@@ -6,18 +6,24 @@
 use std::{
     cell::{Cell, RefCell},
     io,
+    net::{IpAddr, SocketAddr},
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use rustls::ServerConfig;
-use tokio::{net::TcpListener, sync::watch, time::MissedTickBehavior};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    time::MissedTickBehavior,
+};
 
 use super::{
-    admission::{Admission, Ticket},
-    connection::{self, Handler, ProtocolLimits},
+    admission::{Admission, Loss, Ticket},
+    connection::{self, Client, Handler, ProtocolLimits},
     io::{Deadlines, Order, Watch},
+    proxy_protocol::introduced,
 };
 use crate::base::{FastMap, source::bucket};
 
@@ -77,7 +83,7 @@ pub async fn run<H: Handler>(handler: Rc<H>, setup: Setup, tick: impl Fn(Instant
         tokio::select! {
             _ = interval.tick() => {
                 let now = Instant::now();
-                inspect(&connections, now, &deadlines);
+                inspect(&connections, now, (&deadlines, &accept.admission));
                 tick(now);
             }
             changed = stage.changed() => {
@@ -98,7 +104,7 @@ pub async fn run<H: Handler>(handler: Rc<H>, setup: Setup, tick: impl Fn(Instant
     while !connections.borrow().is_empty() && Instant::now() < deadline {
         interval.tick().await;
         let now = Instant::now();
-        inspect(&connections, now, &deadlines);
+        inspect(&connections, now, (&deadlines, &accept.admission));
         // A request that arrived just before the order is followed by it again.
         accept.handler.leave();
         command(&connections, Order::Drain);
@@ -116,9 +122,11 @@ pub async fn run<H: Handler>(handler: Rc<H>, setup: Setup, tick: impl Fn(Instant
     Ok(())
 }
 
-fn inspect(connections: &Connections, now: Instant, deadlines: &Deadlines) {
+fn inspect(connections: &Connections, now: Instant, (deadlines, admission): (&Deadlines, &Admission)) {
     for watch in connections.borrow().values() {
-        watch.inspect(now, deadlines);
+        if let Some(loss) = watch.inspect(now, deadlines) {
+            admission.count(loss);
+        }
     }
 }
 
@@ -143,7 +151,7 @@ impl<H: Handler> Accept<H> {
         loop {
             match listener.accept().await {
                 Ok((tcp, address)) => {
-                    if let Some(ticket) = self.admission.admit(bucket(address.ip())) {
+                    if let Some(ticket) = self.admit(address.ip()) {
                         self.serve((tcp, address), ticket);
                     }
                 }
@@ -161,17 +169,41 @@ impl<H: Handler> Accept<H> {
         }
     }
 
-    fn serve(self: &Rc<Self>, tcp: (tokio::net::TcpStream, std::net::SocketAddr), ticket: Ticket) {
+    fn admit(&self, peer: IpAddr) -> Option<Ticket> {
+        if !self.limits.proxy_protocol {
+            return self.admission.admit(bucket(peer));
+        }
+        if !self.handler.trusts(peer.to_canonical()) {
+            self.admission.count(Loss::UntrustedProxy);
+            return None;
+        }
+        self.admission.admit_unknown()
+    }
+
+    fn serve(self: &Rc<Self>, (mut tcp, address): (TcpStream, SocketAddr), ticket: Ticket) {
         let number = self.next.get();
         self.next.set(number + 1);
         let watch = Rc::new(Watch::new(true));
         self.connections.borrow_mut().insert(number, Rc::clone(&watch));
-        let leaving = Leaving { connections: Rc::clone(&self.connections), number, _ticket: ticket };
-        let (handler, tls) = (Rc::clone(&self.handler), Arc::clone(&self.tls));
-        let limits = Rc::clone(&self.limits);
+        let mut leaving = Leaving { connections: Rc::clone(&self.connections), number, ticket };
+        let accept = Rc::clone(self);
         tokio::task::spawn_local(async move {
-            let _leaving = leaving;
-            connection::serve(handler, tcp, tls, limits, watch).await;
+            let deadline = tokio::time::Instant::now() + accept.limits.handshake;
+            let client = if accept.limits.proxy_protocol {
+                // On the heap, so that connections without it have no room for it.
+                let named = introduced(&mut tcp, address, (&mut leaving.ticket, deadline));
+                let Some(client) = Box::pin(named).await else { return };
+                client
+            } else {
+                Client { address, known: true }
+            };
+            let (handler, tls) = (Rc::clone(&accept.handler), Arc::clone(&accept.tls));
+            let (limits, admission) = (Rc::clone(&accept.limits), Arc::clone(&accept.admission));
+            drop(accept);
+            let served = connection::serve(handler, (tcp, client), (tls, deadline), limits, watch);
+            if served.await.is_err() {
+                admission.count(Loss::Handshake);
+            }
         });
     }
 }
@@ -180,7 +212,7 @@ impl<H: Handler> Accept<H> {
 struct Leaving {
     connections: Connections,
     number: u64,
-    _ticket: Ticket,
+    ticket: Ticket,
 }
 
 impl Drop for Leaving {

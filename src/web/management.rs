@@ -1,7 +1,8 @@
 //! The management listener: `/healthz`, `/readyz`, `/metrics`. Plain HTTP, meant for a private address.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use axum::{
     Router,
     extract::State,
@@ -9,11 +10,9 @@ use axum::{
     routing::get,
 };
 use http::{StatusCode, header::CONTENT_TYPE};
+use tokio::net::{TcpListener, TcpStream};
 
-use crate::{
-    base::source::bucket,
-    observe::metrics::{Gauge, Totals, render},
-};
+use crate::observe::metrics::{Gauge, Totals, render};
 
 /// What the management endpoints ask.
 #[derive(Clone)]
@@ -29,7 +28,7 @@ pub struct Management {
 }
 
 /// Tells whether the gateway is ready.
-#[async_trait::async_trait]
+#[async_trait]
 pub trait Readiness: Send + Sync {
     /// `Err` says why not.
     async fn check(&self) -> Result<(), String>;
@@ -63,26 +62,38 @@ async fn metrics(State(management): State<Management>) -> Response {
     }
 }
 
-/// Serves a router on a plain socket, until its task is dropped. `admit` gives what a connection holds while it lasts,
-/// or refuses it. Small requests without bodies: limits beyond hyper's own are one on the head and one on its time.
+/// Who may connect to a plain socket.
+#[async_trait]
+pub trait Door: Send + Sync {
+    /// What a connection holds while it lasts; `None` refuses it.
+    async fn admit(&self, tcp: &mut TcpStream, address: SocketAddr) -> Option<Box<dyn Send>>;
+}
+
+/// Serves a router on a plain socket, until its task is dropped; to everybody when there is no door. Small requests without
+/// bodies: limits beyond hyper's own are one on the head and one on its time.
 ///
 /// # Errors
 /// When the socket cannot be registered.
-pub async fn serve<T: Send + 'static>(
+pub async fn serve(
     listener: std::net::TcpListener,
     router: Router,
-    admit: impl Fn(IpAddr) -> Option<T>,
+    door: Option<Arc<dyn Door>>,
 ) -> std::io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let listener = TcpListener::from_std(listener)?;
     loop {
-        let Ok((tcp, address)) = listener.accept().await else {
+        let Ok((mut tcp, address)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let Some(ticket) = admit(bucket(address.ip())) else { continue };
-        let router = router.clone();
+        let (router, door) = (router.clone(), door.clone());
         tokio::spawn(async move {
-            let _ticket = ticket;
+            let held = match &door {
+                None => None,
+                Some(door) => match door.admit(&mut tcp, address).await {
+                    None => return,
+                    held => held,
+                },
+            };
             let service = hyper_util::service::TowerToHyperService::new(router);
             let mut builder = hyper::server::conn::http1::Builder::new();
             builder
@@ -90,6 +101,7 @@ pub async fn serve<T: Send + 'static>(
                 .header_read_timeout(Duration::from_secs(10))
                 .max_buf_size(16 * 1024);
             let _ = builder.serve_connection(hyper_util::rt::TokioIo::new(tcp), service).await;
+            drop(held);
         });
     }
 }

@@ -28,6 +28,7 @@ mod paths;
 mod people;
 mod permanent;
 mod protocols;
+mod proxy_protocol;
 mod refusals;
 mod rest;
 mod review;

@@ -33,6 +33,7 @@ data_dir = "data"
 https = ["127.0.0.1:{https}"]
 management = "127.0.0.1:{management}"
 workers = 1
+{listen}
 
 [limits]
 rejections_per_source = "off"
@@ -194,7 +195,7 @@ class Upstream:
 class Gateway:
     """A running gateway."""
 
-    def __init__(self, folder: pathlib.Path, upstream: Upstream, limits: str = "", more: str = "") -> None:
+    def __init__(self, folder: pathlib.Path, upstream: Upstream, limits: str = "", more: str = "", listen: str = "") -> None:
         self.folder = folder
         self.upstream = upstream
         https, management = free_ports(2)
@@ -214,6 +215,7 @@ class Gateway:
             app=SECRETS["app"],
             password=PASSWORD,
             limits=limits,
+            listen=listen,
         ) + more
         (folder / "gateway.toml").write_text(text)
         (folder / "untrusted.secret").write_text(SECRETS["untrusted"] + "\n")

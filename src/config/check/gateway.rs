@@ -84,13 +84,14 @@ pub(super) fn listen(section: &Section<'_, '_>) -> Listen {
                 .help("name the addresses of your own proxies only"),
         );
     }
-    if section.flag("proxy_protocol") == Some(true)
-        && let Some(value) = section.get("proxy_protocol")
+    let proxy_protocol = section.flag("proxy_protocol").unwrap_or(false);
+    if let (Some(value), true, true) =
+        (section.get("proxy_protocol"), proxy_protocol, trusted_proxies.is_empty())
     {
         value.refuse(
-            wrong("is not in this version")
-                .label("known, but not built yet")
-                .help("this version does not read the PROXY protocol: write false, or take the key out"),
+            wrong("lets nobody connect")
+                .label("there is no proxy that may say whose connection it carries")
+                .help("name the proxies that send the header in `trusted_proxies`, or write false"),
         );
     }
     let workers = section.get("workers").and_then(|value| value.count(&(1..=1024)));
@@ -99,6 +100,7 @@ pub(super) fn listen(section: &Section<'_, '_>) -> Listen {
         http,
         management,
         trusted_proxies,
+        proxy_protocol,
         workers: workers.and_then(|n| usize::try_from(n).ok()).and_then(NonZeroUsize::new),
     }
 }

@@ -64,7 +64,11 @@ impl H2 {
 
     /// The same, with room for so many bytes of each answer's body.
     pub(crate) fn connect_with_window(address: SocketAddr, window: u32) -> Self {
-        let mut connection = RawClient::connect_with(address, "h2", "localhost");
+        Self::over(RawClient::connect_with(address, "h2", "localhost"), window)
+    }
+
+    /// The same over a connection that is there.
+    pub(crate) fn over(mut connection: RawClient, window: u32) -> Self {
         assert_eq!(connection.alpn(), "h2");
         let mut hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
         // SETTINGS_HEADER_TABLE_SIZE = 0, SETTINGS_INITIAL_WINDOW_SIZE.

@@ -7,6 +7,7 @@ pub mod directory;
 pub mod judge;
 pub mod policy;
 pub mod quota;
+pub mod rates;
 pub mod revocations;
 pub mod scheme;
 pub mod uses;

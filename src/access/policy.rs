@@ -208,8 +208,14 @@ impl Policy {
     /// The rule by which [`Policy::requirement`] answers; `None` where none matches.
     #[must_use]
     pub fn rule(&self, method: &Method, path: &str) -> Option<RuleFacts> {
-        let at = self.rules.iter().position(|rule| rule.matches(method, path))?;
+        let at = self.rule_at(method, path)?;
         self.rules.get(at).map(|rule| rule.facts(at + 1))
+    }
+
+    /// Its place among the rules, from 0.
+    #[must_use]
+    pub fn rule_at(&self, method: &Method, path: &str) -> Option<usize> {
+        self.rules.iter().position(|rule| rule.matches(method, path))
     }
 
     /// All rules, in order.
@@ -319,6 +325,7 @@ mod tests {
             users: vec![],
             clients: vec![],
             scope: vec![],
+            rates: crate::model::rate::RequestRates::default(),
         }
     }
 

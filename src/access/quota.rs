@@ -1,4 +1,4 @@
-//! Rates by source: how many requests, how many refused credentials, and how many notes of what was refused.
+//! What a gateway takes: requests by its [rates](super::rates), refused credentials of a source, and notes of what was refused.
 //!
 //! Invariant: a source that is over its rate of refused credentials is refused before anything is verified for it,
 //! so guessing costs the gateway a look-up, not a signature.
@@ -9,7 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::base::source::bucket;
+use super::rates::{Place, Rates};
+use crate::{
+    base::source::bucket,
+    model::rate::{Rate, RequestRates},
+};
 use dashmap::DashMap;
 use governor::{
     Quota as GovernorQuota, RateLimiter,
@@ -29,7 +33,8 @@ const NOTES: (u32, Duration) = (10, Duration::from_secs(60));
 /// The rates of a configuration.
 #[derive(Debug)]
 pub struct Quota {
-    requests: Option<Limiter>,
+    /// How often requests may come.
+    pub requests: Option<Rates>,
     rejections: Option<Limiter>,
     notes: Option<Limiter>,
     penalties: DashMap<IpAddr, Instant>,
@@ -39,35 +44,20 @@ pub struct Quota {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wait(pub Duration);
 
-/// So many within so long; the whole number may come at once.
-pub type Rate = (NonZeroU32, Duration);
-
-fn limiter((count, per): Rate) -> Option<Limiter> {
+fn limiter(Rate { count, per }: Rate) -> Option<Limiter> {
     let quota = GovernorQuota::with_period(per / count.get())?.allow_burst(count);
     Some(RateLimiter::dashmap(quota))
 }
 
 impl Quota {
-    /// Rates of requests and of refused credentials; `None`: unlimited.
+    /// Rates of requests, and of refused credentials; `None`: unlimited.
     #[must_use]
-    pub fn new(requests: Option<Rate>, rejections: Option<Rate>) -> Self {
+    pub fn new(requests: &RequestRates, rejections: Option<Rate>) -> Self {
         Self {
-            requests: requests.and_then(limiter),
+            requests: Rates::new(Place::Gateway, requests),
             rejections: rejections.and_then(limiter),
-            notes: NonZeroU32::new(NOTES.0).and_then(|count| limiter((count, NOTES.1))),
+            notes: NonZeroU32::new(NOTES.0).and_then(|count| limiter(Rate { count, per: NOTES.1 })),
             penalties: DashMap::new(),
-        }
-    }
-
-    /// Counts a request.
-    ///
-    /// # Errors
-    /// [`Wait`] when the source is over its rate.
-    pub fn request(&self, source: IpAddr) -> Result<(), Wait> {
-        let source = bucket(source);
-        match &self.requests {
-            None => Ok(()),
-            Some(limiter) => Self::count(limiter, source),
         }
     }
 
@@ -113,7 +103,10 @@ impl Quota {
 
     /// Forgets sources that have been quiet. To be called now and then.
     pub fn purge(&self) {
-        for limiter in [&self.requests, &self.rejections, &self.notes].into_iter().flatten() {
+        if let Some(requests) = &self.requests {
+            requests.purge();
+        }
+        for limiter in [&self.rejections, &self.notes].into_iter().flatten() {
             limiter.retain_recent();
             limiter.shrink_to_fit();
         }
@@ -132,12 +125,12 @@ mod tests {
     const B: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
 
     fn rate(count: u32) -> Rate {
-        (NonZeroU32::new(count).unwrap(), Duration::from_secs(3600))
+        Rate { count: NonZeroU32::new(count).unwrap(), per: Duration::from_secs(3600) }
     }
 
     #[test]
     fn notes_are_few_and_shut_nobody_out() {
-        let quota = Quota::new(None, Some(rate(3)));
+        let quota = Quota::new(&RequestRates::default(), Some(rate(3)));
         let written = (0..100).filter(|_| quota.note(A)).count();
         assert_eq!(written, 10);
         assert!(quota.credentials(A).is_ok(), "credentials are counted apart");
@@ -145,19 +138,8 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_counted_by_source() {
-        let quota = Quota::new(Some(rate(2)), None);
-        assert!(quota.request(A).is_ok() && quota.request(A).is_ok());
-        let Wait(wait) = quota.request(A).unwrap_err();
-        assert!(wait > Duration::from_secs(1700) && wait <= Duration::from_secs(1800), "{wait:?}");
-        assert!(quota.request(B).is_ok());
-        quota.purge();
-        assert!(quota.request(A).is_err());
-    }
-
-    #[test]
     fn refused_credentials_shut_a_source_out() {
-        let quota = Quota::new(None, Some(rate(3)));
+        let quota = Quota::new(&RequestRates::default(), Some(rate(3)));
         for _ in 0..3 {
             assert!(quota.credentials(A).is_ok());
             quota.refused(A);
@@ -165,7 +147,6 @@ mod tests {
         assert!(quota.credentials(A).is_ok());
         quota.refused(A);
         assert!(quota.credentials(A).is_err() && quota.credentials(B).is_ok());
-        assert!(quota.request(A).is_ok());
-        assert!(Quota::new(None, None).credentials(A).is_ok());
+        assert!(Quota::new(&RequestRates::default(), None).credentials(A).is_ok());
     }
 }

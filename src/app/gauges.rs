@@ -1,6 +1,9 @@
 //! The numbers that are read when `/metrics` is asked.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use super::hashing::Pool;
 use crate::{
@@ -15,18 +18,24 @@ use crate::{
 /// What can be read of these.
 pub(super) fn gauges(
     gate: &Arc<Gate>,
-    admission: &Arc<Admission>,
+    (admission, loads): (&Arc<Admission>, &Arc<[Arc<AtomicUsize>]>),
     sink: &Sink,
     pool: &Arc<Pool>,
 ) -> Vec<Gauge> {
     let count = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
     let gauge = |name, help, counter, read| Gauge { name, help, counter, read };
     let (open, lost) = (Arc::clone(admission), sink.clone());
-    let pool = Arc::clone(pool);
+    let (pool, loads) = (Arc::clone(pool), Arc::clone(loads));
     let gates: [Arc<Gate>; 6] = std::array::from_fn(|_| Arc::clone(gate));
     let [tokens, hits, misses, revoked, people, websockets] = gates;
     vec![
         gauge("connections", "Open client connections", false, Box::new(move || count(open.open()))),
+        gauge(
+            "requests_in_flight",
+            "Requests that are being answered, without WebSockets and streams of events",
+            false,
+            Box::new(move || count(loads.iter().map(|load| load.load(Ordering::Relaxed)).sum())),
+        ),
         gauge(
             "token_cache_entries",
             "Remembered verdicts on tokens",

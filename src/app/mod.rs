@@ -21,7 +21,10 @@ mod shared;
 mod sockets;
 mod upstreams;
 
-use std::{io::Write, sync::Arc};
+use std::{
+    io::Write,
+    sync::{Arc, atomic::AtomicUsize},
+};
 
 use tokio::sync::{Semaphore, watch};
 
@@ -186,7 +189,7 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
     let totals = Arc::new(Totals::default());
     let admission = Admission::new(config.limits.max_connections, config.limits.max_connections_per_source);
     let drain_timeout = config.limits.drain_timeout;
-    let handler_limits = WorkerLimits::new(&config);
+    let handler_limits = WorkerLimits::new(&config, workers);
     let (mailer, delivery) = Mailer::new(Arc::clone(&totals));
     mailer.take_up(letters::prepare(&config)?);
     let people = People::new(&config, &store, (&clock, &random), Arc::clone(&totals))?;
@@ -232,6 +235,7 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
     };
     let own: Arc<dyn OwnEndpoints> = Arc::new(ControlPlane::new(control.handle().clone(), control_parts));
     let mut threads = Vec::with_capacity(workers);
+    let loads: Arc<[Arc<AtomicUsize>]> = (0..workers).map(|_| Arc::default()).collect();
     for (number, listeners) in sockets.https.into_iter().enumerate() {
         let setup = Setup {
             listeners,
@@ -248,7 +252,10 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
             let (sink, totals) = (sink.clone(), Arc::clone(&totals));
             move || Journal::new(format, sink, totals)
         };
-        let build = move || WorkerParts { gate, own, journal: journal_of(), body_timeout };
+        let (max_requests, load) =
+            (handler_limits.max_requests, loads.get(number).map(Arc::clone).unwrap_or_default());
+        let build =
+            move || WorkerParts { gate, own, journal: journal_of(), body_timeout, max_requests, load };
         let thread = std::thread::Builder::new().name(format!("worker-{number}"));
         threads.push(thread.spawn(move || work(build, setup))?);
     }
@@ -258,7 +265,7 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         families.extend(gauges::lost_connections(&admitting));
         families
     });
-    let gauges = Arc::new(gauges::gauges(&shared.gate, &admission, &sink, &shared.people.pool));
+    let gauges = Arc::new(gauges::gauges(&shared.gate, (&admission, &loads), &sink, &shared.people.pool));
     let numbers = Numbers { totals: Arc::clone(&totals), admission: Arc::clone(&admission), history };
     let background = Background {
         shared: Arc::clone(&shared),

@@ -90,10 +90,12 @@ pub(super) struct WorkerLimits {
     pub(super) protocol: ProtocolLimits,
     pub(super) deadlines: Deadlines,
     pub(super) body_timeout: Duration,
+    pub(super) max_requests: usize,
 }
 
 impl WorkerLimits {
-    pub(super) fn new(config: &Config) -> Self {
+    /// Of one of so many workers.
+    pub(super) fn new(config: &Config, workers: usize) -> Self {
         let limits = &config.limits;
         Self {
             protocol: ProtocolLimits {
@@ -109,6 +111,7 @@ impl WorkerLimits {
                 idle: limits.idle_timeout,
             },
             body_timeout: limits.body_timeout,
+            max_requests: limits.max_requests.div_ceil(workers.max(1)),
         }
     }
 }

@@ -27,6 +27,7 @@ pub(super) fn only_by_restart(before: &Config, after: &Config) -> Vec<&'static s
                 l.max_headers,
                 l.max_connections,
                 l.max_connections_per_source,
+                l.max_requests,
                 l.token_cache,
                 l.password_threads.map_or(0, NonZeroUsize::get),
                 l.password_queue,

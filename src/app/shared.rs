@@ -19,7 +19,7 @@ use super::{
 use crate::{
     access::quota::Quota,
     base::{random::Random, time::Clock, url::PublicUrl},
-    config::{Config, Limits, OAuthProfile, Rate, allowed_flows},
+    config::{Config, Limits, OAuthProfile, allowed_flows},
     crypto::{keyring::Keyring, seal::SealingKey},
     mail::Mailer,
     model::{
@@ -124,12 +124,7 @@ impl Inputs {
             .collect();
         let upstreams = Cluster::all(upstreams, &known);
         let hub_url = config.public_url.join(&config.hub.path);
-        let rate = |rate: &Rate| (rate.count, rate.per);
-        let limits = &config.limits;
-        let quota = Quota::new(
-            limits.requests_per_source.as_ref().map(rate),
-            limits.rejections_per_source.as_ref().map(rate),
-        );
+        let quota = Quota::new(&config.limits.requests, config.limits.rejections_per_source);
         Ok(Self {
             access_tokens: config.oauth.signing_algorithm,
             issuer: Issuer::new(&hub_url, config.oauth.access_token_ttl),
@@ -272,7 +267,7 @@ impl Shared {
         let left = restart::only_by_restart(&state.inputs.config, &config);
         let mut inputs = Inputs::new(Arc::new(config), Some(&state.inputs)).map_err(StartError::from)?;
         let (before, after) = (&state.inputs.config.limits, &inputs.config.limits);
-        let rates = |l: &Limits| (l.requests_per_source, l.rejections_per_source);
+        let rates = |l: &Limits| (l.requests, l.rejections_per_source);
         if rates(before) == rates(after) {
             // Who was shut out stays so.
             inputs.quota = Arc::clone(&state.inputs.quota);
@@ -347,7 +342,13 @@ impl Shared {
         self.gate.verdicts.purge(now);
         self.gate.sessions.purge(now);
         self.gate.revocations.purge(now);
-        self.gate.snapshot().quota.purge();
+        let snapshot = self.gate.snapshot();
+        snapshot.quota.purge();
+        snapshot
+            .routes
+            .iter()
+            .filter_map(|route| route.cluster.rates.as_ref())
+            .for_each(|rates| rates.purge());
         self.store.purge_revocations(now).await?;
         self.store.purge_keys(now).await?;
         self.store.purge_sessions(self.people.sessions.life(), now).await?;

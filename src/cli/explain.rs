@@ -11,10 +11,14 @@ use super::{
 use crate::{
     access::{policy::RuleFacts, revocations::EndedBy},
     app,
+    model::rate::Whose,
     oauth::cause::Mover,
-    proxy::explain::{
-        Asked, Explanation, Named, Outcome, RouteFacts, ScopeFacts, Subject, TokenFacts, TokenKind,
-        authorization,
+    proxy::{
+        explain::{
+            Asked, Explanation, Named, Outcome, RouteFacts, ScopeFacts, Subject, TokenFacts, TokenKind,
+            authorization,
+        },
+        rates::RateFacts,
     },
 };
 
@@ -132,7 +136,21 @@ fn print_route(route: &RouteFacts, outcome: Outcome) -> Result<(), Failure> {
             .rule
             .as_ref()
             .map_or_else(|| "none matches: a token with the service in scope".to_owned(), rule),
-    )
+    )?;
+    if route.rates.is_empty() {
+        return Ok(());
+    }
+    row("rates", &route.rates.iter().map(rate).collect::<Vec<_>>().join(", "))
+}
+
+fn rate(rate: &RateFacts) -> String {
+    let whose = match rate.whose {
+        Whose::Source => "source",
+        Whose::Service => "service",
+        Whose::User => "user",
+    };
+    let place = if rate.rule { " under this rule" } else { "" };
+    format!("{} in {} s for each {whose}{place}", rate.count, rate.seconds)
 }
 
 fn rule(rule: &RuleFacts) -> String {

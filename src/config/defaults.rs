@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Limits, Log, LogFormat, OAuth, OAuthProfile, Rate};
+use super::{Limits, Log, LogFormat, OAuth, OAuthProfile, Rate, RequestRates};
 use crate::model::{key::Algorithm, session::SessionLife};
 
 const MINUTE: u64 = 60;
@@ -59,8 +59,9 @@ impl Default for Limits {
             max_connections: 20_000,
             max_connections_per_source: 10_000,
             max_streams: 100,
+            max_requests: 20_000,
             token_cache: 100_000,
-            requests_per_source: None,
+            requests: RequestRates::default(),
             rejections_per_source: rate(120, MINUTE),
             login_failures: rate(5, MINUTE),
             login_failures_per_source: rate(100, 60 * MINUTE),

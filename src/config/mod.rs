@@ -21,7 +21,7 @@ pub use environment::Environment;
 pub use option::parse_duration;
 pub use problem::{Problem, Problems, Severity};
 
-use std::{net::SocketAddr, num::NonZeroU32, num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use http::Method;
 use ipnet::IpNet;
@@ -36,6 +36,7 @@ use crate::{
     },
 };
 
+pub use crate::model::rate::{Rate, RequestRates};
 pub use crate::model::upstream::{
     Access, Credential, OnExpiry, PathPattern, Rule, Segment, Target, Upstream,
 };
@@ -158,15 +159,6 @@ pub struct OAuth {
     pub key_rotation: Option<Duration>,
 }
 
-/// How often something may happen: `"100/s"`, `"30/m"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
-    /// How many.
-    pub count: NonZeroU32,
-    /// Within this time; also the burst.
-    pub per: Duration,
-}
-
 /// Rates, sizes, timeouts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -194,10 +186,12 @@ pub struct Limits {
     pub max_connections_per_source: usize,
     /// Concurrent HTTP/2 streams of a connection.
     pub max_streams: u32,
+    /// Requests that are answered at a time, all workers together.
+    pub max_requests: usize,
     /// Remembered verdicts on tokens.
     pub token_cache: usize,
-    /// Requests of one source; `None`: unlimited.
-    pub requests_per_source: Option<Rate>,
+    /// Requests of one source, with tokens of one service, on behalf of one user.
+    pub requests: RequestRates,
     /// Refused credentials (tokens and client secrets) of one source, after which it gets 429; `None`: unlimited.
     pub rejections_per_source: Option<Rate>,
     /// Wrong passwords for one account from one source before each costs a wait that doubles; `None`: unlimited.

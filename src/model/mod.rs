@@ -12,6 +12,7 @@ pub mod grant;
 pub mod key;
 pub mod link;
 pub mod naming;
+pub mod rate;
 pub mod registry;
 pub mod revocation;
 pub mod scope;

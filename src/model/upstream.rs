@@ -11,7 +11,7 @@ use std::{
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
-use super::delivery::Delivery;
+use super::{delivery::Delivery, rate::RequestRates};
 use crate::base::id::ServiceId;
 
 /// Where requests for a service go.
@@ -41,6 +41,8 @@ pub struct Upstream {
     pub websocket_timeout: Duration,
     /// Bytes of a request body, if other than `limits.max_body_size`.
     pub max_body_size: Option<u64>,
+    /// How often requests may come here, beside what holds for the gateway as a whole.
+    pub rates: RequestRates,
     /// Files for `https` targets.
     pub tls: TlsFiles,
     /// First match wins; what matches none needs a token with the service in scope.
@@ -67,6 +69,7 @@ impl Upstream {
             on_expiry: OnExpiry::Close,
             websocket_timeout: Self::WEBSOCKET_TIMEOUT,
             max_body_size: None,
+            rates: RequestRates::default(),
             tls: TlsFiles::default(),
             rules: Vec::new(),
         }
@@ -181,6 +184,8 @@ pub struct Rule {
     pub clients: Vec<ServiceId>,
     /// These services (id or name) in scope too.
     pub scope: Vec<String>,
+    /// How often requests that it matches may come, beside what holds for the upstream.
+    pub rates: RequestRates,
 }
 
 /// Who may pass where a rule matches.

@@ -46,6 +46,14 @@ pub enum Cause {
     NoPerson,
     /// The service of the address is not registered.
     ServiceUnknown,
+    /// Its source has sent too many requests.
+    RateSource,
+    /// Its client has.
+    RateService,
+    /// Too many were sent on behalf of its user.
+    RateUser,
+    /// The gateway has as many requests as it takes at a time.
+    Overloaded,
 }
 
 /// Who can do something about it.
@@ -63,7 +71,7 @@ pub enum Mover {
 
 impl Cause {
     /// Every cause that is finer than a code.
-    pub const FINER: [Self; 18] = [
+    pub const FINER: [Self; 22] = [
         Self::TokenForm,
         Self::TokenKey,
         Self::TokenSignature,
@@ -82,6 +90,10 @@ impl Cause {
         Self::RuleGroup,
         Self::NoPerson,
         Self::ServiceUnknown,
+        Self::RateSource,
+        Self::RateService,
+        Self::RateUser,
+        Self::Overloaded,
     ];
 
     /// In numbers and records.
@@ -107,6 +119,10 @@ impl Cause {
             Self::RuleGroup => "rule_group",
             Self::NoPerson => "no_person",
             Self::ServiceUnknown => "service_unknown",
+            Self::RateSource => "rate_source",
+            Self::RateService => "rate_service",
+            Self::RateUser => "rate_user",
+            Self::Overloaded => "overloaded",
         }
     }
 
@@ -127,6 +143,7 @@ impl Cause {
             | Self::RuleUser
             | Self::RuleGroup
             | Self::ServiceUnknown
+            | Self::Overloaded
             | Self::Code(
                 ErrorCode::NotFound
                 | ErrorCode::ServerError
@@ -183,6 +200,14 @@ impl Cause {
             Self::ServiceUnknown => {
                 "The address leads to a service that nobody has registered, so no token can be for it."
             }
+            Self::RateSource => "The address from which the request came has sent more than its rate allows.",
+            Self::RateService => "The client has sent more requests with its tokens than its rate allows.",
+            Self::RateUser => {
+                "More requests were sent on behalf of the user than the rate of one user allows."
+            }
+            Self::Overloaded => {
+                "The gateway was answering as many requests as it takes at a time, and refused this one at once."
+            }
         }
     }
 
@@ -232,6 +257,12 @@ impl Cause {
             Self::NoPerson => "The client uses a token that a person has granted.",
             Self::ServiceUnknown => {
                 "An administrator registers the service under the id or name that the upstream has in gateway.toml: `hubgate service add NAME --id ID`."
+            }
+            Self::RateSource | Self::RateService | Self::RateUser => {
+                "The client waits as long as Retry-After says and spreads its requests; RateLimit-Policy in each answer tells the rate. An administrator may raise `requests_per_source`, `requests_per_service` or `requests_per_user` in gateway.toml."
+            }
+            Self::Overloaded => {
+                "The client tries again after the time that Retry-After names. If it stays, an administrator looks which upstream answers slowly, or raises `limits.max_requests`."
             }
         }
     }

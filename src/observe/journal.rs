@@ -78,6 +78,7 @@ struct Counts {
     decisions: FastMap<(RouteNumber, &'static str), u64>,
     upstream: FastMap<(RouteNumber, &'static str, &'static str), u64>,
     refusals: FastMap<&'static str, u64>,
+    shed: FastMap<&'static str, u64>,
     durations: FastMap<RouteNumber, Histogram>,
 }
 
@@ -178,6 +179,11 @@ impl Journal {
         *self.counts.borrow_mut().refusals.entry(cause).or_default() += 1;
     }
 
+    /// Counts a request that was refused at once because there is too much to do.
+    pub fn shed(&self, cause: &'static str) {
+        *self.counts.borrow_mut().shed.entry(cause).or_default() += 1;
+    }
+
     /// Hands over lines and numbers. `label` names routes; `passed` hears of each through which requests were let.
     pub fn hand_over(&self, label: impl Fn(RouteNumber) -> String, passed: impl Fn(RouteNumber)) {
         let mut buffer = self.buffer.borrow_mut();
@@ -209,6 +215,9 @@ impl Journal {
         }
         for (cause, count) in counts.refusals {
             self.totals.add("refusals", vec![("cause", cause.to_owned())], count);
+        }
+        for (cause, count) in counts.shed {
+            self.totals.add("shed", vec![("cause", cause.to_owned())], count);
         }
         for (route, durations) in counts.durations {
             self.totals.add_durations(&label(route), &durations);

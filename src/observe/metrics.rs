@@ -157,6 +157,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ("requests", "Requests answered, by route, method and status"),
     ("decisions", "Decisions on requests, by route"),
     ("refusals", "Refused requests, by cause"),
+    ("shed", "Requests refused at once because there was too much to do, by what there was too much of"),
     ("tokens_issued", "Access tokens issued, by grant"),
     ("logins", "Attempts to sign in, by result"),
     ("mails", "Letters to people, by what they are about and what became of them"),

@@ -77,6 +77,7 @@ pub(super) async fn forward(
     lease.answered(head.status);
     clean(&mut head.headers);
     dress(&mut head.headers, route);
+    record.tell_rates(&mut head.headers);
     if let Some(handshake) = handshake {
         match handshake.answered(&mut head) {
             Ok(Switched::No) => {}
@@ -95,6 +96,9 @@ pub(super) async fn forward(
     }
     record.status = head.status;
     let source = Source::new(lease, request, &progress, delivery.idle_timeout);
+    if matches!(kind(&head), Kind::Events) {
+        record.discount();
+    }
     let place = if source.is_whole() { None } else { Some(worker.waits().list(&progress, kind(&head))) };
     let place = place.map(|place| (place, progress));
     let body = AnswerBody::relayed(source, (delivery.idle_timeout, deadline), (record, place));
@@ -220,6 +224,7 @@ async fn send(
 /// There was no connection to a target.
 fn not_connected(record: &Record, pool: &TargetPool, error: &ConnectError) {
     if matches!(error, ConnectError::Full | ConnectError::Waited) {
+        record.worker().journal().shed("upstream_queue");
         pool.node.state.note(Cause::Queue, error, Instant::now());
         return;
     }

@@ -22,6 +22,7 @@ mod outbound;
 mod own;
 pub mod path;
 pub mod peer;
+pub mod rates;
 mod recall;
 pub mod record;
 pub mod refusal;
@@ -127,6 +128,10 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
         Err(refusal) => return refuse(record, form, &refusal),
     };
     record.set_target(target.clone());
+    if worker.has_too_many() {
+        let refusal = record.shed();
+        return answer_with(record, form, &refusal);
+    }
     let trusted = peer.is_known() && snapshot.trusts(peer.ip());
     let mut sanitized = match sanitize::sanitize(parts, target, trusted) {
         Ok(sanitized) => sanitized,
@@ -137,8 +142,7 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
     }
     inherit(&mut record, &sanitized.forwarded);
     // 2 how often this source asks
-    if let Err(Wait(wait)) = snapshot.quota.request(record.source()) {
-        let refusal = Refusal::too_many("this source sends too many requests", wait);
+    if let Err(refusal) = rates::source(&record) {
         return refuse_at(record, form, (&refusal, None), &sanitized);
     }
     // 3 one of our own endpoints?
@@ -159,6 +163,9 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
         return refuse_at(record, form, (&Refusal::not_found(), None), &sanitized);
     };
     record.route = RouteNumber::try_from(route.index).unwrap_or(NO_ROUTE);
+    if let Err(refusal) = rates::source_at(&record, route) {
+        return refuse_at(record, form, (&refusal, None), &sanitized);
+    }
     if body.size_hint().lower() > route.max_body_size {
         return refuse_at(record, form, (&Refusal::too_large(route.max_body_size), None), &sanitized);
     }
@@ -315,6 +322,8 @@ fn judge(
             (route.policy.admit(requirement, verdict).map_err(denied)?, "allowed")
         }
     };
+    rates::identity(record, route, &permit)
+        .map_err(|refusal| (refusal, permit.identity().map(Arc::clone)))?;
     let claims = permit.identity().map(|verdict| &verdict.claims);
     let line = Decision {
         id: record.id.as_bytes(),
@@ -348,6 +357,7 @@ fn redirected(mut record: Record, route: &Route, redirect: &Redirect, target: &P
         *response.status_mut() = StatusCode::NOT_FOUND;
     }
     forward::dress(response.headers_mut(), route);
+    record.tell_rates(response.headers_mut());
     record.status = response.status();
     Answering::Ready(Some(Box::new(response.map(|body| AnswerBody::own(body, record)))))
 }
@@ -376,7 +386,8 @@ fn answer_with(record: Record, form: Form, refusal: &Refusal) -> Answering {
 
 /// A refusal as an answer.
 fn rendered(mut record: Record, form: Form, refusal: &Refusal) -> Answer {
-    let response = refusal.render(&record.view.snapshot.desk, form, record.id.as_str());
+    let mut response = refusal.render(&record.view.snapshot.desk, form, record.id.as_str());
+    record.tell_rates(response.headers_mut());
     record.status = response.status();
     response.map(|body| AnswerBody::own(body, record))
 }

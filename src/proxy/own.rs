@@ -33,6 +33,7 @@ pub(super) async fn endpoint(
     record.route = OWN_ROUTE;
     let worker = Rc::clone(record.worker());
     let Some(_reading) = worker.read_own_body() else {
+        worker.journal().shed("own_bodies");
         let refusal = Refusal::unavailable("too many requests for the gateway itself are arriving", RETRY);
         return refuse(record, form, &refusal.closing()).await;
     };
@@ -71,7 +72,8 @@ pub(super) async fn endpoint(
         snapshot: Arc::clone(&record.view.snapshot),
     };
     let answer = record.worker().own().answer(Request::from_parts(parts, bytes), caller);
-    let response = answer.await;
+    let mut response = answer.await;
+    record.tell_rates(response.headers_mut());
     let none = Outcome { decision: "public", ..Outcome::default() };
     let outcome = response.extensions().get::<Outcome>().unwrap_or(&none);
     let line = Decision {

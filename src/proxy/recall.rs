@@ -37,6 +37,24 @@ impl Record {
         }
     }
 
+    /// Writes down that the request is one too many. It is not kept: there is nothing to ask about it, and what is kept is
+    /// shared by all workers.
+    pub(super) fn shed(&mut self) -> Refusal {
+        let refusal = Refusal::overloaded();
+        let line = Decision {
+            id: self.id.as_bytes(),
+            decision: refusal.decision(),
+            reason: &refusal.description,
+            ..Decision::default()
+        };
+        let now = self.worker().gate().clock.now();
+        self.worker().journal().decision(now, self.route, line);
+        self.worker().journal().refused(refusal.cause.name());
+        self.worker().journal().shed("requests");
+        self.discount();
+        refusal
+    }
+
     /// The same of one of our own endpoints, whose decision line is written.
     pub(super) fn own_refused(&self, outcome: &Outcome, host: &HeaderValue) {
         let line = Decision {

@@ -2,13 +2,14 @@
 //!
 //! Invariant: the line is written once, when the record is dropped: after the last byte, after a break, after a panic.
 
-use std::{net::IpAddr, rc::Rc, time::Instant};
+use std::{cell::Cell, net::IpAddr, rc::Rc, time::Instant};
 
 use http::{Method, StatusCode, Version, uri::PathAndQuery};
 
 use super::{
     live::Held,
     peer::Peer,
+    rates::Told,
     worker::{View, Worker},
 };
 use crate::{
@@ -71,6 +72,10 @@ pub struct Record {
     pub status: StatusCode,
     bytes: u64,
     complete: bool,
+    /// Whether it counts as one that is being answered.
+    counts: bool,
+    /// What the client is told of its rates, where there are any.
+    pub(super) told: Cell<Option<Box<Told>>>,
 }
 
 impl Record {
@@ -84,6 +89,7 @@ impl Record {
     ) -> Self {
         let id = RequestId::Own(worker.next_id());
         let now = worker.gate().clock.now();
+        worker.take_on();
         Self {
             worker,
             view,
@@ -101,6 +107,8 @@ impl Record {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             bytes: 0,
             complete: false,
+            counts: true,
+            told: Cell::new(None),
         }
     }
 
@@ -126,6 +134,14 @@ impl Record {
     pub fn set_source(&mut self, source: IpAddr) {
         self.source = source;
         self.source_text = Rc::from(source.to_string());
+    }
+
+    /// It does not count any more as one that is being answered: it has no end of its own, or is refused for being one too
+    /// many.
+    pub fn discount(&mut self) {
+        if std::mem::take(&mut self.counts) {
+            self.worker.give_up();
+        }
     }
 
     /// The path in canonical form is known.
@@ -164,6 +180,7 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
+        self.discount();
         let now = self.worker.gate().clock.now();
         let bodiless = self.method == Method::HEAD
             || self.status == StatusCode::NO_CONTENT

@@ -217,6 +217,19 @@ impl Refusal {
         Self { retry_after: Some(wait), ..refusal }
     }
 
+    /// 503, to what is more than the gateway answers at a time.
+    #[must_use]
+    pub fn overloaded() -> Self {
+        let refusal = Self::unavailable("the gateway has too much to do", Duration::from_secs(1));
+        refusal.because(Cause::Overloaded)
+    }
+
+    /// The same for a reason that is finer than its code.
+    #[must_use]
+    pub fn because(self, cause: Cause) -> Self {
+        Self { cause, ..self }
+    }
+
     /// 502.
     #[must_use]
     pub fn bad_gateway(description: &'static str) -> Self {

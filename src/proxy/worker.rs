@@ -5,7 +5,10 @@
 use std::{
     cell::{Cell, RefCell, RefMut},
     rc::Rc,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -66,6 +69,10 @@ pub struct WorkerParts {
     pub journal: Journal,
     /// How long a request's body may be silent.
     pub body_timeout: Duration,
+    /// Requests that it answers at a time.
+    pub max_requests: usize,
+    /// Where it tells how many these are.
+    pub load: Arc<AtomicUsize>,
 }
 
 /// For so long after a new snapshot requests may still be taken up that were judged by the one before.
@@ -97,6 +104,7 @@ pub struct Worker {
     replaced: Cell<Instant>,
     space: RefCell<Vec<u8>>,
     own_bodies: Cell<usize>,
+    requests: Cell<usize>,
     ids: Cell<u64>,
     seed: u64,
     /// What all ids of this worker begin with; the rest is set for each.
@@ -114,8 +122,8 @@ impl Worker {
         }
         let view = RefCell::new(Rc::new(view(&parts.gate, None)));
         let (looked, replaced) = (Cell::new((0, 0)), Cell::new(Instant::now()));
-        let (waits, space, own_bodies, ids) = Default::default();
-        Self { parts, view, waits, looked, replaced, space, own_bodies, ids, seed, id }
+        let (waits, space, own_bodies, requests, ids) = Default::default();
+        Self { parts, view, waits, looked, replaced, space, own_bodies, requests, ids, seed, id }
     }
 
     /// What all workers share.
@@ -162,6 +170,21 @@ impl Worker {
         }
         self.own_bodies.set(reading + 1);
         Some(OwnBody(Rc::clone(self)))
+    }
+
+    /// One more request is being answered.
+    pub(super) fn take_on(&self) {
+        self.requests.set(self.requests.get() + 1);
+    }
+
+    /// One less.
+    pub(super) fn give_up(&self) {
+        self.requests.set(self.requests.get().saturating_sub(1));
+    }
+
+    /// Whether there are more than it answers at a time.
+    pub(super) const fn has_too_many(&self) -> bool {
+        self.requests.get() > self.parts.max_requests
     }
 
     /// How long a request's body may be silent.
@@ -223,6 +246,7 @@ impl Worker {
     /// To be called now and then: ends waits that last too long and what is not permitted any more, hands over, closes what
     /// has been idle for too long.
     pub fn tick(&self, now: Instant) {
+        self.parts.load.store(self.requests.get(), Ordering::Relaxed);
         self.look(now);
         self.waits.tick(now);
         self.hand_over();

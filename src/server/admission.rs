@@ -41,11 +41,15 @@ pub enum Loss {
     Unread,
     /// Nothing was asked for.
     Idle,
+    /// There were too many frames of HTTP/2 that carried nothing.
+    Frames,
+    /// Too many requests over HTTP/2 were given up.
+    Resets,
 }
 
 impl Loss {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Connections,
         Self::Source,
         Self::UntrustedProxy,
@@ -54,6 +58,8 @@ impl Loss {
         Self::Header,
         Self::Unread,
         Self::Idle,
+        Self::Frames,
+        Self::Resets,
     ];
 
     /// In numbers.
@@ -68,6 +74,8 @@ impl Loss {
             Self::Header => "header_timeout",
             Self::Unread => "write_timeout",
             Self::Idle => "idle_timeout",
+            Self::Frames => "http2_frames",
+            Self::Resets => "http2_resets",
         }
     }
 

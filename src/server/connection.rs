@@ -129,6 +129,7 @@ pub async fn serve<H: Handler>(
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     if http2 {
         watch.forget_heads();
+        watch.weigh();
     }
     let peer = handler.connected(client);
     let io = TokioIo::new(Watched::new(stream, Rc::clone(&watch)));
@@ -146,6 +147,7 @@ pub async fn serve<H: Handler>(
             async move {
                 let mut response = answering.await;
                 if let Some(tunnel) = H::tunnel(response.body_mut()) {
+                    ending.settled.set(true);
                     switch::<H>(tunnel, Ending::again(&ending.watch), stream, &switched);
                 }
                 Ok::<_, std::convert::Infallible>(
@@ -262,17 +264,24 @@ impl Watch {
 struct Ending {
     watch: Rc<Watch>,
     offer: usize,
+    /// By the ticks.
+    began: std::time::Instant,
+    /// Whether it came to the end of its answer, or is not given up by the client.
+    settled: Cell<bool>,
 }
 
 impl Ending {
     fn new(watch: &Rc<Watch>) -> Self {
-        Self { watch: Rc::clone(watch), offer: usize::MAX }
+        let began = watch.tick();
+        Self { watch: Rc::clone(watch), offer: usize::MAX, began, settled: Cell::new(false) }
     }
 
     /// For what goes on after the answer.
     fn again(watch: &Rc<Watch>) -> Self {
         watch.hold();
-        Self::new(watch)
+        let ending = Self::new(watch);
+        ending.settled.set(true);
+        ending
     }
 
     /// The head of the answer is there; from now on the client has to make room for its body.
@@ -285,6 +294,7 @@ impl Ending {
 impl Drop for Ending {
     fn drop(&mut self) {
         self.watch.withdraw(self.offer);
+        self.watch.settled(self.settled.get(), self.began);
         self.watch.end();
     }
 }
@@ -306,11 +316,18 @@ impl<B: Body + Unpin> Body for Counted<B> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         // While there is nothing to hand on it is not the client that is waited for.
         self.ending.watch.offered(self.ending.offer, matches!(polled, Poll::Ready(Some(_))));
+        if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
+            self.ending.settled.set(true);
+        }
         polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        let ended = self.body.is_end_stream();
+        if ended {
+            self.ending.settled.set(true);
+        }
+        ended
     }
 
     fn size_hint(&self) -> http_body::SizeHint {

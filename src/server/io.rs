@@ -2,23 +2,18 @@
 //!
 //! Invariant: watching costs no system call and no timer; the worker's tick looks at what was noted.
 
+mod watched;
+
 use std::{
     cell::{Cell, RefCell},
-    io,
-    pin::Pin,
-    rc::Rc,
-    task::{Context, Poll, Waker},
+    task::{Context, Waker},
     time::{Duration, Instant},
 };
 
 use slab::Slab;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
-use tokio_rustls::server::TlsStream;
 
-use super::admission::Loss;
+pub use self::watched::Watched;
+use super::{admission::Loss, flood::Flood};
 use crate::base::body::Whole;
 
 /// How long a client may take for each thing.
@@ -87,6 +82,10 @@ pub struct Watch {
     unread: RefCell<Slab<Option<Instant>>>,
     /// The time of the last tick, for what need not be exact.
     now: Cell<Instant>,
+    /// What is weighed of HTTP/2.
+    flood: RefCell<Option<Box<Flood>>>,
+    /// Why the connection was told to end, until that is counted.
+    loss: Cell<Option<Loss>>,
 }
 
 /// What follows the head of an HTTP/1.1 request.
@@ -124,6 +123,8 @@ impl Watch {
             doubtful: Cell::new(false),
             unread: RefCell::default(),
             now: Cell::new(Instant::now()),
+            flood: RefCell::default(),
+            loss: Cell::new(None),
         }
     }
 
@@ -139,9 +140,46 @@ impl Watch {
         self.head.replace(Vec::new());
     }
 
+    /// What an HTTP/2 client sends is weighed.
+    pub fn weigh(&self) {
+        self.flood.replace(Some(Box::default()));
+    }
+
+    /// The time of the last tick.
+    pub fn tick(&self) -> Instant {
+        self.now.get()
+    }
+
+    /// A request that began at this [`Watch::tick`] was answered, or given up.
+    pub fn settled(&self, answered: bool, began: Instant) {
+        let too_many = self
+            .flood
+            .borrow_mut()
+            .as_mut()
+            .is_some_and(|flood| flood.ended(answered, self.now.get().saturating_duration_since(began)));
+        if too_many {
+            self.lose(Loss::Resets);
+        }
+    }
+
+    /// Ends the connection for this reason.
+    fn lose(&self, loss: Loss) {
+        if self.command(Order::Close) {
+            self.loss.set(Some(loss));
+        }
+    }
+
+    /// Why the connection was told to end, once.
+    pub fn take_loss(&self) -> Option<Loss> {
+        self.loss.take()
+    }
+
     fn arrived(&self, bytes: &[u8]) {
         // Over HTTP/2 bytes may be a window or a ping: they begin no head, and a connection that only pings is idle.
         if !self.keep_head.get() {
+            if self.flood.borrow_mut().as_mut().is_some_and(|flood| flood.arrived(bytes)) {
+                self.lose(Loss::Frames);
+            }
             return;
         }
         let mut tail = self.tail.get();
@@ -274,7 +312,10 @@ impl Watch {
 
     /// Holds the connection against its deadlines. Why it is told to end, when it is told so now.
     pub fn inspect(&self, now: Instant, deadlines: &Deadlines) -> Option<Loss> {
-        self.now.set(now);
+        let before = self.now.replace(now);
+        if let Some(flood) = self.flood.borrow_mut().as_mut() {
+            flood.passed(now.saturating_duration_since(before));
+        }
         let waited = now.saturating_duration_since(self.since.get());
         let late = |since: &Option<Instant>| {
             since.is_some_and(|since| now.saturating_duration_since(since) >= deadlines.write)
@@ -295,102 +336,7 @@ impl Watch {
             }
         };
         let told = self.command(order);
-        loss.filter(|_| told)
-    }
-}
-
-/// A TLS connection whose bytes are watched.
-pub struct Watched {
-    inner: TlsStream<TcpStream>,
-    watch: Rc<Watch>,
-}
-
-impl Watched {
-    /// Watches a connection.
-    #[must_use]
-    pub const fn new(stream: TlsStream<TcpStream>, watch: Rc<Watch>) -> Self {
-        Self { inner: stream, watch }
-    }
-
-    /// Reads until the client has nothing more to say.
-    fn discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut space = [0; 16 * 1024];
-        loop {
-            let mut buffer = ReadBuf::new(&mut space);
-            match Pin::new(&mut self.inner).poll_read(cx, &mut buffer) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
-                Poll::Ready(_) => return Poll::Ready(Ok(())),
-            }
-        }
-    }
-
-    fn noted<T>(&self, written: Poll<T>) -> Poll<T> {
-        match &written {
-            Poll::Ready(_) => self.watch.stalled.set(None),
-            Poll::Pending if self.watch.stalled.get().is_none() => {
-                self.watch.stalled.set(Some(Instant::now()));
-            }
-            Poll::Pending => {}
-        }
-        written
-    }
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let read = Pin::new(&mut self.inner).poll_read(cx, buf);
-        if let Some(arrived) = buf.filled().get(before..).filter(|bytes| !bytes.is_empty()) {
-            self.watch.arrived(arrived);
-        }
-        read
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.inner).poll_write(cx, buf);
-        self.noted(written)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.inner).poll_flush(cx);
-        self.noted(flushed)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.watch.phase.get() != Phase::Lingering {
-            let closed = Pin::new(&mut self.inner).poll_shutdown(cx);
-            let closed = self.noted(closed);
-            // Only after an answer of ours to HTTP/1.1, and not when the connection is told to end.
-            let lingers = self.watch.keep_head.get()
-                && self.watch.served.get()
-                && self.watch.order.get() == Order::None;
-            if !lingers || !matches!(closed, Poll::Ready(Ok(()))) {
-                return closed;
-            }
-            self.watch.phase.set(Phase::Lingering);
-            self.watch.since.set(Instant::now());
-        }
-        self.discard(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
-        self.noted(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
+        loss.filter(|_| told).or_else(|| self.take_loss())
     }
 }
 

@@ -5,6 +5,7 @@
 pub mod admission;
 pub mod connection;
 mod early;
+mod flood;
 pub mod io;
 pub mod listener;
 pub mod proxy_protocol;

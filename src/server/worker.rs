@@ -200,9 +200,13 @@ impl<H: Handler> Accept<H> {
             let (handler, tls) = (Rc::clone(&accept.handler), Arc::clone(&accept.tls));
             let (limits, admission) = (Rc::clone(&accept.limits), Arc::clone(&accept.admission));
             drop(accept);
+            let told = Rc::clone(&watch);
             let served = connection::serve(handler, (tcp, client), (tls, deadline), limits, watch);
             if served.await.is_err() {
                 admission.count(Loss::Handshake);
+            }
+            if let Some(loss) = told.take_loss() {
+                admission.count(loss);
             }
         });
     }

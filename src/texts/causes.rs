@@ -57,6 +57,10 @@ const fn english(cause: Cause) -> &'static str {
         Cause::RuleGroup => "Rule: not in the group",
         Cause::NoPerson => "No person behind the token",
         Cause::ServiceUnknown => "Service not registered",
+        Cause::RateSource => "Too many from this source",
+        Cause::RateService => "Too many from this client",
+        Cause::RateUser => "Too many for this user",
+        Cause::Overloaded => "Gateway overloaded",
     }
 }
 
@@ -153,5 +157,27 @@ const fn german(cause: Cause) -> (&'static str, &'static str, &'static str) {
             "Die Adresse führt zu einem Dienst, den niemand eingetragen hat; darum kann kein Token für ihn gelten.",
             "Tragen Sie den Dienst unter der Kennung oder dem Namen ein, den der Upstream in gateway.toml hat: `hubgate service add NAME --id KENNUNG`.",
         ),
+        Cause::RateSource => (
+            "Zu viele von dieser Quelle",
+            "Die Adresse, von der die Anfrage kam, hat mehr gesendet, als ihre Rate erlaubt.",
+            RATE_MEND,
+        ),
+        Cause::RateService => (
+            "Zu viele von diesem Client",
+            "Der Client hat mit seinen Token mehr Anfragen gesendet, als seine Rate erlaubt.",
+            RATE_MEND,
+        ),
+        Cause::RateUser => (
+            "Zu viele für diesen Benutzer",
+            "Für den Benutzer wurden mehr Anfragen gesendet, als die Rate eines Benutzers erlaubt.",
+            RATE_MEND,
+        ),
+        Cause::Overloaded => (
+            "Gateway überlastet",
+            "Das Gateway beantwortete so viele Anfragen, wie es zugleich annimmt, und hat diese sofort abgewiesen.",
+            "Der Client versucht es nach der Zeit wieder, die Retry-After nennt. Hält es an, sehen Sie nach, welcher Upstream langsam antwortet, oder erhöhen Sie `limits.max_requests`.",
+        ),
     }
 }
+
+const RATE_MEND: &str = "Der Client wartet so lange, wie Retry-After sagt, und verteilt seine Anfragen; RateLimit-Policy in jeder Antwort nennt die Rate. Sie können `requests_per_source`, `requests_per_service` oder `requests_per_user` in gateway.toml erhöhen.";

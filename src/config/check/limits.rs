@@ -7,7 +7,7 @@ use std::{num::NonZeroUsize, ops::RangeInclusive, time::Duration};
 use tracing::Level;
 
 use crate::config::{
-    Limits, Log, LogFormat, OAuth, OAuthProfile, Rate, defaults,
+    Limits, Log, LogFormat, OAuth, OAuthProfile, Rate, RequestRates, defaults,
     reader::Section,
     value::{self, choice, wrong},
 };
@@ -77,11 +77,23 @@ pub(super) fn sessions(section: &Section<'_, '_>) -> SessionLife {
     life
 }
 
+/// A rate, or "off" for none.
+fn rate(section: &Section<'_, '_>, key: &'static str, default: Option<Rate>) -> Option<Rate> {
+    section.get(key).map_or(default, |entry| entry.unless_off(default, |entry| entry.parse(value::rate)))
+}
+
+/// How often requests may come: of the gateway, of an upstream or of a rule.
+pub(super) fn requests(section: &Section<'_, '_>) -> RequestRates {
+    RequestRates {
+        source: rate(section, "requests_per_source", None),
+        service: rate(section, "requests_per_service", None),
+        user: rate(section, "requests_per_user", None),
+    }
+}
+
 pub(super) fn limits(section: &Section<'_, '_>) -> Limits {
     let default = Limits::default();
-    let rate = |key, default: Option<Rate>| {
-        section.get(key).map_or(default, |entry| entry.unless_off(default, |entry| entry.parse(value::rate)))
-    };
+    let rate = |key, default| rate(section, key, default);
     let count = |key, range: RangeInclusive<u64>, default: usize| {
         usize::try_from(section.count(key, range, default as u64)).unwrap_or(default)
     };
@@ -108,8 +120,9 @@ pub(super) fn limits(section: &Section<'_, '_>) -> Limits {
         ),
         max_streams: u32::try_from(section.count("max_streams", 1..=10_000, default.max_streams.into()))
             .unwrap_or(default.max_streams),
+        max_requests: count("max_requests", 1..=10_000_000, default.max_requests),
         token_cache: count("token_cache", 1..=100_000_000, default.token_cache),
-        requests_per_source: rate("requests_per_source", default.requests_per_source),
+        requests: requests(section),
         rejections_per_source: rate("rejections_per_source", default.rejections_per_source),
         login_failures: rate("login_failures", default.login_failures),
         login_failures_per_source: rate("login_failures_per_source", default.login_failures_per_source),

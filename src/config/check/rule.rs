@@ -2,7 +2,10 @@
 
 use http::Method;
 
-use super::service::{LONGEST_NAME, expect_service, service_id};
+use super::{
+    limits,
+    service::{LONGEST_NAME, expect_service, service_id},
+};
 use crate::config::{
     Access, DeclaredService, Rule,
     entry::Entry,
@@ -67,7 +70,8 @@ fn rule(
             );
         }
     }
-    Some(Rule { path: path?, methods, access, groups, users, clients, scope })
+    let rates = limits::requests(section);
+    Some(Rule { path: path?, methods, access, groups, users, clients, scope, rates })
 }
 
 /// A list that, once written, names somebody. Empty it would read as "nobody" and mean "everybody".

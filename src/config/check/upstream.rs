@@ -76,6 +76,7 @@ fn upstream(
             Upstream::WEBSOCKET_TIMEOUT,
         ),
         max_body_size: section.get("max_body_size").and_then(|value| value.size(&limits::BODY)),
+        rates: limits::requests(section),
         tls: tls_files(section),
         rules,
         service: service?,

@@ -18,6 +18,7 @@ pub use self::{
     token::{Named, Subject, TokenFacts, TokenKind},
 };
 use super::{
+    rates::RateFacts,
     refusal::{Refusal, bad_request},
     route::{Route, Routes},
     sanitize::{self, Sanitized},
@@ -148,6 +149,8 @@ pub struct RouteFacts {
     pub credential: &'static str,
     /// The rule that matches; `None`: a token with the service in scope is needed, as everywhere.
     pub rule: Option<RuleFacts>,
+    /// How often requests may come here, beside what holds for the gateway as a whole.
+    pub rates: Vec<RateFacts>,
 }
 
 /// One entry of a scope as it was asked for.
@@ -292,6 +295,7 @@ fn understood(asked: &Asked) -> Result<Sanitized, Refusal> {
 }
 
 fn route_facts(route: &Route, rule: Option<RuleFacts>, path: &str) -> RouteFacts {
+    let number = rule.as_ref().and_then(|rule| rule.number.checked_sub(1));
     let forwarded = if route.strip_path { path.strip_prefix(&route.path).unwrap_or(path) } else { path };
     RouteFacts {
         label: route.label.to_string(),
@@ -308,6 +312,7 @@ fn route_facts(route: &Route, rule: Option<RuleFacts>, path: &str) -> RouteFacts
             Credential::Pass => "pass",
             Credential::None => "none",
         },
+        rates: route.cluster.rates.as_ref().map(|rates| rates.facts(number)).unwrap_or_default(),
         rule,
     }
 }

@@ -41,6 +41,7 @@ use self::{
     schedule::Schedule,
     state::{Cause, TargetState},
 };
+use super::rates::RouteRates;
 use crate::{
     base::FastMap,
     model::{delivery::Delivery, upstream::Upstream},
@@ -60,6 +61,8 @@ pub struct Cluster {
     pub delivery: Delivery,
     /// Its targets.
     pub nodes: Vec<Arc<Node>>,
+    /// How often requests may come; `None`: as often as they like.
+    pub rates: Option<Arc<RouteRates>>,
     waiting: AtomicUsize,
     retries: AtomicU64,
 }
@@ -91,9 +94,12 @@ impl Cluster {
         before: Option<&Arc<Self>>,
     ) -> Arc<Self> {
         let delivery = &upstream.delivery;
+        let known = before.and_then(|before| before.rates.as_ref());
+        let rates = RouteRates::new(upstream, known);
         if let Some(before) = before
             && before.delivery == *delivery
             && before.service == upstream.service
+            && before.rates.as_ref().map(Arc::as_ptr) == rates.as_ref().map(Arc::as_ptr)
             && tls.is_none()
         {
             return Arc::clone(before);
@@ -120,6 +126,7 @@ impl Cluster {
             service: upstream.service.clone(),
             nodes: delivery.to.iter().map(node).collect(),
             delivery: delivery.clone(),
+            rates,
             waiting: AtomicUsize::new(0),
             retries: AtomicU64::new(0),
         })

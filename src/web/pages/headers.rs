@@ -53,13 +53,13 @@ pub(super) fn write(headers: &mut HeaderMap, leave: Leave<'_>) {
     let mut policy = match leave.console {
         Some(style) => {
             format!(
-                "default-src 'none'; style-src {style}; base-uri 'none'; connect-src 'self'; img-src 'self' data:"
+                "default-src 'none'; style-src {style}; base-uri 'none'; connect-src 'self'; img-src data: 'self'"
             )
         }
         None => POLICY.clone(),
     };
     if let Some(origin) = leave.picture.filter(|origin| is_source(origin)) {
-        let _ = write!(policy, "; img-src {origin}");
+        let _ = write!(policy, " {origin}");
     }
     if let Some(script) = leave.script {
         let _ = write!(policy, "; script-src {script}");

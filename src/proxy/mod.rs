@@ -49,7 +49,7 @@ use std::{
 
 use http::{
     HeaderValue, Request, Response, StatusCode,
-    header::{AUTHORIZATION, LOCATION, USER_AGENT},
+    header::{AUTHORIZATION, LOCATION, USER_AGENT, VARY},
     uri::PathAndQuery,
 };
 use hyper::body::{Body as _, Incoming};
@@ -128,12 +128,10 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
         Err(refusal) => return refuse(record, form, &refusal),
     };
     record.set_target(target.clone());
-    if worker.has_too_many() {
-        let refusal = record.shed();
+    if let Some(refusal) = record.shed() {
         return answer_with(record, form, &refusal);
     }
-    let trusted = peer.is_known() && snapshot.trusts(peer.ip());
-    let mut sanitized = match sanitize::sanitize(parts, target, trusted) {
+    let mut sanitized = match sanitize::sanitize(parts, target, peer.may_speak(snapshot)) {
         Ok(sanitized) => sanitized,
         Err(refusal) => return refuse(record, form, &refusal),
     };
@@ -322,8 +320,7 @@ fn judge(
             (route.policy.admit(requirement, verdict).map_err(denied)?, "allowed")
         }
     };
-    rates::identity(record, route, &permit)
-        .map_err(|refusal| (refusal, permit.identity().map(Arc::clone)))?;
+    rates::identity(record, route, &permit)?;
     let claims = permit.identity().map(|verdict| &verdict.claims);
     let line = Decision {
         id: record.id.as_bytes(),
@@ -376,7 +373,14 @@ fn refuse_at(
     sanitized: &Sanitized,
 ) -> Answering {
     record.refused(refused, Some(sanitized));
-    answer_with(record, form, refused.0)
+    let reader = origin::registered(&sanitized.parts.headers, &record.view.snapshot.registry).cloned();
+    let mut answer = rendered(record, form, refused.0);
+    if let Some(reader) = reader {
+        // A page that calls a service has to learn that its token is over; what the service answers is the service's to share.
+        answer.headers_mut().append(VARY, HeaderValue::from_static("origin"));
+        origin::let_read(answer.headers_mut(), reader);
+    }
+    Answering::Ready(Some(Box::new(answer)))
 }
 
 /// The answer that a refusal is.

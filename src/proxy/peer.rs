@@ -12,7 +12,7 @@ use std::{
 
 use http::HeaderValue;
 
-use super::identity;
+use super::{gate::Snapshot, identity};
 use crate::{
     access::verdict::Verdict,
     base::{id::ServiceId, time::Timestamp},
@@ -113,10 +113,10 @@ impl Peer {
         self.ip
     }
 
-    /// Whether what it says of others may be believed, if its address is that of a trusted proxy.
+    /// Whether what it says of others may be believed.
     #[must_use]
-    pub const fn is_known(&self) -> bool {
-        self.known
+    pub fn may_speak(&self, snapshot: &Snapshot) -> bool {
+        self.known && snapshot.trusts(self.ip)
     }
 
     /// What is known of the token in an `Authorization` header, if this connection has just sent the same.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, Method};
 use serde::Serialize;
 
-use super::{record::Record, refusal::Refusal, route::Route};
+use super::{Denied, record::Record, refusal::Refusal, route::Route};
 use crate::{
     access::{
         policy::Permit,
@@ -119,14 +119,16 @@ pub(super) fn source_at(record: &Record, route: &Route) -> Result<(), Refusal> {
 }
 
 /// Counts a request that may pass for the service and the user of its token.
-pub(super) fn identity(record: &Record, route: &Route, permit: &Permit) -> Result<(), Refusal> {
+pub(super) fn identity(record: &Record, route: &Route, permit: &Permit) -> Result<(), Denied> {
     let (all, here) = (&record.view.snapshot.quota.requests, &route.cluster.rates);
     if all.is_none() && here.is_none() {
         return Ok(());
     }
     let Some(verdict) = permit.identity() else { return Ok(()) };
     let here = here.iter().flat_map(|rates| rates.of(route, record.asked()));
-    record.counted(|told| here.chain(all).try_for_each(|rates| rates.identity(&verdict.claims, told)))
+    let counted =
+        record.counted(|told| here.chain(all).try_for_each(|rates| rates.identity(&verdict.claims, told)));
+    counted.map_err(|refusal| (refusal, Some(Arc::clone(verdict))))
 }
 
 impl Record {

@@ -37,9 +37,12 @@ impl Record {
         }
     }
 
-    /// Writes down that the request is one too many. It is not kept: there is nothing to ask about it, and what is kept is
-    /// shared by all workers.
-    pub(super) fn shed(&mut self) -> Refusal {
+    /// Refuses the request if it is one too many, and writes that down. It is not kept: there is nothing to ask about it, and
+    /// what is kept is shared by all workers.
+    pub(super) fn shed(&mut self) -> Option<Refusal> {
+        if !self.worker().has_too_many() {
+            return None;
+        }
         let refusal = Refusal::overloaded();
         let line = Decision {
             id: self.id.as_bytes(),
@@ -52,7 +55,7 @@ impl Record {
         self.worker().journal().refused(refusal.cause.name());
         self.worker().journal().shed("requests");
         self.discount();
-        refusal
+        Some(refusal)
     }
 
     /// The same of one of our own endpoints, whose decision line is written.

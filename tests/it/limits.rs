@@ -1,7 +1,11 @@
 //! How much is taken: rates of sources, services and users, what clients are told of them, and what is refused at once because
 //! there is too much to do.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::Read as _,
+    net::{SocketAddr, TcpStream},
+    time::{Duration, Instant},
+};
 
 use crate::{
     support::{
@@ -322,4 +326,52 @@ fn websockets_and_streams_of_events_do_not_count() {
     }
     assert_eq!(gateway.send(&Request::get("/public/x")).status, 200);
     assert_eq!(shed(&gateway), 0);
+}
+
+/// A connection from this address of the machine.
+fn from(address: &str, gateway: &Gateway) -> TcpStream {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&format!("{address}:0").parse::<SocketAddr>().unwrap().into()).unwrap();
+    socket.connect(&gateway.address().into()).unwrap();
+    socket.into()
+}
+
+/// Whether the gateway closes this one at once.
+fn is_refused(mut socket: TcpStream) -> bool {
+    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let started = Instant::now();
+    let closed = !matches!(socket.read(&mut [0; 1]), Ok(1));
+    closed && started.elapsed() < Duration::from_secs(2)
+}
+
+#[test]
+fn connections_have_limits() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(|setup| {
+        setup.standard(&upstream);
+        setup.set("limits", "max_connections", "5").set("limits", "max_connections_per_source", "3");
+    });
+    let refused =
+        |cause: &str| metric(&gateway, &format!("hubgate_connections_refused_total{{cause=\"{cause}\"}}"));
+    let over = |socket| RawClient::over(socket, "http/1.1", "localhost");
+    let mut one: Vec<RawClient> = (0..3).map(|_| over(from("127.0.0.1", &gateway))).collect();
+    for count in 1..=3 {
+        assert!(is_refused(from("127.0.0.1", &gateway)), "the fourth of one source");
+        assert_eq!((refused("source"), refused("connections")), (count, 0));
+    }
+    let mut other: Vec<RawClient> = (0..2).map(|_| over(from("127.0.0.2", &gateway))).collect();
+    assert!(is_refused(from("127.0.0.2", &gateway)), "the sixth of all");
+    assert!(is_refused(from("127.0.0.3", &gateway)));
+    assert_eq!((refused("source"), refused("connections")), (3, 2));
+    assert_eq!(metric(&gateway, "hubgate_connections "), 5);
+    for client in one.iter_mut().chain(&mut other) {
+        client.send(Request::get("/public/x").bytes());
+        assert_eq!(client.answer().unwrap().status, 200, "those that are open go on");
+    }
+    one.pop();
+    eventually("there is room again", || metric(&gateway, "hubgate_connections ") == 4);
+    let mut third = over(from("127.0.0.3", &gateway));
+    third.send(Request::get("/public/x").bytes());
+    assert_eq!(third.answer().unwrap().status, 200);
+    assert_eq!(upstream.take().len(), 6);
 }

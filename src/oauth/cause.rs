@@ -52,6 +52,8 @@ pub enum Cause {
     RateService,
     /// Too many were sent on behalf of its user.
     RateUser,
+    /// Its body stopped arriving.
+    BodySlow,
     /// The gateway has as many requests as it takes at a time.
     Overloaded,
 }
@@ -71,7 +73,7 @@ pub enum Mover {
 
 impl Cause {
     /// Every cause that is finer than a code.
-    pub const FINER: [Self; 22] = [
+    pub const FINER: [Self; 23] = [
         Self::TokenForm,
         Self::TokenKey,
         Self::TokenSignature,
@@ -93,6 +95,7 @@ impl Cause {
         Self::RateSource,
         Self::RateService,
         Self::RateUser,
+        Self::BodySlow,
         Self::Overloaded,
     ];
 
@@ -122,6 +125,7 @@ impl Cause {
             Self::RateSource => "rate_source",
             Self::RateService => "rate_service",
             Self::RateUser => "rate_user",
+            Self::BodySlow => "body_timeout",
             Self::Overloaded => "overloaded",
         }
     }
@@ -205,6 +209,7 @@ impl Cause {
             Self::RateUser => {
                 "More requests were sent on behalf of the user than the rate of one user allows."
             }
+            Self::BodySlow => "The body of the request stopped arriving, and nothing came for too long.",
             Self::Overloaded => {
                 "The gateway was answering as many requests as it takes at a time, and refused this one at once."
             }
@@ -260,6 +265,9 @@ impl Cause {
             }
             Self::RateSource | Self::RateService | Self::RateUser => {
                 "The client waits as long as Retry-After says and spreads its requests; RateLimit-Policy in each answer tells the rate. An administrator may raise `requests_per_source`, `requests_per_service` or `requests_per_user` in gateway.toml."
+            }
+            Self::BodySlow => {
+                "The client sends the body without long pauses, or an administrator raises `limits.body_timeout`."
             }
             Self::Overloaded => {
                 "The client tries again after the time that Retry-After names. If it stays, an administrator looks which upstream answers slowly, or raises `limits.max_requests`."

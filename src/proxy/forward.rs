@@ -239,7 +239,7 @@ fn failed(record: &Record, pool: &TargetPool, fault: &Fault, body: BodyFault) ->
             let limit = record.view.route(record.route).map_or(0, |route| route.max_body_size);
             return Refusal::too_large(limit);
         }
-        BodyFault::Silent => return bad_request("the body did not arrive in time").closing(),
+        BodyFault::Silent => return Refusal::body_slow(),
         BodyFault::Broken => return bad_request("the body broke off").closing(),
         BodyFault::None => {}
     }

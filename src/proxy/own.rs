@@ -53,7 +53,7 @@ pub(super) async fn endpoint(
             return refuse(record, form, &refusal::bad_request("the body broke off").closing()).await;
         }
         Err(_) => {
-            let refusal = refusal::bad_request("the body did not arrive in time").closing();
+            let refusal = Refusal::body_slow();
             return refuse(record, form, &refusal).await;
         }
     };

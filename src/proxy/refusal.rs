@@ -217,6 +217,12 @@ impl Refusal {
         Self { retry_after: Some(wait), ..refusal }
     }
 
+    /// 400, to a body that stopped arriving. What is left of it is not read, so the connection ends.
+    #[must_use]
+    pub fn body_slow() -> Self {
+        bad_request("the body did not arrive in time").closing().because(Cause::BodySlow)
+    }
+
     /// 503, to what is more than the gateway answers at a time.
     #[must_use]
     pub fn overloaded() -> Self {

@@ -60,6 +60,7 @@ const fn english(cause: Cause) -> &'static str {
         Cause::RateSource => "Too many from this source",
         Cause::RateService => "Too many from this client",
         Cause::RateUser => "Too many for this user",
+        Cause::BodySlow => "Body stopped arriving",
         Cause::Overloaded => "Gateway overloaded",
     }
 }
@@ -171,6 +172,11 @@ const fn german(cause: Cause) -> (&'static str, &'static str, &'static str) {
             "Zu viele für diesen Benutzer",
             "Für den Benutzer wurden mehr Anfragen gesendet, als die Rate eines Benutzers erlaubt.",
             RATE_MEND,
+        ),
+        Cause::BodySlow => (
+            "Inhalt blieb aus",
+            "Der Inhalt der Anfrage kam nicht weiter an, und zu lange kam nichts.",
+            "Der Client sendet den Inhalt ohne lange Pausen, oder Sie erhöhen `limits.body_timeout`.",
         ),
         Cause::Overloaded => (
             "Gateway überlastet",

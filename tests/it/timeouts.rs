@@ -6,10 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{
-    Gateway, Request, Upstream,
-    gateway::eventually,
-    h2::{self, H2},
+use crate::{
+    support::{
+        Gateway, Request, Upstream,
+        gateway::eventually,
+        h2::{self, H2},
+    },
+    upstreams::metric,
 };
 
 fn start(limits: &[(&str, &str)]) -> (Gateway, Upstream) {
@@ -143,4 +146,6 @@ fn bodies_that_do_not_come_to_an_end() {
         upstream.take();
         gateway.assert_innocent(&upstream, name);
     }
+    let counted = metric(&gateway, "hubgate_refusals_total{cause=\"body_timeout\"}");
+    assert_eq!(counted, 3, "each of them");
 }

@@ -84,7 +84,7 @@ impl Letter {
             Subject::Invitation => t.letter_invitation(login, host, link),
             Subject::Address => t.letter_address(login, host, link),
             Subject::PasswordChanged => t.letter_password_changed(login, host, link),
-            Subject::AddressChanged => t.letter_address_changed(login, host, link),
+            Subject::AddressChanged => t.letter_address_changed(login, host),
         }
     }
 }

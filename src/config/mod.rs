@@ -331,6 +331,8 @@ pub enum Expectation {
     Unauthorized,
     /// Forwarded, whoever asks.
     Public,
+    /// Forwarded for nobody, where the upstream does not enforce its rules.
+    WouldRefuse,
     /// On its way to the login page.
     Login,
     /// Answered by the gateway itself.

@@ -253,6 +253,7 @@ pub(super) static UPSTREAM: Table = Table {
         "redirect_status",
         "response_headers",
         "credential",
+        "enforce",
         "balance",
         "timeout",
         "on_expiry",

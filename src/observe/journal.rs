@@ -26,8 +26,10 @@ pub struct Decision<'a> {
     pub id: &'a [u8],
     /// Route, `hub` for our own endpoints, empty for none.
     pub route: &'a str,
-    /// `allowed`, `public`, `unauthorized`, `forbidden`, …
+    /// `allowed`, `public`, `unauthorized`, `forbidden`, `would_refuse`, …
     pub decision: &'static str,
+    /// Why it was not allowed, as numbers name it.
+    pub cause: &'static str,
     /// Why, where it was not allowed.
     pub reason: &'a str,
     /// `client_id` of the token.
@@ -130,6 +132,7 @@ impl Journal {
             .text(key!("client"), decision.client)
             .text(key!("subject"), decision.subject)
             .text(key!("jti"), decision.jti)
+            .word(key!("cause"), decision.cause)
             .text(key!("reason"), decision.reason)
             .end();
     }
@@ -194,7 +197,7 @@ impl Journal {
             self.totals.add("requests", labels, count);
         }
         for ((route, decision), count) in counts.decisions {
-            if matches!(decision, "allowed" | "public") {
+            if matches!(decision, "allowed" | "public" | "would_refuse") {
                 passed(route);
             }
             let labels = vec![("route", label(route)), ("decision", decision.to_owned())];

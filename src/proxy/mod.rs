@@ -29,6 +29,7 @@ pub mod relay;
 pub mod route;
 pub mod sanitize;
 pub mod session_cookie;
+mod shadow;
 pub mod shell;
 mod transport;
 pub mod upstream;
@@ -63,6 +64,7 @@ use self::{
     relay::{AnswerBody, RequestBody},
     route::Route,
     sanitize::Sanitized,
+    shadow::judge,
     waits::Progress,
     worker::Worker,
 };
@@ -224,12 +226,13 @@ fn pass(
     let identity = (&permit, remembered.as_deref());
     let handshake = sanitized.websocket.take();
     let asked = (route, &**peer, &record.id, handshake.as_deref());
-    let Some(request) = outbound::outbound(sanitized, identity, asked, scoped, body) else {
+    let own_word = shadow::passes_on(&record, route, &permit, &sanitized);
+    let Some(request) = outbound::outbound((sanitized, own_word), identity, asked, scoped, body) else {
         let refusal = Refusal::unavailable("the upstream's token could not be made", RETRY);
         record.unanswered(&refusal);
         return answer_with(record, form, &refusal);
     };
-    if permit.identity().is_some() {
+    if permit.identity().is_some() || permit.is_unenforced() {
         progress.hold(record.held(permit));
     }
     // 7 to the upstream and back
@@ -260,8 +263,8 @@ fn inherit(record: &mut Record, forwarded: &Inherited) {
 /// A refusal, and the verdict on a token that was good and may not pass.
 type Denied = (Refusal, Option<Arc<Verdict>>);
 
-/// Decides on a request for a route, and writes the decision line when it may pass.
-fn judge(
+/// Decides on a request for a route by its rules, and writes the decision line when it may pass.
+fn decide(
     (record, peer): (&Record, &Peer),
     route: &Route,
     sanitized: &Sanitized,
@@ -269,6 +272,7 @@ fn judge(
     found: Found,
 ) -> Result<Judged, Denied> {
     let requirement = route.policy.requirement(&sanitized.parts.method, sanitized.path());
+    let counts = route.policy.enforce && !matches!(requirement, Requirement::Public);
     let mut values = sanitized.parts.headers.get_all(AUTHORIZATION).iter();
     let repeated = match (values.next(), values.next()) {
         (Some(value), None) => repeated(record, peer, value),
@@ -281,12 +285,10 @@ fn judge(
         match bearer::read(values) {
             Bearer::Malformed(why) => return Err((Refusal::malformed_credential(why), None)),
             Bearer::Absent => None,
-            Bearer::Token(token) => {
-                Some(known(record, peer, token, matches!(requirement, Requirement::Public)))
-            }
+            Bearer::Token(token) => Some(known(record, peer, token, counts)),
             Bearer::Password(basic) => {
                 let agent = sanitized.parts.headers.get(USER_AGENT);
-                Some(known_password(record, &basic, agent, matches!(requirement, Requirement::Public)))
+                Some(known_password(record, &basic, agent, counts))
             }
         }
     };
@@ -319,10 +321,10 @@ fn judge(
         id: record.id.as_bytes(),
         route: &route.label,
         decision,
-        reason: "",
         client: claims.map_or("", |c| c.client_id.as_str()),
         subject: claims.filter(|c| !c.is_service()).map_or("", |c| &c.sub),
         jti: claims.map_or("", |c| &c.jti),
+        ..Decision::default()
     };
     record.worker().journal().decision(record.now, record.route, line);
     let remembered = remembered.and_then(Result::ok).filter(|_| permit.identity().is_some());

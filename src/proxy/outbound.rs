@@ -33,9 +33,9 @@ const FORWARDED: &str = "forwarded";
 const REQUEST_ID: &str = "x-request-id";
 const TRACEPARENT: &str = "traceparent";
 
-/// Makes the request. `scoped` gives the `Authorization` of ours for this route; `remembered` the identity's headers.
+/// Makes the request. `own_word`: the client's `Authorization` goes on as it came; `scoped` gives the `Authorization` of ours for this route; `remembered` the identity's headers.
 pub(super) fn outbound(
-    sanitized: Sanitized,
+    (sanitized, own_word): (Sanitized, bool),
     (permit, remembered): (&Permit, Option<&Remembered>),
     (route, peer, id, handshake): (&Route, &Peer, &RequestId, Option<&Handshake>),
     scoped: impl FnOnce() -> Option<HeaderValue>,
@@ -60,7 +60,7 @@ pub(super) fn outbound(
     if let Some(handshake) = handshake {
         head.websocket(handshake.key());
     }
-    let declared = pass(&mut head, &parts.headers, route.credential == Credential::Pass);
+    let declared = pass(&mut head, &parts.headers, own_word);
     if let (Some(_), Some(remembered)) = (permit.identity(), remembered) {
         head.set(CLIENT, &remembered.client);
         head.set(SCOPE, &remembered.scope);

@@ -80,8 +80,8 @@ pub(super) async fn endpoint(
         decision: outcome.decision,
         reason: &outcome.reason,
         client: &outcome.client,
-        subject: "",
         jti: &outcome.jti,
+        ..Decision::default()
     };
     let now = record.worker().gate().clock.now();
     record.worker().journal().decision(now, OWN_ROUTE, line);

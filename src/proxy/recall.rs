@@ -23,6 +23,7 @@ impl Record {
             id: self.id.as_bytes(),
             route: self.route_label(),
             decision: refusal.decision(),
+            cause: refusal.cause.name(),
             reason: &refusal.description,
             client: claims.map_or("", |claims| claims.client_id.as_str()),
             subject: claims.filter(|claims| !claims.is_service()).map_or("", |claims| &claims.sub),
@@ -45,8 +46,8 @@ impl Record {
             decision: outcome.decision,
             reason: &outcome.reason,
             client: &outcome.client,
-            subject: "",
             jti: &outcome.jti,
+            ..Decision::default()
         };
         // Reasons of the protocol begin with its code.
         let named = || Cause::named(outcome.reason.split(':').next().unwrap_or_default());

@@ -31,6 +31,7 @@ mod protocols;
 mod refusals;
 mod rest;
 mod review;
+mod shadow;
 mod store;
 mod streams;
 mod timeouts;

@@ -34,6 +34,7 @@ mod review;
 mod shadow;
 mod store;
 mod streams;
+mod takeover;
 mod timeouts;
 mod token_endpoint;
 mod token_inquiries;

@@ -394,8 +394,8 @@ fn the_commands_and_the_pages_say_so() {
     assert!(!passes && !text.contains("enforced"), "{text}");
 
     let tested = |expect: &str| {
-        let test = format!("\n[[test]]\nrequest = \"GET /watched/x\"\nexpect = {expect:?}\n");
-        std::fs::write(gateway.config_path(), gateway.config_text() + &test).unwrap();
+        let entry = format!("\n[[test]]\nrequest = \"GET /watched/x\"\nexpect = {expect:?}\n");
+        std::fs::write(gateway.config_path(), gateway.config_text() + &entry).unwrap();
         let output = process::run(&["check", "--config", &path], gateway.folder());
         (output.status.success(), process::written(&output))
     };

@@ -322,8 +322,12 @@ async fn serve_plain(socket: std::net::TcpListener, router: axum::Router, admiss
 
 /// The form of lines, `None` when none are written.
 fn line_format(log: &crate::config::Log) -> Option<Format> {
-    log.access.then_some(match log.format {
+    log.access.then(|| form_of_lines(log))
+}
+
+const fn form_of_lines(log: &crate::config::Log) -> Format {
+    match log.format {
         LogFormat::Text => Format::Text,
         LogFormat::Json => Format::Json,
-    })
+    }
 }

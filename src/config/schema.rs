@@ -182,7 +182,7 @@ pub(super) static LIMITS: Table = Table {
 pub(super) static LOG: Table = Table {
     path: "log",
     shape: Shape::Single,
-    keys: &["format", "level", "access"],
+    keys: &["format", "level", "access", "slow", "trace_context"],
     tables: &[],
     later: &[],
 };

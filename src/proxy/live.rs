@@ -97,6 +97,7 @@ impl Held {
 pub(super) fn ended(record: &Record, refusal: &Refusal) {
     let line = Decision {
         id: record.id.as_bytes(),
+        trace: record.trace_id(),
         route: record.route_label(),
         decision: "ended",
         reason: &refusal.description,

@@ -6,6 +6,7 @@
 //! RFC 9110 section 7.6, RFC 9112, RFC 9113, RFC 6750.
 
 mod browser;
+pub mod course;
 mod credential;
 mod exchange;
 pub mod explain;
@@ -31,6 +32,7 @@ pub mod sanitize;
 pub mod session_cookie;
 mod shadow;
 pub mod shell;
+pub mod trace;
 mod transport;
 pub mod upstream;
 pub mod waits;
@@ -59,7 +61,7 @@ use self::{
     credential::{known, known_password, repeated},
     inherited::Inherited,
     peer::{Peer, Remembered},
-    record::{Record, RequestId},
+    record::Record,
     refusal::{Form, Refusal},
     relay::{AnswerBody, RequestBody},
     route::Route,
@@ -225,7 +227,7 @@ fn pass(
     let scoped = || forward::scoped(&record, route, remembered.as_deref()?);
     let identity = (&permit, remembered.as_deref());
     let handshake = sanitized.websocket.take();
-    let asked = (route, &**peer, &record.id, handshake.as_deref());
+    let asked = (route, &**peer, &record, handshake.as_deref());
     let own_word = shadow::passes_on(&record, route, &permit, &sanitized);
     let Some(request) = outbound::outbound((sanitized, own_word), identity, asked, scoped, body) else {
         let refusal = Refusal::unavailable("the upstream's token could not be made", RETRY);
@@ -241,9 +243,7 @@ fn pass(
 
 /// What a trusted proxy says of the client is taken up.
 fn inherit(record: &mut Record, forwarded: &Inherited) {
-    if let Some(id) = forwarded.request_id.as_ref().and_then(|id| id.to_str().ok()) {
-        record.id = RequestId::Inherited(Rc::from(id));
-    }
+    record.inherit(forwarded);
     // From the right: the nearest address that is no proxy of ours is the client's.
     if forwarded.for_chain.is_empty() {
         return;
@@ -319,6 +319,7 @@ fn decide(
     let claims = permit.identity().map(|verdict| &verdict.claims);
     let line = Decision {
         id: record.id.as_bytes(),
+        trace: record.trace_id(),
         route: &route.label,
         decision,
         client: claims.map_or("", |c| c.client_id.as_str()),

@@ -76,6 +76,7 @@ pub(super) async fn endpoint(
     let outcome = response.extensions().get::<Outcome>().unwrap_or(&none);
     let line = Decision {
         id: record.id.as_bytes(),
+        trace: record.trace_id(),
         route: "hub",
         decision: outcome.decision,
         reason: &outcome.reason,

@@ -21,6 +21,7 @@ impl Record {
         let claims = verdict.map(|verdict| &verdict.claims);
         let line = Decision {
             id: self.id.as_bytes(),
+            trace: self.trace_id(),
             route: self.route_label(),
             decision: refusal.decision(),
             cause: refusal.cause.name(),

@@ -39,6 +39,7 @@ fn instead(record: &Record, route: &Route, denied: Denied) -> Result<Judged, Den
     let claims = verdict.as_ref().map(|verdict| &verdict.claims);
     let line = Decision {
         id: record.id.as_bytes(),
+        trace: record.trace_id(),
         route: &route.label,
         decision: WOULD_REFUSE,
         cause: refusal.cause.name(),

@@ -22,6 +22,7 @@ mod headers;
 mod import;
 mod letters;
 mod live;
+mod observation;
 mod operation;
 mod own_endpoints;
 mod paths;

@@ -79,12 +79,13 @@ pub(super) async fn endpoint(
     let outcome = response.extensions().get::<Outcome>().unwrap_or(&none);
     let line = Decision {
         id: record.id.as_bytes(),
+        trace: record.trace_id(),
         route: "hub",
         decision: outcome.decision,
         reason: &outcome.reason,
         client: &outcome.client,
-        subject: "",
         jti: &outcome.jti,
+        ..Decision::default()
     };
     let now = record.worker().gate().clock.now();
     record.worker().journal().decision(now, OWN_ROUTE, line);

@@ -98,6 +98,10 @@ fn row(name: &str, value: &str) -> Result<(), Failure> {
 
 fn headline(explained: &Explanation) -> String {
     match (explained.outcome, &explained.why) {
+        (Outcome::WouldRefuse, Some(why)) => format!(
+            "forwarded all the same, as the upstream enforces nothing; it would be refused: {} {}: {}",
+            why.status, why.error, why.description
+        ),
         (_, Some(why)) => format!("refused: {} {}: {}", why.status, why.error, why.description),
         (Outcome::Public, None) => "may pass: the address is open to all".to_owned(),
         (Outcome::Own, None) => {
@@ -137,6 +141,9 @@ fn print_route(route: &RouteFacts, outcome: Outcome) -> Result<(), Failure> {
             .as_ref()
             .map_or_else(|| "none matches: a token with the service in scope".to_owned(), rule),
     )?;
+    if !route.enforced {
+        row("enforced", "no: nothing is refused here for who asks")?;
+    }
     if route.rates.is_empty() {
         return Ok(());
     }
@@ -272,7 +279,8 @@ fn print_scope(scope: &ScopeFacts) -> Result<(), Failure> {
 fn handed_on(route: &RouteFacts, explained: &Explanation) -> String {
     let who = if explained.identity_told { "who asks, and " } else { "nobody's name, and " };
     let credential = match route.credential {
-        "pass" if explained.token.kind != TokenKind::None => "the token as it came",
+        _ if explained.passed_on && explained.token.kind == TokenKind::None => "the Authorization as it came",
+        _ if explained.passed_on => "the token as it came",
         "scoped" if explained.identity_told => "a short-lived token of the gateway for this service alone",
         _ => "no token",
     };

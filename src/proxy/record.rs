@@ -7,9 +7,12 @@ use std::{cell::Cell, net::IpAddr, rc::Rc, time::Instant};
 use http::{Method, StatusCode, Version, uri::PathAndQuery};
 
 use super::{
+    course::Course,
+    inherited::Inherited,
     live::Held,
     peer::Peer,
     rates::Told,
+    trace::Trace,
     worker::{View, Worker},
 };
 use crate::{
@@ -54,6 +57,7 @@ pub struct Record {
     pub view: Rc<View>,
     /// Its id.
     pub id: RequestId,
+    trace: Option<Box<Trace>>,
     source: IpAddr,
     source_text: Rc<str>,
     method: Method,
@@ -76,6 +80,8 @@ pub struct Record {
     counts: bool,
     /// What the client is told of its rates, where there are any.
     pub(super) told: Cell<Option<Box<Told>>>,
+    /// How its time is spent, where that is of interest.
+    course: Option<Box<Course>>,
 }
 
 impl Record {
@@ -90,10 +96,12 @@ impl Record {
         let id = RequestId::Own(worker.next_id());
         let now = worker.gate().clock.now();
         worker.take_on();
+        let course = view.snapshot.slow.map(|_| Box::default());
         Self {
             worker,
             view,
             id,
+            trace: None,
             source: peer.ip(),
             source_text: Rc::clone(&peer.text),
             method,
@@ -109,7 +117,28 @@ impl Record {
             complete: false,
             counts: true,
             told: Cell::new(None),
+            course,
         }
+    }
+
+    /// What a trusted proxy says of the request's id and its trace is taken up.
+    pub(super) fn inherit(&mut self, said: &Inherited) {
+        self.trace = Trace::of(self.view.snapshot.trace_context, said, &self.id);
+        if let Some(id) = said.request_id.as_ref().and_then(|id| id.to_str().ok()) {
+            self.id = RequestId::Inherited(Rc::from(id));
+        }
+    }
+
+    /// Its trace, where that is not named as the request is.
+    #[must_use]
+    pub(super) fn trace(&self) -> Option<&Trace> {
+        self.trace.as_deref()
+    }
+
+    /// The id of that trace, for lines; empty where it is the request's own.
+    #[must_use]
+    pub(super) fn trace_id(&self) -> &[u8] {
+        self.trace().map_or(&[], Trace::id)
     }
 
     /// When it arrived, on the monotonic clock.
@@ -171,6 +200,13 @@ impl Record {
         (&self.method, self.target.as_ref().map_or("", PathAndQuery::path))
     }
 
+    /// Notes how its time is spent, where that is of interest.
+    pub(super) fn course(&mut self, note: impl FnOnce(&mut Course)) {
+        if let Some(course) = &mut self.course {
+            note(course);
+        }
+    }
+
     /// The name of its route.
     #[must_use]
     pub fn route_label(&self) -> &str {
@@ -187,6 +223,7 @@ impl Drop for Record {
             || self.status == StatusCode::NOT_MODIFIED;
         let access = Access {
             id: self.id.as_bytes(),
+            trace: self.trace_id(),
             peer: &self.source_text,
             method: &self.method,
             path: self.target.as_ref().map_or("", PathAndQuery::path),
@@ -199,6 +236,12 @@ impl Drop for Record {
             complete: self.complete || bodiless,
         };
         self.worker.journal().access(now, self.route, &access);
+        if let (Some((after, format)), Some(course)) = (self.view.snapshot.slow, &self.course) {
+            let (taken, parts) = course.taken(self.started);
+            if taken >= after {
+                self.worker.journal().slow(now, format, &access, &parts);
+            }
+        }
     }
 }
 

@@ -61,6 +61,9 @@ pub struct Refusal {
     fields: Vec<(HeaderName, Cow<'static, str>)>,
 }
 
+/// How long a client should wait before it tries an upstream again that has no room or no connection.
+pub(super) const RETRY: Duration = Duration::from_secs(5);
+
 /// 400 `invalid_request`.
 pub fn bad_request(description: impl Into<Cow<'static, str>>) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, description)
@@ -95,6 +98,13 @@ impl Refusal {
             ErrorCode::TemporarilyUnavailable | ErrorCode::ServerError => "unavailable",
             _ => "bad_request",
         }
+    }
+
+    /// Whether it is about who asks: the credential, its scope, or a rule. Everything else is about the request itself.
+    #[must_use]
+    pub fn is_about_who_asks(&self) -> bool {
+        matches!(self.decision(), "unauthorized" | "forbidden" | "login")
+            || self.cause == Cause::ServiceUnknown
     }
 
     /// The connection is closed after the answer, because where the next request begins is in doubt.

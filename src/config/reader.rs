@@ -66,9 +66,10 @@ impl<'r, 'a> Section<'r, 'a> {
         if let Some(near) = suggest::nearest(key, self.schema.words()) {
             return format!("did you mean `{near}`?");
         }
-        let elsewhere = schema::TABLES.into_iter().find(|table| table.words().any(|word| word == key));
-        if let Some(table) = elsewhere {
-            return format!("`{key}` is a key of {}", table.header());
+        let has_it = |table: &&Table| table.words().any(|word| word == key);
+        let elsewhere: Vec<_> = schema::TABLES.into_iter().filter(has_it).map(Table::header).collect();
+        if !elsewhere.is_empty() {
+            return format!("`{key}` is a key of {}", elsewhere.join(" and "));
         }
         let words: Vec<String> = self.schema.words().map(|word| format!("`{word}`")).collect();
         format!("known here: {}", words.join(", "))

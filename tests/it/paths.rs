@@ -400,8 +400,8 @@ fn no_mixture_of_pieces_leaves_the_open_route() {
         let first = get(&gateway, &target);
         let seen = upstream.take();
         if first != 200 {
-            // 302: the hub's own root sends people to its login page.
-            let home = first == 302
+            // 303: the hub's own root sends people to its login page.
+            let home = first == 303
                 && name
                     .split('?')
                     .next()

@@ -186,7 +186,13 @@ fn every_mistake_has_its_place_and_its_help() {
     for (text, line, column, message, help) in [
         ("colour = 1", 2, 1, "`colour` is not a key of the top of the file", "known here"),
         ("data_dir = 1", 2, 12, "`data_dir` must be a text in quotes", "\"1\""),
-        ("timeout = \"5s\"", 2, 1, "`timeout` is not a key", "`timeout` is a key of `[[upstream]]`"),
+        (
+            "timeout = \"5s\"",
+            2,
+            1,
+            "`timeout` is not a key",
+            "`timeout` is a key of `[mail]` and `[[upstream]]`",
+        ),
         ("[listen]\nhttps = []", 3, 9, "`listen.https` has no address", "127.0.0.1:8443"),
         ("[listen]\nhttps = \"127.0.0.1:1\"", 3, 9, "`listen.https` must be a list", "[\"127.0.0.1:1\"]"),
         ("[listen]\nhttps = [\"127.0.0.1:9090\"]", 3, 10, "another listener has", "own port"),

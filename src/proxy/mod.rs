@@ -48,7 +48,7 @@ use std::{
 
 use http::{
     HeaderValue, Request, Response, StatusCode,
-    header::{AUTHORIZATION, LOCATION, USER_AGENT},
+    header::{AUTHORIZATION, LOCATION, USER_AGENT, VARY},
     uri::PathAndQuery,
 };
 use hyper::body::{Body as _, Incoming};
@@ -365,7 +365,14 @@ fn refuse_at(
     sanitized: &Sanitized,
 ) -> Answering {
     record.refused(refused, Some(sanitized));
-    answer_with(record, form, refused.0)
+    let reader = origin::registered(&sanitized.parts.headers, &record.view.snapshot.registry).cloned();
+    let mut answer = rendered(record, form, refused.0);
+    if let Some(reader) = reader {
+        // A page that calls a service has to learn that its token is over; what the service answers is the service's to share.
+        answer.headers_mut().append(VARY, HeaderValue::from_static("origin"));
+        origin::let_read(answer.headers_mut(), reader);
+    }
+    Answering::Ready(Some(Box::new(answer)))
 }
 
 /// The answer that a refusal is.

@@ -1,11 +1,16 @@
 //! Which requests come from our own pages (OWASP CSRF Prevention, Fetch Metadata): posts to our forms, and what changes
-//! something behind a session cookie.
+//! something behind a session cookie. And which pages of others may read an answer of ours (Fetch section 3.2).
 //!
 //! Invariant: a browser cannot be made to post to us by a page that is not ours. There is no hidden token in the forms, so
 //! that scripts with a cookie jar work: they send neither of the headers that are looked at here, and nobody can make a
 //! victim's browser leave them out.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header::ORIGIN};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ORIGIN},
+};
+
+use crate::model::registry::Registry;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -30,6 +35,22 @@ pub fn may_post(headers: &HeaderMap, own: &str) -> bool {
             })
         }
     }
+}
+
+/// The one origin that a request names, if it is that of a registered service.
+#[must_use]
+pub fn registered<'h>(headers: &'h HeaderMap, registry: &Registry) -> Option<&'h HeaderValue> {
+    let mut origins = headers.get_all(ORIGIN).iter();
+    let origin = origins.next().filter(|_| origins.next().is_none())?;
+    origin.to_str().is_ok_and(|text| registry.has_origin(text)).then_some(origin)
+}
+
+/// Lets the pages of `origin`, or of all (`*`), read an answer, and the fields of it that say why and until when. Never with
+/// cookies: a page of another origin acts with the token that it holds.
+pub fn let_read(headers: &mut HeaderMap, origin: HeaderValue) {
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    let exposed = HeaderValue::from_static("WWW-Authenticate, Retry-After, X-Request-Id");
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
 }
 
 fn is_own(origin: Option<&HeaderValue>, own: &str) -> bool {

@@ -16,10 +16,17 @@ use crate::crypto::digest::sha256;
 pub const STYLE: &str =
     concat!(include_str!("../web/assets/tokens.css"), include_str!("../web/templates/page.css"));
 
-/// What every page's policy begins with. The style is allowed by its digest, so that no other can slip in.
+/// The picture of every page's tab, in the page itself: a browser that finds none asks the host's root for one, which may be a
+/// service's.
+pub const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='-4 -4 32 32'%3E%3Crect x='-4' y='-4' \
+width='32' height='32' rx='7' fill='%233650d6'/%3E%3Cpath d='M4 21V9a8 8 0 0 1 16 0v12M9 21v-9a3 3 0 0 1 6 0v9M2 21h20' \
+fill='none' stroke='%23fff' stroke-width='2' stroke-linecap='round' stroke-linejoin='round'/%3E%3C/svg%3E";
+
+/// What every page's policy begins with; pictures come last, so that an origin can be added. The style is allowed by its
+/// digest, so that no other can slip in.
 pub static POLICY: LazyLock<String> = LazyLock::new(|| {
     let digest = STANDARD.encode(sha256(STYLE.as_bytes()));
-    format!("default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'")
+    format!("default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; img-src data:")
 });
 
 static ALONE: LazyLock<HeaderValue> = LazyLock::new(|| {

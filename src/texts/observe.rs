@@ -32,6 +32,8 @@ super::catalogue! {
     login_accepted = "accepted", "angenommen";
     login_refused = "refused", "abgelehnt";
     login_throttled = "too many attempts", "zu viele Versuche";
+    login_second_step = "asked for a code", "nach einem Code gefragt";
+    login_failed = "failed", "fehlgeschlagen";
     login_busy = "too many at once", "zu viele zugleich";
     recent_refusals = "Recent refusals", "Letzte Ablehnungen";
     no_refusals = "Nothing was refused since the gateway started.", "Seit dem Start des Gateways wurde nichts abgelehnt.";
@@ -207,11 +209,14 @@ super::catalogue! {
     event_sign_in_throttled = "too many sign-ins", "zu viele Anmeldungen";
     event_token_revoked = "tokens revoked", "Tokens widerrufen";
     event_replayed = "used a second time", "ein zweites Mal verwendet";
-    event_consent_given = "consent given", "Zustimmung erteilt";
-    event_consent_taken_back = "consent taken back", "Zustimmung zurückgenommen";
+    event_consent_given = "given", "erteilt";
+    event_consent_taken_back = "taken back", "zurückgenommen";
     event_key_rotated = "next key in use", "nächster Schlüssel in Gebrauch";
     event_reloaded = "configuration read again", "Konfiguration neu gelesen";
     event_erased = "personal data erased", "persönliche Daten gelöscht";
+
+    filter_consent_given = "consent given", "Zustimmung erteilt";
+    filter_consent_taken_back = "consent taken back", "Zustimmung zurückgenommen";
 
     target_user = "User", "Benutzer";
     target_group = "Group", "Gruppe";

@@ -6,13 +6,13 @@
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
     header::{
-        ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-        ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+        ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_MAX_AGE,
+        ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
     },
 };
 
 use super::endpoint::Endpoint;
-use crate::model::registry::Registry;
+use crate::{model::registry::Registry, proxy::origin};
 
 /// Who may read the answers of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,16 +62,14 @@ impl Cors {
     pub(super) fn of<B>(request: &Request<B>, registry: &Registry) -> Self {
         let readers = Readers::of(request.uri().path());
         let headers = request.headers();
-        let mut origins = headers.get_all(ORIGIN).iter();
-        let origin = origins.next().filter(|_| origins.next().is_none());
         let allowed = match readers {
             // Also without an origin: caches may give the answer to any page.
             Readers::Anyone => Some(HeaderValue::from_static("*")),
-            Readers::Services => origin.filter(|o| o.to_str().is_ok_and(|o| registry.has_origin(o))).cloned(),
+            Readers::Services => origin::registered(headers, registry).cloned(),
             Readers::Nobody => None,
         };
         let asks_first = request.method() == Method::OPTIONS
-            && origin.is_some()
+            && headers.contains_key(ORIGIN)
             && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
         Self { readers, allowed, preflight: asks_first && readers != Readers::Nobody }
     }
@@ -100,9 +98,7 @@ impl Cors {
             headers.append(VARY, HeaderValue::from_static("origin"));
         }
         if let Some(allowed) = self.allowed {
-            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
-            let exposed = "WWW-Authenticate, Retry-After, X-Request-Id";
-            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
+            origin::let_read(headers, allowed);
         }
     }
 }

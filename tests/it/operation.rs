@@ -516,6 +516,41 @@ expect = "forbidden"
     assert!(text.contains("/admin/x"), "{text}");
 }
 
+/// What docs/upstreams.md gives for a front end whose pages need no token and whose API does holds as it stands there.
+#[test]
+fn a_front_end_and_its_api_are_told_apart_as_documented() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/upstreams.md")).unwrap();
+    let section = page.split_once("## A front end and its API").unwrap().1;
+    let recipe = section.split_once("```toml").unwrap().1.split_once("```").unwrap().0;
+    let upstream = Upstream::start();
+    let recipe = recipe
+        .replace("http://127.0.0.1:8080", &upstream.origin())
+        .replace("{ env = \"YOUTRACK_SECRET\" }", "\"youtrack-secret-0123456789\"");
+    let gateway = Gateway::start(|setup| {
+        setup.tables(&recipe);
+    });
+    gateway.command(&["check"]);
+    let token = gateway.token("youtrack", "youtrack-secret-0123456789", "youtrack");
+    for (method, path, without, with) in [
+        ("GET", "/youtrack/", 200, 200),
+        ("GET", "/youtrack/issue/YT-1", 200, 200),
+        ("HEAD", "/youtrack/app.js", 200, 200),
+        ("GET", "/youtrack/apis", 200, 200),
+        ("GET", "/youtrack/api", 401, 200),
+        ("GET", "/youtrack/api/issues", 401, 200),
+        ("GET", "/youtrack/%61pi/issues", 401, 200),
+        ("GET", "/youtrack/rest/issue", 401, 200),
+        ("POST", "/youtrack/issue/YT-1", 401, 200),
+        ("OPTIONS", "/youtrack/issue/YT-1", 401, 200),
+    ] {
+        let request = Request::new(method, path);
+        assert_eq!(gateway.send(&request).status, without, "{method} {path} without a token");
+        assert_eq!(upstream.take().len(), usize::from(without == 200), "{method} {path} without a token");
+        assert_eq!(gateway.send(&request.bearer(&token)).status, with, "{method} {path} with a token");
+        assert_eq!(upstream.take().len(), 1, "{method} {path} with a token");
+    }
+}
+
 /// What an error page tells the administrator to do is done by the command that it names.
 #[test]
 fn services_are_changed_by_command() {

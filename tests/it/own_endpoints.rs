@@ -266,6 +266,10 @@ fn pages_of_registered_services_may_read_answers_and_others_may_not() {
         assert!(answer.header("access-control-expose-headers").unwrap().contains("WWW-Authenticate"));
         let userinfo = gateway.send(&Request::get(USERINFO).header("Origin", origin));
         assert_eq!(userinfo.header("access-control-allow-origin"), Some(origin));
+        // What the gate refuses on the way to a service too: a page has to learn that its token is over.
+        let gate = gateway.send(&Request::get("/api/x").header("Origin", origin));
+        assert_eq!((gate.status, gate.header("access-control-allow-origin")), (401, Some(origin)));
+        assert!(gate.header("access-control-expose-headers").unwrap().contains("WWW-Authenticate"));
     }
     for origin in
         ["https://evil.example", "null", "https://board.example.evil.example", "http://board.example"]
@@ -276,6 +280,8 @@ fn pages_of_registered_services_may_read_answers_and_others_may_not() {
         let answer = gateway.send(&Request::form(TOKEN, refused).header("Origin", origin));
         assert_eq!(answer.header("access-control-allow-origin"), None, "{origin}");
         assert!(answer.all("vary").contains(&"origin"), "{origin}");
+        let gate = gateway.send(&Request::get("/api/x").header("Origin", origin));
+        assert_eq!((gate.status, gate.header("access-control-allow-origin")), (401, None), "{origin}");
     }
     let form = gateway.send(
         &Request::form("/hub/api/rest/oauth2/interactive/login", "username=a")

@@ -194,7 +194,14 @@ describe("a browser", () => {
     await enter();
     await allow(page);
     await shown(page, "user", "Mallory");
+    const token = await page.evaluate(() => window.auth.requestToken());
     command("user", "ban", "mallory");
+    // The command returns when it is written; the gateway reads it a moment later.
+    const refused = (user) =>
+      fetch(`${GATEWAY}/tracker/api`, { headers: { Authorization: `Bearer ${user}` } }).then(({ status }) => status === 401);
+    while (!(await refused(token))) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
     await page.goto(`${PAGE}/`);
     await enter();
     await page.getByRole("alert").filter({ hasText: ALERT }).waitFor();

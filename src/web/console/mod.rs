@@ -8,23 +8,16 @@
 
 mod access;
 mod account;
-mod audit;
-mod audit_words;
-mod charts;
-mod dashboard;
-mod explained;
 mod form;
 mod frame;
 mod home;
 mod memory;
+mod observe;
 mod parts;
 mod people;
 mod resume;
 mod services;
-mod settings;
-mod upstreams;
 mod visit;
-mod why;
 
 use axum::{Router, routing::get};
 
@@ -38,11 +31,7 @@ pub(super) fn routes() -> Router<Control> {
         .merge(people::routes())
         .route(Endpoint::Resume.path(), get(resume::page).fallback(reply::only_get))
         .merge(access::routes())
-        .merge(audit::routes())
-        .merge(dashboard::routes())
-        .merge(settings::routes())
-        .merge(upstreams::routes())
-        .merge(why::routes())
         .merge(account::routes())
+        .merge(observe::routes())
         .merge(services::routes())
 }

@@ -53,13 +53,13 @@ pub(super) fn write(headers: &mut HeaderMap, leave: Leave<'_>) {
     let mut policy = match leave.console {
         Some(style) => {
             format!(
-                "default-src 'none'; style-src {style}; base-uri 'none'; connect-src 'self'; img-src 'self' data:"
+                "default-src 'none'; style-src {style}; base-uri 'none'; connect-src 'self'; img-src data: 'self'"
             )
         }
         None => POLICY.clone(),
     };
     if let Some(origin) = leave.picture.filter(|origin| is_source(origin)) {
-        let _ = write!(policy, "; img-src {origin}");
+        let _ = write!(policy, " {origin}");
     }
     if let Some(script) = leave.script {
         let _ = write!(policy, "; script-src {script}");
@@ -137,10 +137,13 @@ mod tests {
 
     #[test]
     fn a_page_may_do_what_it_was_given_leave_for() {
-        assert_eq!(policy(Leave::default()), ("form-action 'none'; frame-ancestors 'none'".into(), true));
+        assert_eq!(
+            policy(Leave::default()),
+            ("img-src data:; form-action 'none'; frame-ancestors 'none'".into(), true)
+        );
         for form in [Form::Ours, Form::Clients] {
             let form = Leave { form: Some(form), https_only: true, ..Leave::default() };
-            assert_eq!(policy(form), ("frame-ancestors 'none'".into(), true));
+            assert_eq!(policy(form), ("img-src data:; frame-ancestors 'none'".into(), true));
         }
         let framed_by = ["https://a.example".to_owned(), "http://localhost:8080".to_owned()];
         let login = Leave {
@@ -150,7 +153,7 @@ mod tests {
             ..Leave::default()
         };
         let expected =
-            "script-src https://g/x.js; frame-ancestors https://a.example http://localhost:8080".to_owned();
+            "img-src data:; script-src https://g/x.js; frame-ancestors https://a.example http://localhost:8080".to_owned();
         assert_eq!(policy(login), (expected, false));
     }
 
@@ -192,7 +195,11 @@ mod tests {
         ] {
             let framed_by = [bad.to_owned()];
             let leave = Leave { framed_by: &framed_by, ..Leave::default() };
-            assert_eq!(policy(leave), ("form-action 'none'; frame-ancestors 'none'".into(), true), "{bad}");
+            assert_eq!(
+                policy(leave),
+                ("img-src data:; form-action 'none'; frame-ancestors 'none'".into(), true),
+                "{bad}"
+            );
         }
     }
 }

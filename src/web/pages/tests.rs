@@ -196,7 +196,7 @@ fn a_picture_comes_from_its_service_alone() {
     }
     service.profile.icon_url = Some("https://app.example/icon.svg".into());
     let page = pages().login(Login { icon: icon_of(&service), ..Login::default() });
-    assert!(policy(&page).contains("; img-src https://app.example;"), "{}", policy(&page));
+    assert!(policy(&page).contains("; img-src data: https://app.example;"), "{}", policy(&page));
     assert!(text(page).contains("<img class=\"letter\" src=\"https://app.example/icon.svg\" alt=\"\""));
 }
 

@@ -80,6 +80,12 @@ impl Setup {
         self.named_service(id, &format!("{id} by name"), lines)
     }
 
+    /// Adds tables as they are written in the file.
+    pub(crate) fn tables(&mut self, text: &str) -> &mut Self {
+        self.tables.push_str(text);
+        self
+    }
+
     /// Declares a service under this name, with these further lines.
     pub(crate) fn named_service(&mut self, id: &str, name: &str, lines: &str) -> &mut Self {
         write!(self.tables, "\n[[service]]\nid = {id:?}\nname = {name:?}\n{lines}\n").unwrap();

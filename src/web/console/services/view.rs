@@ -12,7 +12,7 @@ use crate::{
     texts::Language,
     web::{
         console::{
-            upstreams::{self, TargetRow},
+            observe::upstreams::{self, TargetRow},
             visit::Visit,
         },
         endpoint::Endpoint,

@@ -199,6 +199,8 @@ impl<'a> Charts<'a> {
                 "refused" => t.login_refused(),
                 "throttled" => t.login_throttled(),
                 "busy" => t.login_busy(),
+                "second_step" => t.login_second_step(),
+                "error" => t.login_failed(),
                 other => return other.to_owned(),
             }
             .to_owned()

@@ -35,6 +35,15 @@ pub(super) const fn kind(t: Language, kind: EventKind) -> &'static str {
     }
 }
 
+/// The same where it stands without its object.
+pub(super) const fn kind_alone(t: Language, one: EventKind) -> &'static str {
+    match one {
+        EventKind::ConsentGiven => t.filter_consent_given(),
+        EventKind::ConsentTakenBack => t.filter_consent_taken_back(),
+        _ => kind(t, one),
+    }
+}
+
 /// What it happened to.
 pub(super) const fn target(t: Language, kind: TargetKind) -> &'static str {
     match kind {

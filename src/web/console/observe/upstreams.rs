@@ -37,12 +37,12 @@ struct Page {
 }
 
 /// Where a route leads.
-pub(super) struct TargetRow {
-    pub(super) address: String,
+pub(in crate::web::console) struct TargetRow {
+    pub(in crate::web::console) address: String,
     /// A badge's class, and its text.
-    pub(super) state: (&'static str, String),
+    pub(in crate::web::console) state: (&'static str, String),
     /// When it failed last, and why.
-    pub(super) failed: Option<String>,
+    pub(in crate::web::console) failed: Option<String>,
 }
 
 /// A route.
@@ -133,7 +133,7 @@ async fn page(Administrator(visit): Administrator) -> Response {
 }
 
 /// The targets of a route, each with how it is now.
-pub(super) fn targets(t: Language, route: &Route) -> Vec<TargetRow> {
+pub(in crate::web::console) fn targets(t: Language, route: &Route) -> Vec<TargetRow> {
     let now = Instant::now();
     let status = route.cluster.status(now);
     let addresses = route.cluster.delivery.to.iter().map(Target::origin);

@@ -18,7 +18,7 @@ use http::{
 use serde_json::{Value, json};
 
 use super::{
-    audit_words::{about, author, kind, target},
+    audit_words::{about, author, kind, kind_alone, target},
     form::{Fields, Mistakes},
     parts::{Frame, Input, Pager, ROWS, Section, Select},
     visit::{Administrator, Visit},
@@ -166,7 +166,8 @@ fn view<'a>(
 ) -> Page<'a> {
     let t = visit.t;
     let any = std::iter::once(("", t.audit_any()));
-    let kinds = any.clone().chain(EventKind::ALL.iter().map(|one| (one.name(), kind(t, *one)))).collect();
+    let kinds =
+        any.clone().chain(EventKind::ALL.iter().map(|one| (one.name(), kind_alone(t, *one)))).collect();
     let targets = any.chain(TargetKind::ALL.iter().map(|one| (one.name(), target(t, *one)))).collect();
     let mut same = form_urlencoded::Serializer::new(String::new());
     same.extend_pairs(

@@ -24,6 +24,7 @@ mod letters;
 mod live;
 mod operation;
 mod own_endpoints;
+mod panics;
 mod paths;
 mod people;
 mod permanent;

@@ -342,7 +342,14 @@ async def open_loop(house: House, path: str, rate: float, seconds: float) -> tup
     idle: list = []
     request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {house.token}\r\n\r\n".encode()
 
+    # When the client itself is late, all that is due at once goes over these.
+    free = asyncio.Semaphore(128)
+
     async def one(due: float) -> None:
+        async with free:
+            await sent(due)
+
+    async def sent(due: float) -> None:
         try:
             reader, writer = idle.pop() if idle else await asyncio.open_connection("127.0.0.1", house.port, ssl=house.context)
             writer.write(request)

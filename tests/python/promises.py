@@ -331,6 +331,45 @@ def upstreams(rounds: int = 5) -> dict:
         }  # fmt: skip
 
 
+# --- R17: one of three ------------------------------------------------------------------------------------------
+
+
+def ejection(seconds: float = 8.0, rate: float = 100.0) -> dict:
+    """R17: one of three targets goes away under load and comes back: who asks sees next to nothing of it."""
+    ports = free_ports(3)
+    start = lambda port: subprocess.Popen([sys.executable, HERE / "patient.py", str(port)])
+    running = [start(port) for port in ports]
+    to = ", ".join(f'"http://127.0.0.1:{port}"' for port in ports)
+    try:
+        with House(more=f'\n[[upstream]]\nservice = "tracker"\npath = "/three"\nto = [{to}]\nslow_start = "1s"\n') as house:
+            with concurrent.futures.ThreadPoolExecutor() as pool:
+                load = pool.submit(lambda: asyncio.run(open_loop(house, "/three/ok", rate, seconds)))
+                time.sleep(seconds / 4)
+                running[1].kill()
+                running[1].wait()
+                time.sleep(seconds / 4)
+                running[1] = start(ports[1])
+                began = time.monotonic()
+                back = None
+                while back is None and time.monotonic() - began < 15:
+                    with contextlib.suppress(OSError, http.client.HTTPException):
+                        connection = http.client.HTTPConnection("127.0.0.1", ports[1], timeout=5)
+                        connection.request("GET", "/stats")
+                        if json.loads(connection.getresponse().read())["requests"] > 5:
+                            back = time.monotonic() - began
+                    time.sleep(0.05)
+                good, shed, other = load.result()
+            failed = len(shed) + len(other)
+            assert back is not None and back < 10, "it did not get requests again"
+            # Those that were on their way when it was killed are lost; nobody can tell whether they were carried out.
+            assert failed <= max(0.01 * len(good), 5), (failed, other[:5])
+            return {"requests": len(good) + failed, "failed": failed, "asked again after ms": ms(back), "p99 ms": ms(percentile(good, 0.99))}
+    finally:
+        for each in running:
+            each.kill()
+            each.wait()
+
+
 # --- R18: more than an upstream can do --------------------------------------------------------------------------
 
 
@@ -526,6 +565,7 @@ LONG = {
     "certificates": lambda: certificates(20, 1.0),
     "drain": lambda: drain(40),
     "upstreams": lambda: upstreams(20),
+    "ejection": lambda: ejection(40.0, 300.0),
     "queue": lambda: queue(20.0, 0.8),
     "idle over HTTP/1.1": lambda: idle(10_000, "idle1"),
     "idle over HTTP/2": lambda: idle(10_000, "idle2"),

@@ -9,6 +9,7 @@ SHORT = {
     "certificates": promises.certificates,
     "drain": promises.drain,
     "upstreams": promises.upstreams,
+    "ejection": promises.ejection,
     "queue": promises.queue,
     "idle over HTTP/1.1": lambda: promises.idle(kind="idle1"),
     "idle over HTTP/2": lambda: promises.idle(kind="idle2"),

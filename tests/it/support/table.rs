@@ -12,10 +12,10 @@ pub(crate) fn leave(cases: impl IntoIterator<Item = Value>) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("attacks");
     fs::create_dir_all(&folder).unwrap();
     let test = thread::current().name().expect("a test").replace("::", ".");
-    let lines: String = cases.into_iter().map(|case| format!("{case}\n")).collect();
+    let lines: Vec<String> = cases.into_iter().map(|case| case.to_string()).collect();
     // Whoever reads meanwhile sees one table or the other.
     let unfinished = folder.join(format!("{test}.new"));
-    fs::write(&unfinished, lines).unwrap();
+    fs::write(&unfinished, lines.join("\n") + "\n").unwrap();
     fs::rename(&unfinished, folder.join(format!("{test}.jsonl"))).unwrap();
 }
 

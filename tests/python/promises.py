@@ -427,7 +427,7 @@ def queue(seconds: float = 3.0, least: float = 0.25) -> dict:
         assert not other, other[:3]
         peak, _, other = asyncio.run(open_loop(house, "/load/ok", capacity * 0.9, seconds))
         assert not other, other[:3]
-        before = resident(house.gateway.process.pid)
+        before, said = resident(house.gateway.process.pid), len(house.gateway.output())
         good, shed, other = asyncio.run(open_loop(house, "/load/ok", capacity * 3, seconds))
         assert not other, other[:3]
         goodput = len(good) / seconds
@@ -435,12 +435,17 @@ def queue(seconds: float = 3.0, least: float = 0.25) -> dict:
         # On a busy machine it is the client that is late, and what is late comes all at once.
         assert goodput > least * len(peak) / seconds, (goodput, len(peak) / seconds)
         assert len(shed) > len(good) / 2
+        time.sleep(0.5)
+        # A client in Python is late itself when so much is asked for: these are the gateway's own times, from its access lines.
+        own: dict[str, list[float]] = {"200": [], "503": []}
+        for status, took in re.findall(r" path=/load/ok .*? status=(200|503) .*? ms=([0-9.]+)", house.gateway.output()[said:]):
+            own[status].append(float(took))
         assert after - before < 32, (before, after)
         return {
             "asked for each second": int(capacity * 3), "answered": round(goodput), "of the peak, %": round(100 * goodput / (len(peak) / seconds)),
-            "p99 calm ms": ms(percentile(calm, 0.99)), "p99 of the answered ms": ms(percentile(good, 0.99)),
-            "503 each second": round(len(shed) / seconds), "503 p50 ms": ms(percentile(shed, 0.5)), "503 p99 ms": ms(percentile(shed, 0.99)),
-            "MiB more": after - before,
+            "p99 calm ms": ms(percentile(calm, 0.99)), "answered, p50 ms": percentile(own["200"], 0.5), "p99": percentile(own["200"], 0.99),
+            "503 each second": round(len(shed) / seconds), "503 p50 ms": percentile(own["503"], 0.5), "503 p99 ms": percentile(own["503"], 0.99),
+            "for the client p99 ms": ms(percentile(good, 0.99)), "MiB more": after - before,
         }  # fmt: skip
 
 
@@ -461,7 +466,7 @@ def kib(pid: int) -> int:
     return now
 
 
-def idle(count: int = 500, kind: str = "idle1") -> dict:
+def idle(count: int = 500, kind: str = "idle1", linger: float = 1.0) -> dict:
     """R19: what a connection takes that has asked once and is kept."""
     with House(limits=MANY) as house:
         pid = house.gateway.process.pid
@@ -475,6 +480,7 @@ def idle(count: int = 500, kind: str = "idle1") -> dict:
         held = kib(pid)
         each = (held - start) / count
         gone = house.release(*holders)
+        time.sleep(linger)
         after = kib(pid)
         assert gone == 0, f"{gone} of {count} were closed"
         assert each < 64, each
@@ -512,6 +518,8 @@ def streams(connections: int = 4) -> dict:
         # Each stream is a connection to the upstream.
         holder = house.hold("streams", connections, "/open/hang")
         house.wait_for(holder)
+        while house.stats()["requests"] < connections * 100 + 50:
+            time.sleep(0.1)
         beside = [house.status("/load/ok", connection=kept)[1] for _ in range(50)]
         open_streams = house.stats()["requests"]
         held = kib(pid)
@@ -567,8 +575,8 @@ LONG = {
     "upstreams": lambda: upstreams(20),
     "ejection": lambda: ejection(40.0, 300.0),
     "queue": lambda: queue(20.0, 0.8),
-    "idle over HTTP/1.1": lambda: idle(10_000, "idle1"),
-    "idle over HTTP/2": lambda: idle(10_000, "idle2"),
+    "idle over HTTP/1.1": lambda: idle(10_000, "idle1", 20.0),
+    "idle over HTTP/2": lambda: idle(10_000, "idle2", 20.0),
     "slow readers": lambda: slow_readers(2_000),
     "streams": lambda: streams(60),
     "files": lambda: files(10.0),

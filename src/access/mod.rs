@@ -4,6 +4,7 @@
 
 pub mod credentials;
 pub mod directory;
+pub mod foreign;
 pub mod judge;
 pub mod policy;
 pub mod quota;

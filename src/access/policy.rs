@@ -1,7 +1,8 @@
 //! The decision: what an address needs, and whether a token meets it.
 //!
 //! Invariant: pure. What matches no rule needs a token with the service in scope; a service that is not registered
-//! is in nobody's scope. A [`Permit`] exists only where the decision was yes.
+//! is in nobody's scope. A [`Permit`] exists only where the decision was yes, or where an administrator has switched its
+//! enforcement off; then it names nobody.
 
 use std::sync::Arc;
 
@@ -26,6 +27,8 @@ pub struct Policy {
     pub service: Option<ServiceId>,
     /// As the configuration names it, for messages.
     pub service_name: String,
+    /// Whether what may not pass is refused. Where not, it is forwarded for nobody, and written down.
+    pub enforce: bool,
     rules: Vec<Rule>,
 }
 
@@ -154,10 +157,11 @@ pub struct RuleFacts {
     pub scope: Vec<String>,
 }
 
-/// Proof that the decision was yes.
+/// Proof that the decision was yes, or is not enforced.
 #[derive(Debug)]
 pub struct Permit {
     identity: Option<Arc<Verdict>>,
+    unenforced: bool,
 }
 
 impl Permit {
@@ -167,10 +171,16 @@ impl Permit {
         self.identity.as_ref()
     }
 
+    /// Whether the decision was no, and only is not enforced.
+    #[must_use]
+    pub const fn is_unenforced(&self) -> bool {
+        self.unenforced
+    }
+
     /// The same decision, on what is known now of the same token.
     #[must_use]
     pub fn renewed(&self, verdict: Arc<Verdict>) -> Self {
-        Self { identity: self.identity.is_some().then_some(verdict) }
+        Self { identity: self.identity.is_some().then_some(verdict), unenforced: self.unenforced }
     }
 }
 
@@ -191,6 +201,7 @@ impl Policy {
         Self {
             service: resolve(&upstream.service),
             service_name: upstream.service.clone(),
+            enforce: upstream.enforce,
             rules: rules.collect(),
         }
     }
@@ -223,7 +234,7 @@ impl Policy {
     /// [`Denial`], why not.
     pub fn admit(&self, requirement: Requirement<'_>, verdict: Arc<Verdict>) -> Result<Permit, Denial> {
         self.check(requirement, &verdict.claims, verdict.person.as_deref())?;
-        Ok(Permit { identity: Some(verdict) })
+        Ok(Permit { identity: Some(verdict), unenforced: false })
     }
 
     /// The permit of a public address. A token is welcome there, not needed: one that covers the service is told to
@@ -231,7 +242,13 @@ impl Policy {
     #[must_use]
     pub fn admit_anyone(&self, verdict: Option<Arc<Verdict>>) -> Permit {
         let covers = |verdict: &Arc<Verdict>| self.service.as_ref().is_some_and(|s| verdict.covers(s));
-        Permit { identity: verdict.filter(covers) }
+        Permit { identity: verdict.filter(covers), unenforced: false }
+    }
+
+    /// The permit of a request whose credential was refused, where that is not enforced. It names nobody.
+    #[must_use]
+    pub fn admit_unproven(&self) -> Option<Permit> {
+        (!self.enforce).then_some(Permit { identity: None, unenforced: true })
     }
 
     /// The decision itself, on claims and on the person for whom they act; `None` where a service acts for itself, which

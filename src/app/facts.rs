@@ -8,6 +8,7 @@ use super::shared::Shared;
 use crate::{
     base::time::Timestamp,
     config::{Config, LogFormat, Mail, MailTls, OAuthProfile, Rate, StoreUrl, Tls},
+    model::trace::TraceContext,
     server::tls::Certificate,
     web::facts::{CertificateFacts, Facts, Settings, SettingsPart},
 };
@@ -116,8 +117,18 @@ fn settings(config: &Config) -> Settings {
         LogFormat::Json => "json",
     };
     let level = config.log.level.as_str().to_ascii_lowercase();
-    let log =
-        vec![("format", text(format)), ("level", text(level)), ("access", config.log.access.to_string())];
+    let trace = match config.log.trace_context {
+        TraceContext::On => "on",
+        TraceContext::Sampled => "sampled",
+        TraceContext::Off => "off",
+    };
+    let log = vec![
+        ("format", text(format)),
+        ("level", text(level)),
+        ("access", config.log.access.to_string()),
+        ("slow", config.log.slow.map_or_else(|| "\"off\"".to_owned(), span)),
+        ("trace_context", text(trace)),
+    ];
     let sessions = vec![("idle", span(config.sessions.idle)), ("life", span(config.sessions.absolute))];
     Settings {
         file: config.file.display().to_string(),

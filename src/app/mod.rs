@@ -38,6 +38,11 @@ pub use self::{
     explain::{explain, owns, routes},
     running::Running,
     shared::ReloadError,
+    sockets::Handed,
+};
+pub use crate::server::{
+    handover::{Offer, Taken},
+    supervisor::{self, Supervisor},
 };
 use crate::{
     base::{
@@ -158,6 +163,14 @@ fn first_keys(config: &Config) -> Vec<Coming> {
 /// # Errors
 /// [`StartError`]
 pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
+    start_on(config, seams, Handed::Nothing)
+}
+
+/// The same on sockets of which some are open already.
+///
+/// # Errors
+/// [`StartError`]
+pub fn start_on(config: Config, seams: Seams, handed: Handed) -> Result<Running, StartError> {
     let Seams { clock, random, lines } = seams;
     let control = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
@@ -171,7 +184,9 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
     // Sockets first: a port that is taken must not leave a half-made store behind.
     let workers =
         config.listen.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from);
-    let sockets = Sockets::open(&config, workers)?;
+    let sockets_stay = handed.outlive_us();
+    let sockets = Sockets::open(&config, workers, handed)?;
+    let listeners = sockets.again()?;
     data::prepare(&config.data_dir)?;
     let files = certificate_files(&config);
     if matches!(config.tls, crate::config::Tls::SelfSigned) {
@@ -261,12 +276,13 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         numbers,
     };
     let ready = background.readiness();
+    let mut plain = Vec::new();
     let management = match sockets.management {
         None => None,
         Some(socket) => {
             let address = socket.local_addr()?;
             let router = management::router(Management { totals, gauges, tick: TICK, ready });
-            control.spawn(serve_plain(socket, router, None));
+            plain.push(control.spawn(serve_plain(socket, router, None)).abort_handle());
             Some(address)
         }
     };
@@ -274,7 +290,8 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
     for socket in sockets.http {
         http.push(socket.local_addr()?);
         let admission = Some(Arc::clone(&admission));
-        control.spawn(serve_plain(socket, redirect::router(shared.public_url()), admission));
+        let serving = serve_plain(socket, redirect::router(shared.public_url()), admission);
+        plain.push(control.spawn(serving).abort_handle());
     }
     background.start(control.handle());
     control.spawn(delivery.run());
@@ -289,6 +306,9 @@ pub fn start(config: Config, seams: Seams) -> Result<Running, StartError> {
         workers: threads,
         control: Some(control),
         sink,
+        listeners,
+        plain,
+        sockets_stay,
         drain_timeout,
     })
 }
@@ -302,8 +322,12 @@ async fn serve_plain(socket: std::net::TcpListener, router: axum::Router, admiss
 
 /// The form of lines, `None` when none are written.
 fn line_format(log: &crate::config::Log) -> Option<Format> {
-    log.access.then_some(match log.format {
+    log.access.then(|| form_of_lines(log))
+}
+
+const fn form_of_lines(log: &crate::config::Log) -> Format {
+    match log.format {
         LogFormat::Text => Format::Text,
         LogFormat::Json => Format::Json,
-    })
+    }
 }

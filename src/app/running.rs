@@ -1,13 +1,13 @@
 //! A gateway that serves: where, reloading, stopping.
 
 use std::{
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     sync::Arc,
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
-use tokio::{runtime::Runtime, sync::watch};
+use tokio::{runtime::Runtime, sync::watch, task::AbortHandle};
 
 use super::shared::{ReloadError, Shared};
 use crate::{
@@ -33,6 +33,12 @@ pub struct Running {
     pub(super) workers: Vec<JoinHandle<()>>,
     pub(super) control: Option<Runtime>,
     pub(super) sink: Sink,
+    /// The listening sockets once more, for the next process.
+    pub(super) listeners: Vec<TcpListener>,
+    /// What accepts on the plain ones.
+    pub(super) plain: Vec<AbortHandle>,
+    /// Whether somebody else keeps the sockets open.
+    pub(super) sockets_stay: bool,
     pub(super) drain_timeout: Duration,
 }
 
@@ -87,11 +93,30 @@ impl Running {
         Ok(left)
     }
 
+    /// The listening sockets, to be handed to the next process; once.
+    pub fn listeners(&mut self) -> Vec<TcpListener> {
+        std::mem::take(&mut self.listeners)
+    }
+
+    /// The next process accepts from the same sockets: this one no longer does, and leaves to it what waits there.
+    pub const fn succeeded(&mut self) {
+        self.sockets_stay = true;
+    }
+
     /// Stops: not ready any more, nothing accepted, what is in flight finished, at the deadline of the configuration
     /// closed. Returns whether everything finished in time.
     pub fn stop(mut self) -> bool {
         let deadline = Instant::now() + self.drain_timeout;
-        let _ = self.stage.send(Stage::Drain(deadline));
+        self.listeners.clear();
+        if self.sockets_stay {
+            // Whoever asks there would hear now of this process and now of the next.
+            for plain in &self.plain {
+                plain.abort();
+            }
+            let _ = self.stage.send(Stage::Leave(deadline));
+        } else {
+            let _ = self.stage.send(Stage::Drain(deadline));
+        }
         for worker in self.workers.drain(..) {
             let _ = worker.join();
         }

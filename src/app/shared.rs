@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use super::{
     StartError,
     changes::RefreshError,
-    letters, line_format,
+    form_of_lines, letters, line_format,
     people::{self, People},
     restart,
 };
@@ -166,6 +166,8 @@ impl Inputs {
             hub_path: Arc::from(self.config.hub.path.as_str()),
             trusted_proxies: self.config.listen.trusted_proxies.clone(),
             quota: Arc::clone(&self.quota),
+            trace_context: self.config.log.trace_context,
+            slow: self.config.log.slow.map(|after| (after, form_of_lines(&self.config.log))),
         }
     }
 }

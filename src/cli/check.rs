@@ -113,8 +113,12 @@ fn run(test: &DecisionTest, routes: &Routes, registry: &Registry, config: &Confi
     if got == test.expect {
         return None;
     }
+    let why = match got {
+        Expectation::WouldRefuse => ": its upstream has `enforce = false`",
+        _ => "",
+    };
     let (wanted, got) = (name(test.expect), name(got));
-    Some(format!("{}: test {} {}: expected {wanted}, got {got}", test.line, test.method, test.path))
+    Some(format!("{}: test {} {}: expected {wanted}, got {got}{why}", test.line, test.method, test.path))
 }
 
 /// The decision that the gateway would make, by the same steps.
@@ -134,6 +138,7 @@ fn decide(test: &DecisionTest, routes: &Routes, registry: &Registry, config: &Co
     match explain(&asked, presented, ground).outcome {
         Outcome::Allowed => Expectation::Allowed,
         Outcome::Public => Expectation::Public,
+        Outcome::WouldRefuse => Expectation::WouldRefuse,
         Outcome::Own => Expectation::Own,
         Outcome::Unauthorized => Expectation::Unauthorized,
         Outcome::Login => Expectation::Login,
@@ -192,6 +197,7 @@ const fn name(expectation: Expectation) -> &'static str {
         Expectation::Forbidden => "forbidden",
         Expectation::Unauthorized => "unauthorized",
         Expectation::Public => "public",
+        Expectation::WouldRefuse => "would_refuse",
         Expectation::Login => "login",
         Expectation::Own => "own",
         Expectation::NoRoute => "no_route",

@@ -94,6 +94,10 @@ fn row(name: &str, value: &str) -> Result<(), Failure> {
 
 fn headline(explained: &Explanation) -> String {
     match (explained.outcome, &explained.why) {
+        (Outcome::WouldRefuse, Some(why)) => format!(
+            "forwarded all the same, as the upstream enforces nothing; it would be refused: {} {}: {}",
+            why.status, why.error, why.description
+        ),
         (_, Some(why)) => format!("refused: {} {}: {}", why.status, why.error, why.description),
         (Outcome::Public, None) => "may pass: the address is open to all".to_owned(),
         (Outcome::Own, None) => {
@@ -132,7 +136,8 @@ fn print_route(route: &RouteFacts, outcome: Outcome) -> Result<(), Failure> {
             .rule
             .as_ref()
             .map_or_else(|| "none matches: a token with the service in scope".to_owned(), rule),
-    )
+    )?;
+    if route.enforced { Ok(()) } else { row("enforced", "no: nothing is refused here for who asks") }
 }
 
 fn rule(rule: &RuleFacts) -> String {
@@ -254,7 +259,8 @@ fn print_scope(scope: &ScopeFacts) -> Result<(), Failure> {
 fn handed_on(route: &RouteFacts, explained: &Explanation) -> String {
     let who = if explained.identity_told { "who asks, and " } else { "nobody's name, and " };
     let credential = match route.credential {
-        "pass" if explained.token.kind != TokenKind::None => "the token as it came",
+        _ if explained.passed_on && explained.token.kind == TokenKind::None => "the Authorization as it came",
+        _ if explained.passed_on => "the token as it came",
         "scoped" if explained.identity_told => "a short-lived token of the gateway for this service alone",
         _ => "no token",
     };

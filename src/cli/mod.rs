@@ -56,7 +56,7 @@ struct ConfigFile {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the gateway (the default command).
-    Serve,
+    Serve(serve::ServeArgs),
     /// See the main job at work: a gateway, a sample backend and a service in a throw-away folder.
     Demo(demo::DemoArgs),
     /// Check the configuration: every problem at once, then the [[test]] entries, then what a start would change of the declared
@@ -104,8 +104,8 @@ enum Command {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let file = cli.file.config;
-    let outcome = match cli.command.unwrap_or(Command::Serve) {
-        Command::Serve => serve::serve(&file),
+    let outcome = match cli.command.unwrap_or(Command::Serve(serve::ServeArgs::default())) {
+        Command::Serve(args) => serve::serve(&file, &args),
         Command::Demo(args) => demo::demo(&args),
         Command::Check(args) => check::check(&file, &args),
         Command::Explain(args) => explain::explain(&file, &args),
@@ -130,8 +130,11 @@ pub fn run() -> ExitCode {
 
 /// Reads the configuration.
 fn load(file: &std::path::Path) -> Result<Config, Failure> {
-    config::load(file, &Environment::of_process())
-        .map_err(|problems| Failure::Problems(problems.render(output::colour())))
+    load_with(file, &Environment::of_process())
+}
+
+fn load_with(file: &std::path::Path, environment: &Environment) -> Result<Config, Failure> {
+    config::load(file, environment).map_err(|problems| Failure::Problems(problems.render(output::colour())))
 }
 
 /// What a command needs that changes the registry.

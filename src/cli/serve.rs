@@ -1,21 +1,24 @@
 //! `hubgate serve`: run until told to stop.
 
 use std::{
+    ffi::OsStr,
     fs,
     path::Path,
+    pin::pin,
     time::{Duration, SystemTime},
 };
 
+use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
-    load,
+    load, load_with,
     output::{self, Failure},
 };
 use crate::{
-    app::{self, Running, Seams},
+    app::{self, Handed, Offer, Running, Seams, Supervisor, Taken},
     base::secret::Secret,
-    config::{Config, LogFormat},
+    config::{Config, Environment, LogFormat},
     observe::{line::Format, log},
     registry::first::FIRST_LOGIN,
 };
@@ -23,8 +26,24 @@ use crate::{
 /// How often the configuration file is looked at.
 const LOOK_AT_FILE: Duration = Duration::from_secs(1);
 
-pub(super) fn serve(file: &Path) -> Result<(), Failure> {
-    let config = load(file)?;
+/// Where the gateway offers its listening sockets to the next process, in `data_dir`.
+const HANDOVER: &str = "handover.sock";
+
+#[derive(Debug, Default, Args)]
+pub(super) struct ServeArgs {
+    /// Take the listening sockets over from the gateway that runs with the same data_dir, and have it stop as soon as this one
+    /// serves: no connection is refused. Without one that runs this is an ordinary start.
+    #[arg(long)]
+    take_over: bool,
+}
+
+pub(super) fn serve(file: &Path, args: &ServeArgs) -> Result<(), Failure> {
+    let environment = Environment::of_process();
+    // While there is one thread.
+    let text = |name| environment.get(name).and_then(OsStr::to_str);
+    let given = app::supervisor::given(text("LISTEN_PID"), text("LISTEN_FDS"), text("LISTEN_FDNAMES"))?;
+    let supervisor = Supervisor::new(environment.get("NOTIFY_SOCKET"));
+    let config = load_with(file, &environment)?;
     start_log(&config);
     for warning in &config.warnings {
         tracing::warn!("{}", warning.message);
@@ -35,7 +54,14 @@ pub(super) fn serve(file: &Path) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let signals = runtime.block_on(async { Signals::listen() })?;
     let format = config.log.format;
-    let mut running = app::start(config, Seams::system())?;
+    let door = config.data_dir.join(HANDOVER);
+    let mut before = if args.take_over && given.is_empty() { Taken::from(&door)? } else { None };
+    let handed = match &mut before {
+        Some(before) => Handed::ByPredecessor(std::mem::take(&mut before.listeners)),
+        None if given.is_empty() => Handed::Nothing,
+        None => Handed::BySupervisor(given),
+    };
+    let mut running = app::start_on(config, Seams::system(), handed)?;
     if let Some(password) = running.first_password() {
         output::remark(&first_password(&password, format));
     }
@@ -48,9 +74,31 @@ pub(super) fn serve(file: &Path) -> Result<(), Failure> {
     if let Some(address) = running.management() {
         tracing::info!(%address, "management: /healthz /readyz /metrics");
     }
+    let mut offer = match Offer::open(&door, running.listeners()) {
+        Ok(offer) => Some(offer),
+        Err(error) => {
+            tracing::warn!(%error, path = %door.display(), "the sockets cannot be offered to a next process");
+            None
+        }
+    };
+    if let Some(before) = before {
+        match before.serving() {
+            Ok(()) => tracing::info!("taken over from the process before, which stops now"),
+            Err(error) => tracing::error!(%error, "the process before cannot be told to stop"),
+        }
+    }
+    supervisor.ready();
     tracing::info!(%hub, "ready");
-    runtime.block_on(until_told(file, seen, &running, signals));
+    let ending = runtime.block_on(until_told((file, seen), &running, signals, (&supervisor, offer.as_mut())));
     // The signals' runtime lives on, so that a second signal does not kill us while we drain.
+    supervisor.stopping();
+    if let Ending::Succeeded = ending {
+        tracing::info!("another process has taken over");
+        running.succeeded();
+    }
+    if let Some(offer) = offer {
+        offer.withdraw();
+    }
     tracing::info!("stopping: finishing what is in flight");
     let in_time = running.stop();
     if !in_time {
@@ -103,23 +151,43 @@ impl Signals {
     }
 }
 
-/// Reloads on SIGHUP and when the file changes, until SIGTERM or SIGINT.
-async fn until_told(file: &Path, mut seen: Option<SystemTime>, running: &Running, signals: Signals) {
+/// Why a gateway stops.
+enum Ending {
+    /// It was told to.
+    Told,
+    /// Another process serves on its sockets.
+    Succeeded,
+}
+
+/// Reloads on SIGHUP and when the file changes, until SIGTERM or SIGINT, or until another process has taken over.
+async fn until_told(
+    (file, mut seen): (&Path, Option<SystemTime>),
+    running: &Running,
+    signals: Signals,
+    (supervisor, offer): (&Supervisor, Option<&mut Offer>),
+) -> Ending {
     let Signals { mut terminate, mut interrupt, mut hangup } = signals;
     let mut look = tokio::time::interval(LOOK_AT_FILE);
+    let mut taken = pin!(async {
+        match offer {
+            Some(offer) => offer.taken().await,
+            None => std::future::pending().await,
+        }
+    });
     loop {
         tokio::select! {
-            _ = terminate.recv() => return,
-            _ = interrupt.recv() => return,
+            _ = terminate.recv() => return Ending::Told,
+            _ = interrupt.recv() => return Ending::Told,
+            () = &mut taken => return Ending::Succeeded,
             _ = hangup.recv() => {
                 seen = modified(file);
-                reload(file, running);
+                reload(file, running, supervisor);
             }
             _ = look.tick() => {
                 let now = modified(file);
                 if now != seen {
                     seen = now;
-                    reload(file, running);
+                    reload(file, running, supervisor);
                 }
             }
         }
@@ -131,7 +199,13 @@ fn modified(file: &Path) -> Option<SystemTime> {
 }
 
 /// Takes the file up again; one that is wrong changes nothing.
-fn reload(file: &Path, running: &Running) {
+fn reload(file: &Path, running: &Running, supervisor: &Supervisor) {
+    supervisor.reloading();
+    read_again(file, running);
+    supervisor.ready();
+}
+
+fn read_again(file: &Path, running: &Running) {
     let config = match load(file) {
         Ok(config) => config,
         Err(problems) => {

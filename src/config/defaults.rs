@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Limits, Log, LogFormat, OAuth, OAuthProfile, Rate};
-use crate::model::{key::Algorithm, session::SessionLife};
+use crate::model::{key::Algorithm, session::SessionLife, trace::TraceContext};
 
 const MINUTE: u64 = 60;
 const DAY: u64 = 24 * 60 * MINUTE;
@@ -73,6 +73,12 @@ impl Default for Limits {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { format: LogFormat::Text, level: tracing::Level::INFO, access: true }
+        Self {
+            format: LogFormat::Text,
+            level: tracing::Level::INFO,
+            access: true,
+            slow: None,
+            trace_context: TraceContext::On,
+        }
     }
 }

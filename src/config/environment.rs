@@ -35,6 +35,12 @@ impl Environment {
         Self(BTreeMap::new())
     }
 
+    /// What a variable holds.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&OsStr> {
+        self.0.get(OsStr::new(name)).map(OsString::as_os_str)
+    }
+
     /// The text of a variable.
     pub(super) fn text(&self, name: &str) -> Result<&str, Unusable> {
         let value = self.0.get(OsStr::new(name)).ok_or(Unusable::Missing)?;

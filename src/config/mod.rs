@@ -33,6 +33,7 @@ use crate::{
         key::Algorithm,
         service::{Profile, Trust},
         session::SessionLife,
+        trace::TraceContext,
     },
 };
 
@@ -228,6 +229,10 @@ pub struct Log {
     pub level: tracing::Level,
     /// Whether access and decision lines are written.
     pub access: bool,
+    /// From what time on a request gets a line about how long each part of it took; `None`: never.
+    pub slow: Option<Duration>,
+    /// Whether the gateway takes part in traces.
+    pub trace_context: TraceContext,
 }
 
 /// How the connection to the mail server is protected.
@@ -331,6 +336,8 @@ pub enum Expectation {
     Unauthorized,
     /// Forwarded, whoever asks.
     Public,
+    /// Forwarded for nobody, where the upstream does not enforce its rules.
+    WouldRefuse,
     /// On its way to the login page.
     Login,
     /// Answered by the gateway itself.

@@ -182,7 +182,7 @@ pub(super) static LIMITS: Table = Table {
 pub(super) static LOG: Table = Table {
     path: "log",
     shape: Shape::Single,
-    keys: &["format", "level", "access"],
+    keys: &["format", "level", "access", "slow", "trace_context"],
     tables: &[],
     later: &[],
 };
@@ -253,6 +253,7 @@ pub(super) static UPSTREAM: Table = Table {
         "redirect_status",
         "response_headers",
         "credential",
+        "enforce",
         "balance",
         "timeout",
         "on_expiry",

@@ -19,6 +19,7 @@ pub mod search;
 pub mod second_step;
 pub mod service;
 pub mod session;
+pub mod trace;
 pub mod upstream;
 pub mod usage;
 pub mod user;

@@ -35,6 +35,8 @@ pub struct Upstream {
     pub response_headers: Vec<(HeaderName, Option<HeaderValue>)>,
     /// What the upstream gets as `Authorization`.
     pub credential: Credential,
+    /// Whether requests that may not pass are refused; else they are forwarded for nobody.
+    pub enforce: bool,
     /// What becomes of an answer when the token behind it is not good any more.
     pub on_expiry: OnExpiry,
     /// How long nothing may move on a WebSocket.
@@ -64,6 +66,7 @@ impl Upstream {
             redirect: None,
             response_headers: Vec::new(),
             credential: Credential::Scoped,
+            enforce: true,
             on_expiry: OnExpiry::Close,
             websocket_timeout: Self::WEBSOCKET_TIMEOUT,
             max_body_size: None,

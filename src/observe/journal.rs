@@ -24,10 +24,14 @@ const CHUNK: usize = 32 * 1024;
 pub struct Decision<'a> {
     /// Request id.
     pub id: &'a [u8],
+    /// Trace id, where it is another.
+    pub trace: &'a [u8],
     /// Route, `hub` for our own endpoints, empty for none.
     pub route: &'a str,
-    /// `allowed`, `public`, `unauthorized`, `forbidden`, …
+    /// `allowed`, `public`, `unauthorized`, `forbidden`, `would_refuse`, …
     pub decision: &'static str,
+    /// Why it was not allowed, as numbers name it.
+    pub cause: &'static str,
     /// Why, where it was not allowed.
     pub reason: &'a str,
     /// `client_id` of the token.
@@ -43,6 +47,8 @@ pub struct Decision<'a> {
 pub struct Access<'a> {
     /// Request id.
     pub id: &'a [u8],
+    /// Trace id, where it is another.
+    pub trace: &'a [u8],
     /// Who asked.
     pub peer: &'a str,
     /// Method.
@@ -63,6 +69,21 @@ pub struct Access<'a> {
     pub upstream: &'a str,
     /// Whether the answer reached its end.
     pub complete: bool,
+}
+
+/// The parts of the time that a request took, in microseconds, as far as they are known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// Until the upstream's turn came: judged, and asked for where that had to wait.
+    pub before: Option<u64>,
+    /// Until a connection was free, or might be opened.
+    pub queue: Option<u64>,
+    /// Until it stood.
+    pub connect: Option<u64>,
+    /// From the request on it to the head of the answer.
+    pub first_byte: Option<u64>,
+    /// From there to the end.
+    pub body: Option<u64>,
 }
 
 /// A route in the numbers: its index, or one of the two below.
@@ -125,11 +146,13 @@ impl Journal {
         let mut buffer = self.buffer.borrow_mut();
         Line::begin(&mut buffer, format, &self.stamp.at(now), "decision")
             .bytes(key!("id"), decision.id)
+            .bytes(key!("trace"), decision.trace)
             .word(key!("decision"), decision.decision)
             .text(key!("route"), decision.route)
             .text(key!("client"), decision.client)
             .text(key!("subject"), decision.subject)
             .text(key!("jti"), decision.jti)
+            .word(key!("cause"), decision.cause)
             .text(key!("reason"), decision.reason)
             .end();
     }
@@ -151,7 +174,8 @@ impl Journal {
         };
         let line =
             Line::begin(&mut buffer, format, &self.stamp.at(now), "access").bytes(key!("id"), access.id);
-        line.text(key!("peer"), access.peer)
+        line.bytes(key!("trace"), access.trace)
+            .text(key!("peer"), access.peer)
             .text(key!("method"), access.method.as_str())
             .text(key!("path"), access.path)
             .word(key!("http"), version)
@@ -166,6 +190,33 @@ impl Journal {
             let chunk = std::mem::replace(&mut *buffer, Vec::with_capacity(CHUNK + 4096));
             self.sink.send(chunk);
         }
+    }
+
+    /// Writes that a request took long, also where no other lines are written. Parts that are not known are left out.
+    pub fn slow(&self, now: Timestamp, format: Format, access: &Access<'_>, parts: &Parts) {
+        let mut buffer = self.buffer.borrow_mut();
+        let mut line = Line::begin(&mut buffer, format, &self.stamp.at(now), "slow")
+            .word(key!("level"), "warn")
+            .bytes(key!("id"), access.id)
+            .bytes(key!("trace"), access.trace)
+            .text(key!("method"), access.method.as_str())
+            .text(key!("path"), access.path)
+            .number(key!("status"), u64::from(access.status.as_u16()))
+            .text(key!("route"), access.route)
+            .text(key!("upstream"), access.upstream)
+            .millis(key!("ms"), access.micros);
+        for (key, micros) in [
+            (key!("before_ms"), parts.before),
+            (key!("queue_ms"), parts.queue),
+            (key!("connect_ms"), parts.connect),
+            (key!("first_byte_ms"), parts.first_byte),
+            (key!("body_ms"), parts.body),
+        ] {
+            if let Some(micros) = micros {
+                line = line.millis(key, micros);
+            }
+        }
+        line.word(key!("incomplete"), if access.complete { "" } else { "true" }).end();
     }
 
     /// Counts an event of an upstream. `name` is a counter of [`super::metrics`].
@@ -194,7 +245,7 @@ impl Journal {
             self.totals.add("requests", labels, count);
         }
         for ((route, decision), count) in counts.decisions {
-            if matches!(decision, "allowed" | "public") {
+            if matches!(decision, "allowed" | "public" | "would_refuse") {
                 passed(route);
             }
             let labels = vec![("route", label(route)), ("decision", decision.to_owned())];

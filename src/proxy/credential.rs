@@ -1,6 +1,6 @@
 //! What is known of the credential that a request brings: by its connection, by the process, or by verifying it.
 //!
-//! Invariant: what is refused counts against its source, unless the address is open to all.
+//! Invariant: what is refused counts against its source, unless the address is open to all or enforces nothing.
 
 use std::{rc::Rc, sync::Arc};
 
@@ -35,14 +35,14 @@ pub(super) fn known(
     record: &Record,
     peer: &Peer,
     token: &[u8],
-    public: bool,
+    counts: bool,
 ) -> Result<Rc<Remembered>, Refusal> {
     let gate = record.worker().gate();
     let judge = gate.judge(&record.view.snapshot, record.now);
     peer.forget();
     let recalled = gate.verdicts.recall(token, judge);
     let remembered =
-        Remembered::new(judged(record, public, recalled, || gate.verdicts.verify(token, judge))?);
+        Remembered::new(judged(record, counts, recalled, || gate.verdicts.verify(token, judge))?);
     peer.remember(token, &remembered);
     Ok(remembered)
 }
@@ -52,22 +52,23 @@ pub(super) fn known_password(
     record: &Record,
     basic: &Basic,
     agent: Option<&HeaderValue>,
-    public: bool,
+    counts: bool,
 ) -> Result<Rc<Remembered>, Refusal> {
     let gate = record.worker().gate();
     let judge = gate.judge(&record.view.snapshot, record.now);
     let recalled = gate.verdicts.recall_password(basic, judge);
-    let verdict = judged(record, public, recalled, || gate.verdicts.verify_password(basic, judge))?;
+    let verdict = judged(record, counts, recalled, || gate.verdicts.verify_password(basic, judge))?;
     verdict.used_from(record.source(), agent.map_or(b"", HeaderValue::as_bytes));
     Ok(Remembered::new(verdict))
 }
 
 /// The verdict that is remembered, or else the one that `verify` reaches.
 ///
-/// At a `public` address a refused credential does not count against its source: it may be meant for the upstream alone.
+/// Whether a refused one `counts` against its source: at an address that lets others pass it may be meant for the upstream
+/// alone.
 fn judged(
     record: &Record,
-    public: bool,
+    counts: bool,
     recalled: Option<Result<Arc<Verdict>, TokenError>>,
     verify: impl FnOnce() -> Result<Arc<Verdict>, TokenError>,
 ) -> Result<Arc<Verdict>, Refusal> {
@@ -82,7 +83,7 @@ fn judged(
         verify()
     };
     judged.map_err(|reason| {
-        if !public {
+        if counts {
             quota.refused(record.source());
         }
         Refusal::invalid_token(reason)

@@ -4,6 +4,7 @@
 //! closed a kept connection before it began to answer, the method is safe and there is no body (RFC 9110 section 9.2.2).
 
 use std::{
+    cell::Cell,
     future::poll_fn,
     net::IpAddr,
     rc::Rc,
@@ -17,6 +18,7 @@ use http::{
 
 use super::{
     Answer,
+    course::Course,
     exchange::Source,
     http1::{Fault, Outgoing, answer::Head},
     live,
@@ -82,6 +84,7 @@ pub(super) async fn forward(
             Ok(Switched::No) => {}
             Ok(Switched::Yes) => {
                 if let Some(socket) = lease.into_socket() {
+                    record.course(Course::endless);
                     return websocket::opened(head, socket, record, &progress);
                 }
                 let refusal = Refusal::bad_gateway("the service behind the gateway cannot be switched");
@@ -95,7 +98,11 @@ pub(super) async fn forward(
     }
     record.status = head.status;
     let source = Source::new(lease, request, &progress, delivery.idle_timeout);
-    let place = if source.is_whole() { None } else { Some(worker.waits().list(&progress, kind(&head))) };
+    let kind = kind(&head);
+    if kind == Kind::Events {
+        record.course(Course::endless);
+    }
+    let place = if source.is_whole() { None } else { Some(worker.waits().list(&progress, kind)) };
     let place = place.map(|place| (place, progress));
     let body = AnswerBody::relayed(source, (delivery.idle_timeout, deadline), (record, place));
     let mut response = Response::new(body);
@@ -153,6 +160,7 @@ async fn send(
         ));
     }
     pools.budget.request();
+    record.course(Course::turn);
     let mut failure = None;
     let mut repeated = false;
     let mut tried = Tried::default();
@@ -165,8 +173,7 @@ async fn send(
             let idle = if repeated { None } else { pool.idle(switches) };
             let mut lease = match idle {
                 Some(lease) => lease,
-                // On the heap: it is rare, and would make every request's future large.
-                None => match Box::pin(pool.connect(switches)).await {
+                None => match connect(record, pool, switches).await {
                     Ok(lease) => {
                         record.worker().journal().upstream("upstream_connections_opened", record.route, "");
                         lease
@@ -179,8 +186,12 @@ async fn send(
                 },
             };
             pool.count();
+            record.course(Course::asked);
             match poll_fn(|cx| lease.poll_answer(request, cx)).await {
-                Ok(head) => return Ok((head, lease)),
+                Ok(head) => {
+                    record.course(Course::answered);
+                    return Ok((head, lease));
+                }
                 Err(fault @ Fault::RequestBody) => {
                     return Err(failed(record, pool, &fault, progress.fault()));
                 }
@@ -215,6 +226,15 @@ async fn send(
             Refusal::bad_gateway("the service behind the gateway cannot be reached")
         }
     })
+}
+
+/// Opens a connection, or waits for one.
+async fn connect(record: &mut Record, pool: &Rc<TargetPool>, switches: bool) -> Result<Lease, ConnectError> {
+    let (since, opening) = (Instant::now(), Cell::new(None));
+    // On the heap: it is rare, and would make every request's future large.
+    let connected = Box::pin(pool.connect(switches, &opening)).await;
+    record.course(|course| course.connected(since, opening.get()));
+    connected
 }
 
 /// There was no connection to a target.

@@ -34,13 +34,13 @@ use crate::{
         time::{Clock, Timestamp},
     },
     crypto::keyring::Keyring,
-    model::{flow::Flows, registry::Registry, session::Session},
+    model::{flow::Flows, registry::Registry, session::Session, trace::TraceContext},
     oauth::{
         cause::Cause,
         grant::Lives,
         token::{issue::Issuer, verify::TokenError},
     },
-    observe::refusals::Refusals,
+    observe::{line::Format, refusals::Refusals},
 };
 
 /// Everything that requests are judged by at one moment.
@@ -74,6 +74,10 @@ pub struct Snapshot {
     pub trusted_proxies: Vec<IpNet>,
     /// Rates.
     pub quota: Arc<Quota>,
+    /// Whether the gateway takes part in traces.
+    pub trace_context: TraceContext,
+    /// From what time on a request is slow, and how that is written.
+    pub slow: Option<(Duration, Format)>,
 }
 
 impl Snapshot {

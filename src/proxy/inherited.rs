@@ -2,9 +2,11 @@
 //!
 //! Invariant: read only where the peer is trusted; what is malformed counts as absent.
 //!
-//! W3C Trace Context section 3.2.
+//! W3C Trace Context sections 3.2, 3.3.
 
 use http::{HeaderMap, HeaderValue};
+
+use super::trace::{is_traceparent, tracestate};
 
 /// What a trusted proxy says about the client.
 #[derive(Default)]
@@ -21,6 +23,8 @@ pub struct Inherited {
     pub request_id: Option<HeaderValue>,
     /// `traceparent`
     pub traceparent: Option<HeaderValue>,
+    /// `tracestate`, all of it as one list
+    pub tracestate: Option<HeaderValue>,
 }
 
 impl Inherited {
@@ -35,36 +39,13 @@ impl Inherited {
             let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
             (1..=128).contains(&id.len()) && id.as_bytes().iter().all(plain)
         });
-        self.traceparent = one("traceparent").filter(|v| is_traceparent(v.as_bytes()));
-    }
-}
-
-/// W3C Trace Context section 3.2: version 00, two identifiers that are not all zero, flags.
-fn is_traceparent(value: &[u8]) -> bool {
-    let hex = |part: &[u8]| part.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b));
-    let mut parts = value.split(|b| *b == b'-');
-    let (Some(version), Some(trace), Some(parent), Some(flags), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return false;
-    };
-    let set = |id: &[u8]| id.iter().any(|b| *b != b'0');
-    version == b"00"
-        && (trace.len(), parent.len(), flags.len()) == (32, 16, 2)
-        && [trace, parent, flags].into_iter().all(hex)
-        && set(trace)
-        && set(parent)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn traceparents_are_checked() {
-        assert!(is_traceparent(b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
-        assert!(!is_traceparent(b"00-00000000000000000000000000000000-00f067aa0ba902b7-01"));
-        assert!(!is_traceparent(b"01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
-        assert!(!is_traceparent(b"00-4BF92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\n"));
+        let mut parents = headers.get_all("traceparent").iter();
+        self.traceparent = match (parents.next(), parents.next()) {
+            (Some(parent), None) => Some(parent.clone()).filter(|v| is_traceparent(v.as_bytes())),
+            _ => None,
+        };
+        if self.traceparent.is_some() {
+            self.tracestate = tracestate(headers.get_all("tracestate").iter());
+        }
     }
 }

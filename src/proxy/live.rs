@@ -7,7 +7,7 @@ use std::{fmt, rc::Rc};
 
 use http::{Method, uri::PathAndQuery};
 
-use super::{gate::Gate, record::Record, refusal::Refusal, worker::View};
+use super::{gate::Gate, record::Record, refusal::Refusal, route::Route, worker::View};
 use crate::{
     access::{
         policy::{Permit, Requirement},
@@ -59,9 +59,18 @@ impl Held {
         self.view.route(self.route).is_some_and(|route| route.on_expiry == OnExpiry::Drain)
     }
 
+    /// What was let through only because nothing was enforced.
+    fn judge_unenforced(&self, look: &Look<'_>) -> Result<(), Refusal> {
+        let enforces = |route: &Route| route.policy.enforce;
+        let ends = self.permit.is_unenforced()
+            && look.replaced
+            && look.view.same_route(&self.view, self.route).is_some_and(enforces);
+        if ends { Err(Refusal::token_needed()) } else { Ok(()) }
+    }
+
     /// Judges it again, where there is a reason to. `fresh`: for the first time.
     pub(super) fn judge(&mut self, look: &Look<'_>, fresh: bool) -> Result<(), Refusal> {
-        let Some(verdict) = self.permit.identity() else { return Ok(()) };
+        let Some(verdict) = self.permit.identity() else { return self.judge_unenforced(look) };
         let expired = look.at >= verdict.claims.expires();
         if !(look.news || look.replaced || fresh || expired) {
             return Ok(());
@@ -88,6 +97,7 @@ impl Held {
 pub(super) fn ended(record: &Record, refusal: &Refusal) {
     let line = Decision {
         id: record.id.as_bytes(),
+        trace: record.trace_id(),
         route: record.route_label(),
         decision: "ended",
         reason: &refusal.description,

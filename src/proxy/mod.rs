@@ -6,6 +6,7 @@
 //! RFC 9110 section 7.6, RFC 9112, RFC 9113, RFC 6750.
 
 mod browser;
+pub mod course;
 mod credential;
 mod exchange;
 pub mod explain;
@@ -29,7 +30,9 @@ pub mod relay;
 pub mod route;
 pub mod sanitize;
 pub mod session_cookie;
+mod shadow;
 pub mod shell;
+pub mod trace;
 mod transport;
 pub mod upstream;
 pub mod waits;
@@ -58,11 +61,12 @@ use self::{
     credential::{known, known_password, repeated},
     inherited::Inherited,
     peer::{Peer, Remembered},
-    record::{Record, RequestId},
+    record::Record,
     refusal::{Form, Refusal},
     relay::{AnswerBody, RequestBody},
     route::Route,
     sanitize::Sanitized,
+    shadow::judge,
     waits::Progress,
     worker::Worker,
 };
@@ -223,13 +227,14 @@ fn pass(
     let scoped = || forward::scoped(&record, route, remembered.as_deref()?);
     let identity = (&permit, remembered.as_deref());
     let handshake = sanitized.websocket.take();
-    let asked = (route, &**peer, &record.id, handshake.as_deref());
-    let Some(request) = outbound::outbound(sanitized, identity, asked, scoped, body) else {
+    let asked = (route, &**peer, &record, handshake.as_deref());
+    let own_word = shadow::passes_on(&record, route, &permit, &sanitized);
+    let Some(request) = outbound::outbound((sanitized, own_word), identity, asked, scoped, body) else {
         let refusal = Refusal::unavailable("the upstream's token could not be made", RETRY);
         record.unanswered(&refusal);
         return answer_with(record, form, &refusal);
     };
-    if permit.identity().is_some() {
+    if permit.identity().is_some() || permit.is_unenforced() {
         progress.hold(record.held(permit));
     }
     // 7 to the upstream and back
@@ -238,9 +243,7 @@ fn pass(
 
 /// What a trusted proxy says of the client is taken up.
 fn inherit(record: &mut Record, forwarded: &Inherited) {
-    if let Some(id) = forwarded.request_id.as_ref().and_then(|id| id.to_str().ok()) {
-        record.id = RequestId::Inherited(Rc::from(id));
-    }
+    record.inherit(forwarded);
     // From the right: the nearest address that is no proxy of ours is the client's.
     if forwarded.for_chain.is_empty() {
         return;
@@ -260,8 +263,8 @@ fn inherit(record: &mut Record, forwarded: &Inherited) {
 /// A refusal, and the verdict on a token that was good and may not pass.
 type Denied = (Refusal, Option<Arc<Verdict>>);
 
-/// Decides on a request for a route, and writes the decision line when it may pass.
-fn judge(
+/// Decides on a request for a route by its rules, and writes the decision line when it may pass.
+fn decide(
     (record, peer): (&Record, &Peer),
     route: &Route,
     sanitized: &Sanitized,
@@ -269,6 +272,7 @@ fn judge(
     found: Found,
 ) -> Result<Judged, Denied> {
     let requirement = route.policy.requirement(&sanitized.parts.method, sanitized.path());
+    let counts = route.policy.enforce && !matches!(requirement, Requirement::Public);
     let mut values = sanitized.parts.headers.get_all(AUTHORIZATION).iter();
     let repeated = match (values.next(), values.next()) {
         (Some(value), None) => repeated(record, peer, value),
@@ -281,12 +285,10 @@ fn judge(
         match bearer::read(values) {
             Bearer::Malformed(why) => return Err((Refusal::malformed_credential(why), None)),
             Bearer::Absent => None,
-            Bearer::Token(token) => {
-                Some(known(record, peer, token, matches!(requirement, Requirement::Public)))
-            }
+            Bearer::Token(token) => Some(known(record, peer, token, counts)),
             Bearer::Password(basic) => {
                 let agent = sanitized.parts.headers.get(USER_AGENT);
-                Some(known_password(record, &basic, agent, matches!(requirement, Requirement::Public)))
+                Some(known_password(record, &basic, agent, counts))
             }
         }
     };
@@ -317,12 +319,13 @@ fn judge(
     let claims = permit.identity().map(|verdict| &verdict.claims);
     let line = Decision {
         id: record.id.as_bytes(),
+        trace: record.trace_id(),
         route: &route.label,
         decision,
-        reason: "",
         client: claims.map_or("", |c| c.client_id.as_str()),
         subject: claims.filter(|c| !c.is_service()).map_or("", |c| &c.sub),
         jti: claims.map_or("", |c| &c.jti),
+        ..Decision::default()
     };
     record.worker().journal().decision(record.now, record.route, line);
     let remembered = remembered.and_then(Result::ok).filter(|_| permit.identity().is_some());

@@ -13,10 +13,11 @@ use super::{
     http1::{Outgoing, RequestHead},
     inherited::Inherited,
     peer::{Peer, Remembered},
-    record::RequestId,
+    record::Record,
     relay::RequestBody,
     route::Route,
     sanitize::{Sanitized, may_pass},
+    trace,
     websocket::Handshake,
 };
 use crate::{
@@ -31,13 +32,12 @@ const PROTO: &str = "x-forwarded-proto";
 const XHOST: &str = "x-forwarded-host";
 const FORWARDED: &str = "forwarded";
 const REQUEST_ID: &str = "x-request-id";
-const TRACEPARENT: &str = "traceparent";
 
-/// Makes the request. `scoped` gives the `Authorization` of ours for this route; `remembered` the identity's headers.
+/// Makes the request. `own_word`: the client's `Authorization` goes on as it came; `scoped` gives the `Authorization` of ours for this route; `remembered` the identity's headers.
 pub(super) fn outbound(
-    sanitized: Sanitized,
+    (sanitized, own_word): (Sanitized, bool),
     (permit, remembered): (&Permit, Option<&Remembered>),
-    (route, peer, id, handshake): (&Route, &Peer, &RequestId, Option<&Handshake>),
+    (route, peer, record, handshake): (&Route, &Peer, &Record, Option<&Handshake>),
     scoped: impl FnOnce() -> Option<HeaderValue>,
     body: RequestBody,
 ) -> Option<Outgoing<RequestBody>> {
@@ -60,7 +60,7 @@ pub(super) fn outbound(
     if let Some(handshake) = handshake {
         head.websocket(handshake.key());
     }
-    let declared = pass(&mut head, &parts.headers, route.credential == Credential::Pass);
+    let declared = pass(&mut head, &parts.headers, own_word);
     if let (Some(_), Some(remembered)) = (permit.identity(), remembered) {
         head.set(CLIENT, &remembered.client);
         head.set(SCOPE, &remembered.scope);
@@ -68,7 +68,7 @@ pub(super) fn outbound(
             head.set(name, value);
         }
     }
-    metadata(&mut head, forwarded, &authority, peer, id)?;
+    metadata(&mut head, forwarded, &authority, peer, record)?;
     Some(Outgoing::new(head, declared, body))
 }
 
@@ -97,9 +97,11 @@ fn metadata(
     inherited: Inherited,
     authority: &HeaderValue,
     peer: &Peer,
-    id: &RequestId,
+    record: &Record,
 ) -> Option<()> {
-    let Inherited { for_chain, proto, host, forwarded, request_id, traceparent } = inherited;
+    let context = record.view.snapshot.trace_context;
+    trace::write(head, context, record.trace(), (&inherited, &record.id))?;
+    let Inherited { for_chain, proto, host, forwarded, request_id, .. } = inherited;
     // One field: many servers read only the first, or only the last, of several.
     if for_chain.is_empty() {
         head.set(FOR, &peer.forwarded_for);
@@ -115,15 +117,9 @@ fn metadata(
         None => head.set_words(PROTO, &[b"https"])?,
     }
     head.set(XHOST, host.as_ref().unwrap_or(authority));
-    let id = id.as_bytes();
     match &request_id {
         Some(id) => head.set(REQUEST_ID, id),
-        None => head.set_words(REQUEST_ID, &[id])?,
-    }
-    if let Some(trace) = &traceparent {
-        head.set(TRACEPARENT, trace);
-    } else if let (Some(trace), Some(parent)) = (id.get(..32), id.get(16..32)) {
-        head.set_words(TRACEPARENT, &[b"00-", trace, b"-", parent, b"-00"])?;
+        None => head.set_words(REQUEST_ID, &[record.id.as_bytes()])?,
     }
     Some(())
 }

@@ -7,7 +7,7 @@ use std::{rc::Rc, sync::Arc};
 use bytes::Bytes;
 use http::{Request, header::COOKIE};
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 
 use super::{
     Answer, MAX_OWN_BODY, RETRY,
@@ -32,7 +32,10 @@ pub(super) async fn endpoint(
 ) -> Answer {
     record.route = OWN_ROUTE;
     let worker = Rc::clone(record.worker());
-    let Some(_reading) = worker.read_own_body() else {
+    // What has no body takes nobody's place.
+    let place =
+        if body.is_end_stream() { Some(None) } else { worker.read_own_body(record.source()).map(Some) };
+    let Some(_reading) = place else {
         let refusal = Refusal::unavailable("too many requests for the gateway itself are arriving", RETRY);
         return refuse(record, form, &refusal.closing()).await;
     };
@@ -76,12 +79,13 @@ pub(super) async fn endpoint(
     let outcome = response.extensions().get::<Outcome>().unwrap_or(&none);
     let line = Decision {
         id: record.id.as_bytes(),
+        trace: record.trace_id(),
         route: "hub",
         decision: outcome.decision,
         reason: &outcome.reason,
         client: &outcome.client,
-        subject: "",
         jti: &outcome.jti,
+        ..Decision::default()
     };
     let now = record.worker().gate().clock.now();
     record.worker().journal().decision(now, OWN_ROUTE, line);

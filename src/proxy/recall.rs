@@ -21,8 +21,10 @@ impl Record {
         let claims = verdict.map(|verdict| &verdict.claims);
         let line = Decision {
             id: self.id.as_bytes(),
+            trace: self.trace_id(),
             route: self.route_label(),
             decision: refusal.decision(),
+            cause: refusal.cause.name(),
             reason: &refusal.description,
             client: claims.map_or("", |claims| claims.client_id.as_str()),
             subject: claims.filter(|claims| !claims.is_service()).map_or("", |claims| &claims.sub),
@@ -45,8 +47,8 @@ impl Record {
             decision: outcome.decision,
             reason: &outcome.reason,
             client: &outcome.client,
-            subject: "",
             jti: &outcome.jti,
+            ..Decision::default()
         };
         // Reasons of the protocol begin with its code.
         let named = || Cause::named(outcome.reason.split(':').next().unwrap_or_default());

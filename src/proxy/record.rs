@@ -7,8 +7,11 @@ use std::{net::IpAddr, rc::Rc, time::Instant};
 use http::{Method, StatusCode, Version, uri::PathAndQuery};
 
 use super::{
+    course::Course,
+    inherited::Inherited,
     live::Held,
     peer::Peer,
+    trace::Trace,
     worker::{View, Worker},
 };
 use crate::{
@@ -53,6 +56,7 @@ pub struct Record {
     pub view: Rc<View>,
     /// Its id.
     pub id: RequestId,
+    trace: Option<Box<Trace>>,
     source: IpAddr,
     source_text: Rc<str>,
     method: Method,
@@ -71,6 +75,8 @@ pub struct Record {
     pub status: StatusCode,
     bytes: u64,
     complete: bool,
+    /// How its time is spent, where that is of interest.
+    course: Option<Box<Course>>,
 }
 
 impl Record {
@@ -84,10 +90,12 @@ impl Record {
     ) -> Self {
         let id = RequestId::Own(worker.next_id());
         let now = worker.gate().clock.now();
+        let course = view.snapshot.slow.map(|_| Box::default());
         Self {
             worker,
             view,
             id,
+            trace: None,
             source: peer.ip(),
             source_text: Rc::clone(&peer.text),
             method,
@@ -101,7 +109,28 @@ impl Record {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             bytes: 0,
             complete: false,
+            course,
         }
+    }
+
+    /// What a trusted proxy says of the request's id and its trace is taken up.
+    pub(super) fn inherit(&mut self, said: &Inherited) {
+        self.trace = Trace::of(self.view.snapshot.trace_context, said, &self.id);
+        if let Some(id) = said.request_id.as_ref().and_then(|id| id.to_str().ok()) {
+            self.id = RequestId::Inherited(Rc::from(id));
+        }
+    }
+
+    /// Its trace, where that is not named as the request is.
+    #[must_use]
+    pub(super) fn trace(&self) -> Option<&Trace> {
+        self.trace.as_deref()
+    }
+
+    /// The id of that trace, for lines; empty where it is the request's own.
+    #[must_use]
+    pub(super) fn trace_id(&self) -> &[u8] {
+        self.trace().map_or(&[], Trace::id)
     }
 
     /// When it arrived, on the monotonic clock.
@@ -155,6 +184,13 @@ impl Record {
         (&self.method, self.target.as_ref().map_or("", PathAndQuery::path))
     }
 
+    /// Notes how its time is spent, where that is of interest.
+    pub(super) fn course(&mut self, note: impl FnOnce(&mut Course)) {
+        if let Some(course) = &mut self.course {
+            note(course);
+        }
+    }
+
     /// The name of its route.
     #[must_use]
     pub fn route_label(&self) -> &str {
@@ -170,6 +206,7 @@ impl Drop for Record {
             || self.status == StatusCode::NOT_MODIFIED;
         let access = Access {
             id: self.id.as_bytes(),
+            trace: self.trace_id(),
             peer: &self.source_text,
             method: &self.method,
             path: self.target.as_ref().map_or("", PathAndQuery::path),
@@ -182,6 +219,12 @@ impl Drop for Record {
             complete: self.complete || bodiless,
         };
         self.worker.journal().access(now, self.route, &access);
+        if let (Some((after, format)), Some(course)) = (self.view.snapshot.slow, &self.course) {
+            let (taken, parts) = course.taken(self.started);
+            if taken >= after {
+                self.worker.journal().slow(now, format, &access, &parts);
+            }
+        }
     }
 }
 

@@ -97,6 +97,13 @@ impl Refusal {
         }
     }
 
+    /// Whether it is about who asks: the credential, its scope, or a rule. Everything else is about the request itself.
+    #[must_use]
+    pub fn is_about_who_asks(&self) -> bool {
+        matches!(self.decision(), "unauthorized" | "forbidden" | "login")
+            || self.cause == Cause::ServiceUnknown
+    }
+
     /// The connection is closed after the answer, because where the next request begins is in doubt.
     #[must_use]
     pub fn closing(self) -> Self {

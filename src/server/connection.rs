@@ -11,7 +11,7 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::Poll,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use http::{
@@ -203,21 +203,33 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
     drain: impl Fn(Pin<&mut C>),
 ) -> Option<()> {
     let mut draining = false;
+    let mut told: Option<Instant> = None;
     std::future::poll_fn(|cx| {
         match watch.order(cx) {
             Order::None => {}
             Order::Close => return Poll::Ready(None),
+            Order::Drain if draining => {}
             Order::Drain => {
-                if !draining {
-                    draining = true;
-                    drain(connection.as_mut());
+                // What has arrived is a request that its sender saw go through: it is read first.
+                if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                    return Poll::Ready(ended.ok());
                 }
+                let patient = told.get_or_insert_with(Instant::now).elapsed() < FIRST_REQUEST;
+                if watch.expects_a_request(patient) {
+                    return Poll::Pending;
+                }
+                draining = true;
+                drain(connection.as_mut());
             }
         }
         connection.as_mut().poll(cx).map(Result::ok)
     })
     .await
 }
+
+/// For so long a connection that is told to end waits for its first request: whoever has just connected is about to ask, and
+/// would find it closed.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
 impl Watch {
     /// hyper takes a Content-Length away when there is a Transfer-Encoding, and the handler could not refuse the pair.

@@ -251,9 +251,21 @@ impl Watch {
         self.order.get()
     }
 
-    /// Gives an order. A stronger one stays.
+    /// Whether an HTTP/1.1 connection that is to end is about to bring a request: one whose head has begun to arrive, or, while
+    /// one is `patient`, the first. Over HTTP/2 a client is told which of its requests are answered (RFC 9113 section 6.8).
+    #[must_use]
+    pub fn expects_a_request(&self, patient: bool) -> bool {
+        let coming = match self.phase.get() {
+            Phase::Idle => patient && !self.served.get(),
+            Phase::Head => true,
+            Phase::Busy | Phase::Lingering => false,
+        };
+        coming && self.keep_head.get()
+    }
+
+    /// Gives an order. A stronger one stays; one that is given again is looked at again.
     pub fn command(&self, order: Order) {
-        if order == Order::None || self.order.get() == Order::Close || self.order.get() == order {
+        if order == Order::None || self.order.get() == Order::Close {
             return;
         }
         self.order.set(order);

@@ -5,8 +5,10 @@
 pub mod admission;
 pub mod connection;
 mod early;
+pub mod handover;
 pub mod io;
 pub mod listener;
+pub mod supervisor;
 pub mod tls;
 mod validity;
 pub mod worker;

@@ -5,9 +5,11 @@
 
 use std::{
     cell::{Cell, RefCell},
+    future::poll_fn,
     io,
     rc::Rc,
     sync::Arc,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
@@ -29,8 +31,10 @@ pub const TICK: Duration = Duration::from_millis(100);
 pub enum Stage {
     /// Serve.
     Serve,
-    /// Accept nothing more, finish, be gone by then.
+    /// Accept nothing more but what waits to be accepted, finish, be gone by then.
     Drain(Instant),
+    /// The same where somebody else accepts from the same sockets: what waits is theirs.
+    Leave(Instant),
 }
 
 /// What a worker needs besides its handler.
@@ -68,12 +72,13 @@ pub async fn run<H: Handler>(handler: Rc<H>, setup: Setup, tick: impl Fn(Instant
     });
     let mut accepting = Vec::new();
     for listener in listeners {
-        let listener = TcpListener::from_std(listener)?;
-        accepting.push(tokio::task::spawn_local(Rc::clone(&accept).run(listener)));
+        let listener = Rc::new(TcpListener::from_std(listener)?);
+        let task = tokio::task::spawn_local(Rc::clone(&accept).run(Rc::clone(&listener)));
+        accepting.push((task, listener));
     }
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let deadline = loop {
+    let (deadline, whole) = loop {
         tokio::select! {
             _ = interval.tick() => {
                 let now = Instant::now();
@@ -82,16 +87,21 @@ pub async fn run<H: Handler>(handler: Rc<H>, setup: Setup, tick: impl Fn(Instant
             }
             changed = stage.changed() => {
                 if changed.is_err() {
-                    break Instant::now();
+                    break (Instant::now(), false);
                 }
-                if let Stage::Drain(deadline) = *stage.borrow_and_update() {
-                    break deadline;
+                match *stage.borrow_and_update() {
+                    Stage::Serve => {}
+                    Stage::Drain(deadline) => break (deadline, true),
+                    Stage::Leave(deadline) => break (deadline, false),
                 }
             }
         }
     };
-    for task in accepting {
+    for (task, listener) in accepting {
         task.abort();
+        if whole {
+            accept.rest(&listener).await;
+        }
     }
     accept.handler.leave();
     command(&connections, Order::Drain);
@@ -138,7 +148,21 @@ struct Accept<H> {
 }
 
 impl<H: Handler> Accept<H> {
-    async fn run(self: Rc<Self>, listener: TcpListener) {
+    /// Accepts what waits already: a connection in the queue of a socket that is closed is reset, and its client has seen it
+    /// stand.
+    async fn rest(self: &Rc<Self>, listener: &TcpListener) {
+        let waiting = |cx: &mut Context<'_>| match listener.poll_accept(cx) {
+            Poll::Ready(Ok(accepted)) => Poll::Ready(Some(accepted)),
+            Poll::Ready(Err(_)) | Poll::Pending => Poll::Ready(None),
+        };
+        while let Some((tcp, address)) = poll_fn(waiting).await {
+            if let Some(ticket) = self.admission.admit(bucket(address.ip())) {
+                self.serve((tcp, address), ticket);
+            }
+        }
+    }
+
+    async fn run(self: Rc<Self>, listener: Rc<TcpListener>) {
         let mut complained: Option<Instant> = None;
         loop {
             match listener.accept().await {

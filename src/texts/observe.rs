@@ -67,6 +67,8 @@ super::catalogue! {
     upstream_scoped = "a short-lived token for this service alone", "ein kurzlebiges Token nur für diesen Dienst";
     upstream_pass = "the client's token as it came", "das Token des Clients, wie es kam";
     upstream_no_token = "no token", "kein Token";
+    upstream_unenforced = "open: not enforced", "offen: nicht durchgesetzt";
+    upstream_unenforced_detail = "Nobody is refused here for who asks: what the rules would refuse is forwarded without telling the upstream a name, and logged and counted as would_refuse.", "Hier wird niemand abgelehnt, wer auch fragt: Was die Regeln ablehnen würden, wird weitergeleitet, ohne dass der Upstream einen Namen erfährt, und als would_refuse protokolliert und gezählt.";
     upstream_strip = "The path is taken off before it is forwarded.", "Der Pfad wird vor dem Weiterleiten abgenommen.";
     upstream_timeout = "Timeout", "Zeitgrenze";
     upstream_traffic(requests, failures) = "{requests} requests, {failures} failed", "{requests} Anfragen, {failures} fehlgeschlagen";
@@ -112,6 +114,7 @@ super::catalogue! {
     mover_administrator = "You, or another administrator of the gateway", "Sie oder jemand anderes, der das Gateway verwaltet";
     mover_service = "Whoever runs the service behind the gateway", "Wer den Dienst hinter dem Gateway betreibt";
     why_refused(status) = "Refused with {status}", "Abgelehnt mit {status}";
+    why_would_refuse(status) = "Not enforced: otherwise {status}", "Nicht durchgesetzt: sonst {status}";
     why_passes = "It may pass", "Sie darf durch";
     why_passes_public = "It may pass: the address is open to all", "Sie darf durch: Die Adresse ist für alle offen";
     why_own = "The gateway answers this address itself", "Diese Adresse beantwortet das Gateway selbst";

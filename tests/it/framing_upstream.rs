@@ -355,6 +355,50 @@ fn interim_answers_are_not_the_answer() {
     }
 }
 
+/// An HTTP/2 upstream on a thread of its own that sends two interim answers before each answer. It ends with the process.
+fn hints_early() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let origin = format!("h2c://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            listener.set_nonblocking(true).unwrap();
+            let (socket, _) = tokio::net::TcpListener::from_std(listener).unwrap().accept().await.unwrap();
+            let mut connection = h2::server::handshake(socket).await.unwrap();
+            while let Some(Ok((_, mut respond))) = connection.accept().await {
+                for status in [103, 102] {
+                    let hint = http::Response::builder().status(status).header("link", "</x>; rel=preload");
+                    respond.send_informational(hint.body(()).unwrap()).unwrap();
+                }
+                let answer = http::Response::builder().header("x-final", "yes").body(()).unwrap();
+                let mut body = respond.send_response(answer, false).unwrap();
+                body.send_data("ok".into(), true).unwrap();
+            }
+        });
+    });
+    origin
+}
+
+/// The same where the upstream speaks HTTP/2: what was hinted is in no answer, over either protocol.
+#[test]
+fn early_hints_over_http_2_are_not_the_answer() {
+    let gateway = Gateway::start(|setup| {
+        setup.service("open", "open-secret-0123456789").open_to("/public", &[hints_early()], "");
+    });
+    let request = Request::get("/public/x");
+    for _ in 0..2 {
+        let mut client = gateway.raw();
+        client.send(request.bytes());
+        let over_http_1 = client.answer().expect("an answer");
+        assert!(over_http_1.interim.is_empty(), "{over_http_1:?}");
+        let over_http_2 = gateway.client().send_h2(std::slice::from_ref(&request)).remove(0);
+        for answer in [over_http_1, over_http_2] {
+            assert_eq!((answer.status, answer.text().as_str(), answer.complete), (200, "ok", true));
+            assert_eq!((answer.header("x-final"), answer.header("link")), (Some("yes"), None));
+        }
+    }
+}
+
 /// An answer that comes before the request has been read: the client gets it, and the connection is not used again.
 #[test]
 fn an_answer_before_the_request_is_complete() {

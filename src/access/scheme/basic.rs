@@ -51,6 +51,17 @@ impl Basic {
     }
 }
 
+fn decode(encoded: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    BASE64.decode(encoded).map(Zeroizing::new).ok()
+}
+
+/// What a whole header of this scheme holds, whoever it is meant for; `None` when it is none.
+#[must_use]
+pub fn decoded(value: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let (scheme, rest) = value.split_at_checked(b"Basic".len())?;
+    if scheme.eq_ignore_ascii_case(b"basic") { decode(rest.trim_ascii()) } else { None }
+}
+
 /// Reads what stands behind `Basic`; `None` when it is none of ours.
 #[must_use]
 pub fn read(credentials: &[u8]) -> Option<Basic> {
@@ -58,7 +69,7 @@ pub fn read(credentials: &[u8]) -> Option<Basic> {
     if encoded.len() > LONGEST {
         return None;
     }
-    let decoded = Zeroizing::new(BASE64.decode(encoded).ok()?);
+    let decoded = decode(encoded)?;
     // Section 2: the first colon ends the user-id; UTF-8 as in section 2.1.
     let (login, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
     let digest = opaque::digest(Kind::ApplicationPassword, password)?;

@@ -51,7 +51,7 @@ pub fn read<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Bearer<'a> {
 }
 
 /// b64token of RFC 6750, and the `:` of Hub's permanent tokens.
-const fn is_token_character(b: u8) -> bool {
+pub(in crate::access) const fn is_token_character(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=' | b':')
 }
 

@@ -15,11 +15,12 @@ use crate::config::{
     value::{Wrong, choice, host, words, wrong},
 };
 
-const EXPECTATIONS: [(&str, Expectation); 8] = [
+const EXPECTATIONS: [(&str, Expectation); 9] = [
     ("allowed", Expectation::Allowed),
     ("forbidden", Expectation::Forbidden),
     ("unauthorized", Expectation::Unauthorized),
     ("public", Expectation::Public),
+    ("would_refuse", Expectation::WouldRefuse),
     ("login", Expectation::Login),
     ("own", Expectation::Own),
     ("no_route", Expectation::NoRoute),

@@ -11,7 +11,10 @@ use crate::config::{
     reader::Section,
     value::{self, choice, wrong},
 };
-use crate::model::{key::Algorithm, session::SessionLife};
+use crate::model::{key::Algorithm, session::SessionLife, trace::TraceContext};
+
+/// From what time on a request may count as slow.
+const SLOW: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(HOUR);
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -133,9 +136,12 @@ pub(super) fn log(section: &Section<'_, '_>) -> Log {
         ("debug", Level::DEBUG),
         ("trace", Level::TRACE),
     ];
+    let traces = [("on", TraceContext::On), ("sampled", TraceContext::Sampled), ("off", TraceContext::Off)];
     Log {
         format: section.parse("format", |text| choice(text, &formats)).unwrap_or(default.format),
         level: section.parse("level", |text| choice(text, &levels)).unwrap_or(default.level),
         access: section.flag("access").unwrap_or(default.access),
+        slow: section.get("slow").and_then(|value| value.unless_off(None, |value| value.duration(&SLOW))),
+        trace_context: section.parse("trace_context", |text| choice(text, &traces)).unwrap_or_default(),
     }
 }

@@ -65,6 +65,7 @@ fn upstream(
         credential: section
             .parse("credential", |text| choice(text, &credentials))
             .unwrap_or(Credential::Scoped),
+        enforce: enforce(section),
         on_expiry: section
             .parse("on_expiry", |text| {
                 choice(text, &[("close", OnExpiry::Close), ("drain", OnExpiry::Drain)])
@@ -82,6 +83,20 @@ fn upstream(
         path,
         delivery: delivery?,
     })
+}
+
+/// Whether the rules hold. That they do not is said each time the file is read.
+fn enforce(section: &Section<'_, '_>) -> bool {
+    let Some(value) = section.get("enforce") else { return true };
+    let enforce = value.flag().unwrap_or(true);
+    if !enforce {
+        value.doubt(
+            wrong("is off: this upstream is open to everybody")
+                .label("what would be refused is forwarded and logged as `would_refuse`")
+                .help("set it to true, or leave it out, once the log shows no request that should pass"),
+        );
+    }
+    enforce
 }
 
 /// The prefix; below the gateway's own path it would hide the gateway's endpoints.

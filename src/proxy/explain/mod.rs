@@ -21,9 +21,11 @@ use super::{
     refusal::{Refusal, bad_request},
     route::{Route, Routes},
     sanitize::{self, Sanitized},
+    shadow,
 };
 use crate::{
     access::{
+        foreign::is_foreign,
         judge::Judge,
         policy::{Requirement, RuleFacts},
     },
@@ -66,6 +68,8 @@ pub enum Outcome {
     Allowed,
     /// It is forwarded: the address is open to all.
     Public,
+    /// It is forwarded, for nobody: it would be refused, and the upstream does not enforce that.
+    WouldRefuse,
     /// The gateway answers it itself.
     Own,
     /// 401.
@@ -97,7 +101,7 @@ impl Outcome {
     /// Whether the request is answered by what it asks for.
     #[must_use]
     pub const fn passes(self) -> bool {
-        matches!(self, Self::Allowed | Self::Public | Self::Own)
+        matches!(self, Self::Allowed | Self::Public | Self::WouldRefuse | Self::Own)
     }
 }
 
@@ -146,6 +150,8 @@ pub struct RouteFacts {
     pub forwarded_path: String,
     /// What the upstream gets as `Authorization`.
     pub credential: &'static str,
+    /// Whether what may not pass is refused.
+    pub enforced: bool,
     /// The rule that matches; `None`: a token with the service in scope is needed, as everywhere.
     pub rule: Option<RuleFacts>,
 }
@@ -198,7 +204,7 @@ pub struct Explanation {
     pub path: String,
     /// What becomes of the request.
     pub outcome: Outcome,
-    /// Why it is refused, if it is.
+    /// Why it is refused, or would be.
     pub why: Option<Why>,
     /// Where it goes, or would go.
     pub route: Option<RouteFacts>,
@@ -208,6 +214,8 @@ pub struct Explanation {
     pub scope: Option<ScopeFacts>,
     /// Whether the upstream is told who asks.
     pub identity_told: bool,
+    /// Whether the client's own `Authorization` goes on to the upstream.
+    pub passed_on: bool,
 }
 
 /// Explains what would become of a request.
@@ -223,6 +231,7 @@ pub fn explain(asked: &Asked, presented: Presented<'_>, ground: Ground<'_>) -> E
         route: None,
         scope: None,
         identity_told: false,
+        passed_on: false,
         token,
     };
     if let Err(refusal) = explanation.decide(asked, presented, ground) {
@@ -249,6 +258,34 @@ impl Explanation {
         let good = judged.as_ref().and_then(|judged| judged.as_ref().ok().and_then(Option::as_ref));
         self.scope = good.map(|(claims, _)| scope_facts(claims, requirement, &facts, ground.registry));
         self.route = Some(facts);
+        let decided = self.by_rules(asked, requirement, route, judged);
+        let unenforced = decided.as_ref().err().and_then(|refusal| shadow::unenforced(route, refusal));
+        if let (Err(refusal), Some(_)) = (&decided, &unenforced) {
+            self.outcome = Outcome::WouldRefuse;
+            self.why = Some(Why::from(refusal));
+        } else {
+            decided?;
+        }
+        if let Presented::Sent(value, judge) = presented {
+            let foreign = || is_foreign(value.as_bytes(), judge);
+            self.passed_on = if route.policy.enforce || self.identity_told {
+                route.credential == Credential::Pass
+            } else {
+                shadow::unproven_passes(route.credential, unenforced.is_some(), foreign)
+            };
+        }
+        Ok(())
+    }
+
+    /// What the rules of the route say.
+    fn by_rules(
+        &mut self,
+        asked: &Asked,
+        requirement: Requirement<'_>,
+        route: &Route,
+        judged: Option<Result<Option<token::Good>, Refusal>>,
+    ) -> Result<(), Refusal> {
+        let good = judged.as_ref().and_then(|judged| judged.as_ref().ok().and_then(Option::as_ref));
         // A malformed header is refused also where none is needed.
         if let Some(Err(refusal)) = &judged
             && matches!(refusal.cause, Cause::Code(_))
@@ -308,6 +345,7 @@ fn route_facts(route: &Route, rule: Option<RuleFacts>, path: &str) -> RouteFacts
             Credential::Pass => "pass",
             Credential::None => "none",
         },
+        enforced: route.policy.enforce,
         rule,
     }
 }

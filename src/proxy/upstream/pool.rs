@@ -129,10 +129,15 @@ impl TargetPool {
     }
 
     /// Opens a connection, or waits for one where there are as many as there may be. `switches`: it has to be one of HTTP/1.1.
+    /// `opening`: since when it is being opened.
     ///
     /// # Errors
     /// [`ConnectError`]
-    pub async fn connect(self: &Rc<Self>, switches: bool) -> Result<Lease, ConnectError> {
+    pub async fn connect(
+        self: &Rc<Self>,
+        switches: bool,
+        opening: &Cell<Option<Instant>>,
+    ) -> Result<Lease, ConnectError> {
         let alone = switches || self.declined.get();
         let _first = if alone { None } else { Some(self.opening.lock().await) };
         if !alone && let Some(lease) = self.stream() {
@@ -148,6 +153,7 @@ impl TargetPool {
                 },
             },
         };
+        opening.set(Some(Instant::now()));
         let (transport, address) = self.node.connector.open(switches).await?;
         let held = Held::new(&self.node.state, slot);
         if self.node.connector.is_http2(&transport)? {

@@ -35,7 +35,11 @@ impl RawClient {
 
     /// Connects and offers this ALPN protocol under this server name.
     pub(crate) fn connect_with(address: SocketAddr, alpn: &str, name: &str) -> Self {
-        let socket = TcpStream::connect(address).unwrap();
+        Self::over(TcpStream::connect(address).unwrap(), alpn, name)
+    }
+
+    /// The same over a connection that stands.
+    pub(crate) fn over(socket: TcpStream, alpn: &str, name: &str) -> Self {
         socket.set_nodelay(true).unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         socket.set_write_timeout(Some(PATIENCE)).unwrap();

@@ -184,6 +184,7 @@ impl Explained {
             }
         }
         let heading = match (outcome, why) {
+            (Outcome::WouldRefuse, Some(why)) => t.why_would_refuse(why.status),
             (_, Some(why)) => t.why_refused(why.status),
             (Outcome::Own, None) => t.why_own().to_owned(),
             (Outcome::Public, None) => t.why_passes_public().to_owned(),
@@ -191,10 +192,14 @@ impl Explained {
         };
         let foreign = !token.verified && (token.issuer.is_some() || token.subject.is_some());
         Self {
-            good: outcome.passes(),
+            good: outcome.passes() && *outcome != Outcome::WouldRefuse,
             heading,
             words: why.as_ref().map(|why| words(t, why.cause)),
-            detail: (*outcome == Outcome::Own).then(|| t.why_own_detail()),
+            detail: match outcome {
+                Outcome::Own => Some(t.why_own_detail()),
+                Outcome::WouldRefuse => Some(t.upstream_unenforced_detail()),
+                _ => None,
+            },
             told: why
                 .as_ref()
                 .map(|why| (t.why_would_be_told(), why.error.to_owned(), why.description.clone())),
@@ -209,7 +214,7 @@ impl Explained {
 
 const fn handed_on(t: Language, credential: &str, explanation: &Explanation) -> &'static str {
     let credential = match credential.as_bytes() {
-        b"pass" if !matches!(explanation.token.kind, TokenKind::None) => Credential::Pass,
+        _ if explanation.passed_on => Credential::Pass,
         b"scoped" if explanation.identity_told => Credential::Scoped,
         _ => Credential::None,
     };

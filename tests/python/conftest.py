@@ -36,7 +36,7 @@ workers = 1
 
 [limits]
 rejections_per_source = "off"
-drain_timeout = "5s"
+drain_timeout = "{drain}"
 {limits}
 
 [[service]]
@@ -194,7 +194,7 @@ class Upstream:
 class Gateway:
     """A running gateway."""
 
-    def __init__(self, folder: pathlib.Path, upstream: Upstream, limits: str = "", more: str = "") -> None:
+    def __init__(self, folder: pathlib.Path, upstream: Upstream, limits: str = "", more: str = "", drain: str = "5s") -> None:
         self.folder = folder
         self.upstream = upstream
         https, management = free_ports(2)
@@ -214,6 +214,7 @@ class Gateway:
             app=SECRETS["app"],
             password=PASSWORD,
             limits=limits,
+            drain=drain,
         ) + more
         (folder / "gateway.toml").write_text(text)
         (folder / "untrusted.secret").write_text(SECRETS["untrusted"] + "\n")

@@ -83,6 +83,12 @@ impl Kind {
             ("no_route" | "bad_request", "not_found" | "method_not_allowed" | "invalid_request")
             | ("refused", "not_found" | "method_not_allowed")
             | (_, "unauthorized" | "token_malformed" | "token_key_unknown") => Self::Noise,
+            // Our own endpoints answer everybody, and anything can be asked of them.
+            ("refused", _)
+                if [&refused.client, &refused.user, &refused.jti].iter().all(|of| of.is_empty()) =>
+            {
+                Self::Noise
+            }
             _ => Self::Telling,
         }
     }
@@ -211,9 +217,15 @@ mod tests {
             refusals.keep(refused(number, "unauthorized", "unauthorized"));
             refusals.keep(refused(number, "unauthorized", "token_malformed"));
             refusals.keep(refused(number, "throttled", "too_many_requests"));
+            refusals.keep(refused(number, "refused", "invalid_request"));
         }
         assert!(refusals.find("id-0").is_some());
         assert_eq!(refusals.len(), 1 + 600 + 200);
+        refusals.keep(Refused { client: "c".into(), ..refused(10_001, "refused", "invalid_grant") });
+        for number in 1..10_000 {
+            refusals.keep(refused(number, "refused", "invalid_request"));
+        }
+        assert!(refusals.find("id-0").is_some() && refusals.find("id-10001").is_some());
         for number in 0..10_000 {
             refusals.keep(refused(number, "unauthorized", "token_expired"));
         }

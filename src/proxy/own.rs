@@ -7,7 +7,7 @@ use std::{rc::Rc, sync::Arc};
 use bytes::Bytes;
 use http::{Request, header::COOKIE};
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 
 use super::{
     Answer, MAX_OWN_BODY, RETRY,
@@ -32,7 +32,10 @@ pub(super) async fn endpoint(
 ) -> Answer {
     record.route = OWN_ROUTE;
     let worker = Rc::clone(record.worker());
-    let Some(_reading) = worker.read_own_body() else {
+    // What has no body takes nobody's place.
+    let place =
+        if body.is_end_stream() { Some(None) } else { worker.read_own_body(record.source()).map(Some) };
+    let Some(_reading) = place else {
         let refusal = Refusal::unavailable("too many requests for the gateway itself are arriving", RETRY);
         return refuse(record, form, &refusal.closing()).await;
     };

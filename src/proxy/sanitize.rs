@@ -344,8 +344,12 @@ fn fate(name: &str) -> Fate {
     let drop = match name.as_bytes().first() {
         Some(b'c') if name != "content-length" && like(&["content-length"]) => return Fate::Refuse,
         Some(b't') if name != "transfer-encoding" && like(&["transfer-encoding"]) => return Fate::Refuse,
-        Some(b'c') => name == "connection",
-        Some(b'f') => like(&["forwarded", "forwarded-for"]),
+        Some(b'c') => {
+            name == "connection"
+                || like(&["client-ip", "cf-connecting-ip", "cf-connecting-ipv6", "cf-pseudo-ipv4"])
+        }
+        Some(b'a') => like(&["auth-user", "authenticated-user"]),
+        Some(b'f') => like(&["forwarded", "forwarded-for", "fastly-client-ip"]),
         // What a change to HTTP/2 in the clear would begin with (RFC 7540 section 3.2.1).
         Some(b'h') => like(&["http2-settings"]),
         Some(b'k') => like(&["keep-alive"]),
@@ -353,14 +357,17 @@ fn fate(name: &str) -> Fate {
         Some(b'p') => like(&["proxy", "proxy-connection", "proxy-authorization", "proxy-authenticate"]),
         Some(b'r') => like(&["remote-user"]),
         Some(b't') => {
-            matches!(name, "te" | "trailer" | "transfer-encoding") || like(&["traceparent", "tracestate"])
+            matches!(name, "te" | "trailer" | "transfer-encoding")
+                || like(&["traceparent", "tracestate", "true-client-ip"])
         }
         Some(b'u') => name == "upgrade",
         Some(b'x') => {
-            begins(&["x-forwarded-", "x-envoy-", "x-auth-request-", "x-hubgate-"])
+            begins(&["x-forwarded-", "x-envoy-", "x-auth-request-", "x-hubgate-", "x-webauth-"])
                 || like(&["x-forwarded", "x-request-id", "x-real-ip", "x-client-ip", "x-remote-user"])
                 || like(&["x-original-url", "x-original-uri", "x-original-host", "x-original-method"])
-                || like(&["x-rewrite-url", "x-http-method-override"])
+                || like(&["x-rewrite-url", "x-http-method-override", "x-http-method", "x-method-override"])
+                || like(&["x-cluster-client-ip", "x-remote-ip", "x-remote-addr", "x-originating-ip"])
+                || like(&["x-original-forwarded-for", "x-authenticated-user", "x-auth-user"])
         }
         _ => false,
     };
@@ -419,6 +426,16 @@ mod tests {
             "remote_user",
             "x-auth-request-email",
             "x-forwarded",
+            "x-http-method",
+            "X-Method-Override",
+            "x_http_method_override",
+            "true-client-ip",
+            "CF-Connecting-IP",
+            "client-ip",
+            "x-cluster-client-ip",
+            "fastly-client-ip",
+            "x-original-forwarded-for",
+            "x-webauth-user",
         ] {
             assert!(names(&[(name, "evil")]).is_empty(), "{name}");
         }

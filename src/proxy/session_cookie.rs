@@ -9,12 +9,17 @@ use http::{HeaderMap, HeaderValue, Version, header::COOKIE};
 use super::sanitize::OWN_COOKIE;
 use crate::base::secret::Secret;
 
-/// The value, if there is exactly one.
+/// The session's value, if there is exactly one.
 pub fn read<'v>(values: impl Iterator<Item = &'v HeaderValue>) -> Option<Secret> {
+    read_named(OWN_COOKIE, values)
+}
+
+/// The value of one of our cookies, if there is exactly one.
+pub fn read_named<'v>(wanted: &str, values: impl Iterator<Item = &'v HeaderValue>) -> Option<Secret> {
     let pairs = values.flat_map(|value| value.as_bytes().split(|b| *b == b';'));
     let mut values = pairs.filter_map(|pair| {
         let (name, value) = pair.split_at_checked(pair.iter().position(|b| *b == b'=')?)?;
-        (name.trim_ascii() == OWN_COOKIE.as_bytes()).then(|| value.get(1..).unwrap_or_default().trim_ascii())
+        (name.trim_ascii() == wanted.as_bytes()).then(|| value.get(1..).unwrap_or_default().trim_ascii())
     });
     let first = values.next()?;
     if values.any(|other| other != first) || first.is_empty() || !first.iter().copied().all(is_octet) {

@@ -4,6 +4,7 @@
 
 use std::{
     cell::{Cell, RefCell, RefMut},
+    net::IpAddr,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -17,7 +18,7 @@ use super::{
     waits::Waits,
 };
 use crate::{
-    base::FastMap,
+    base::{FastMap, source::bucket},
     observe::journal::{Journal, RouteNumber},
 };
 
@@ -77,12 +78,29 @@ const SPACE: usize = 32 * 1024;
 /// Bodies for our own endpoints that a worker reads at a time: 64 MiB at most.
 const MAX_OWN_BODIES: usize = 1024;
 
+/// Those of one source: whoever lets bodies wait keeps nobody else from signing in.
+const MAX_OWN_BODIES_PER_SOURCE: usize = 64;
+
+/// Bodies for our own endpoints that are being read: all, and by source.
+#[derive(Default)]
+struct OwnBodies {
+    all: usize,
+    by_source: FastMap<IpAddr, usize>,
+}
+
 /// The right to read one; given back when dropped.
-pub(super) struct OwnBody(Rc<Worker>);
+pub(super) struct OwnBody(Rc<Worker>, IpAddr);
 
 impl Drop for OwnBody {
     fn drop(&mut self) {
-        self.0.own_bodies.set(self.0.own_bodies.get().saturating_sub(1));
+        let mut reading = self.0.own_bodies.borrow_mut();
+        reading.all = reading.all.saturating_sub(1);
+        if let Some(count) = reading.by_source.get_mut(&self.1) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                reading.by_source.remove(&self.1);
+            }
+        }
     }
 }
 
@@ -96,7 +114,7 @@ pub struct Worker {
     /// When the snapshot was seen to be another.
     replaced: Cell<Instant>,
     space: RefCell<Vec<u8>>,
-    own_bodies: Cell<usize>,
+    own_bodies: RefCell<OwnBodies>,
     ids: Cell<u64>,
     seed: u64,
     /// What all ids of this worker begin with; the rest is set for each.
@@ -155,13 +173,16 @@ impl Worker {
     }
 
     /// The right to read a body for one of our own endpoints; `None` while too many are being read.
-    pub(super) fn read_own_body(self: &Rc<Self>) -> Option<OwnBody> {
-        let reading = self.own_bodies.get();
-        if reading >= MAX_OWN_BODIES {
+    pub(super) fn read_own_body(self: &Rc<Self>, source: IpAddr) -> Option<OwnBody> {
+        let source = bucket(source);
+        let mut reading = self.own_bodies.borrow_mut();
+        let of_source = reading.by_source.get(&source).copied().unwrap_or_default();
+        if reading.all >= MAX_OWN_BODIES || of_source >= MAX_OWN_BODIES_PER_SOURCE {
             return None;
         }
-        self.own_bodies.set(reading + 1);
-        Some(OwnBody(Rc::clone(self)))
+        reading.all += 1;
+        reading.by_source.insert(source, of_source + 1);
+        Some(OwnBody(Rc::clone(self), source))
     }
 
     /// How long a request's body may be silent.

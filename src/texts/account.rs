@@ -5,6 +5,7 @@ super::catalogue! {
 
     profile_lead = "What services and other people see of you.", "Was Dienste und andere Menschen von Ihnen sehen.";
     profile_login_hint = "Only an administrator changes it.", "Nur die Verwaltung ändert ihn.";
+    profile_password_hint = "Only where you change the e-mail address.", "Nur wenn Sie die E-Mail-Adresse ändern.";
     profile_email_hint = "Unique; good for signing in too. A new address counts as not confirmed.", "Eindeutig; auch zum Anmelden geeignet. Eine neue Adresse gilt als nicht bestätigt.";
     profile_verified = "Confirmed", "Bestätigt";
     profile_not_verified = "Not confirmed", "Nicht bestätigt";

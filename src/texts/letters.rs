@@ -38,7 +38,7 @@ super::catalogue! {
         "The password of your account \"{login}\" at {host} was changed, and all sessions were ended.\n\nIf it was not you, tell your administrator at once, and choose another password here:\n\n{link}\n",
         "Das Passwort Ihres Kontos \"{login}\" bei {host} wurde geändert, und alle Sitzungen wurden beendet.\n\nWenn Sie das nicht waren, sagen Sie es sofort Ihrer Verwaltung, und wählen Sie hier ein anderes:\n\n{link}\n";
     letter_address_changed_title(host) = "Your e-mail address at {host} was changed", "Ihre E-Mail-Adresse bei {host} wurde geändert";
-    letter_address_changed(login, host, link) =
-        "The account \"{login}\" at {host} has another e-mail address now, or none. This one is used no more.\n\nIf it was not you, choose another password here, and tell your administrator:\n\n{link}\n",
-        "Das Konto \"{login}\" bei {host} hat jetzt eine andere oder keine E-Mail-Adresse. Diese wird nicht mehr benutzt.\n\nWenn Sie das nicht waren, wählen Sie hier ein anderes Passwort, und sagen Sie es Ihrer Verwaltung:\n\n{link}\n";
+    letter_address_changed(login, host) =
+        "The account \"{login}\" at {host} has another e-mail address now, or none. This one is used no more.\n\nIf it was not you, somebody knows your password: tell your administrator at once.\n",
+        "Das Konto \"{login}\" bei {host} hat jetzt eine andere oder keine E-Mail-Adresse. Diese wird nicht mehr benutzt.\n\nWenn Sie das nicht waren, kennt jemand Ihr Passwort: Sagen Sie es sofort Ihrer Verwaltung.\n";
 }

@@ -19,6 +19,7 @@ super::catalogue! {
 
     go_on = "Go on with what you were doing?", "Weitermachen, wo Sie waren?";
     go_on_why = "Your session ended before this could be saved. Nothing of it is lost, except passwords.", "Ihre Sitzung war beendet, bevor gespeichert werden konnte. Verloren ist nichts davon, außer Passwörtern.";
+    go_on_to = "Is sent to", "Wird gesendet an";
     go_on_save = "Save it now", "Jetzt speichern";
     go_on_lost = "What you typed is no longer here.", "Ihre Eingaben sind nicht mehr vorhanden.";
 

@@ -1,4 +1,5 @@
-//! The session cookie: one name, one set of attributes, set and cleared alike (RFC 6265bis section 4.1.3.2).
+//! The session cookie: one name, one set of attributes, set and cleared alike (RFC 6265bis section 4.1.3.2). And the one by which
+//! a browser is known again that has sent a form when its session was over.
 //!
 //! Invariant: the cookie is ours alone: only over TLS, never to a script, never to another host, and never to an upstream
 //! (`proxy::sanitize` keeps it here).
@@ -18,6 +19,9 @@ use crate::{
 
 /// The cookie's name. The prefix makes browsers refuse it unless it is Secure, for the whole host and for no other.
 pub const NAME: &str = OWN_COOKIE;
+
+/// The name of the cookie of a browser whose form waits; it begins as ours do, so that no upstream gets it.
+const FORM: &str = "__Host-hubgate-form";
 
 const ATTRIBUTES: &str = "Path=/; Secure; HttpOnly; SameSite=Lax";
 
@@ -48,6 +52,25 @@ pub fn clear() -> HeaderValue {
 #[must_use]
 pub fn read(headers: &HeaderMap) -> Option<Secret> {
     session_cookie::read(headers.get_all(COOKIE).iter())
+}
+
+/// The value of the cookie of a browser whose form waits.
+#[must_use]
+pub fn read_form(headers: &HeaderMap) -> Option<Secret> {
+    session_cookie::read_named(FORM, headers.get_all(COOKIE).iter())
+}
+
+/// `Set-Cookie` for a browser whose form waits for so long.
+#[must_use]
+pub fn set_form(value: &Secret, age: Duration) -> Option<HeaderValue> {
+    let value = value.expose();
+    if value.is_empty() || !value.bytes().all(session_cookie::is_octet) {
+        return None;
+    }
+    let mut header =
+        HeaderValue::try_from(format!("{FORM}={value}; {ATTRIBUTES}; Max-Age={}", age.as_secs())).ok()?;
+    header.set_sensitive(true);
+    Some(header)
 }
 
 #[cfg(test)]

@@ -296,6 +296,14 @@ fn a_session_that_ends_opens_nothing_from_then_on() {
     let request = Request::get("/app/x").header("Cookie", &cookie).bytes();
     kept_alive.send(&request);
     assert_eq!(kept_alive.answer().unwrap().status, 200);
+    // The same person signs in once more: the session goes on under another cookie, and the one before is nothing.
+    assert_eq!(browser.log_in("", "jane", PASSWORD).status, 303);
+    assert_eq!(ask(&cookie), 401, "with the answer");
+    let cookie = browser.cookie.clone().unwrap();
+    assert_eq!(ask(&cookie), 200);
+    let request = Request::get("/app/x").header("Cookie", &cookie).bytes();
+    kept_alive.send(&request);
+    assert_eq!(kept_alive.answer().unwrap().status, 200);
     browser.get(LOGOUT);
     assert_eq!(ask(&cookie), 401, "with the answer");
     kept_alive.send(&request);

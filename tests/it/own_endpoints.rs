@@ -240,6 +240,34 @@ fn userinfo_refuses_as_the_gate_does() {
     assert_eq!(claims_of(&gateway, &good).status, 200);
 }
 
+/// Bodies that do not come keep nobody from what needs none, and only so many of one source are waited for.
+#[test]
+fn bodies_that_never_come_hold_up_nobody_else() {
+    let (gateway, _upstream) = start();
+    let head = format!(
+        "POST {TOKEN} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 29\r\n\r\n"
+    );
+    let mut waiting: Vec<_> = (0..64)
+        .map(|_| {
+            let mut client = gateway.raw();
+            client.send(&head);
+            client
+        })
+        .collect();
+    let body = "grant_type=client_credentials";
+    assert_eq!(body.len(), 29);
+    eventually("one more is told to wait", || gateway.send(&Request::form(TOKEN, body)).status == 503);
+    for path in ["/hub/auth/login", "/hub/api/rest/oauth2/keys", "/hub/errors/invalid_grant"] {
+        assert_eq!(gateway.send(&Request::get(path)).status, 200, "{path}");
+    }
+    // The ones that wait are answered when they come, and their places are free again.
+    for client in &mut waiting {
+        client.send(body);
+        assert_eq!(client.answer().unwrap().status, 400);
+    }
+    assert_eq!(gateway.send(&Request::form(TOKEN, body)).status, 400);
+}
+
 #[test]
 fn pages_of_registered_services_may_read_answers_and_others_may_not() {
     let (gateway, _upstream) = start();

@@ -99,6 +99,11 @@ impl LiveSessions {
         Some(verdict)
     }
 
+    /// Forgets a session whose cookie was replaced.
+    pub fn forget(&self, digest: &TokenDigest) {
+        self.known.remove(digest);
+    }
+
     /// Enters that a cookie is of no session.
     pub fn enter_none(&self, digest: TokenDigest, now: Timestamp) {
         self.remember(digest, None, now);

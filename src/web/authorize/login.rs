@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     base::secret::Secret,
+    crypto::opaque::{self, Kind},
     identity::login::LoginError,
     model::{event::Author, service::Service, user::User},
     oauth::{
@@ -148,6 +149,12 @@ impl Desk<'_> {
             .map_err(store_failed)?;
         if browser.signed_in().is_some_and(|before| before.user.id != user.id) {
             self.control.in_force().await?;
+        }
+        if let Some(before) = cookie::read(self.headers)
+            && let Some(before) = opaque::digest(Kind::Session, before.expose())
+        {
+            // The same person's session goes on under another cookie, which revokes nothing: the gate is told.
+            self.control.gate.sessions.forget(&before);
         }
         let next = if query.asks() {
             let hub = &self.caller.snapshot.desk.hub_url;

@@ -1,7 +1,9 @@
 //! What pages remember for a moment, in this process alone: forms that came when nobody was signed in any more, and which
 //! forms have been carried out, so that a button that is pressed twice does its work once.
 //!
-//! Invariant: bounded in number and bytes; the oldest goes first; a lost entry costs comfort, never safety.
+//! Invariants: bounded in number and bytes; the oldest goes first; a lost entry costs comfort, never safety. A form is shown to
+//! the browser that sent it and to no other: whoever can send one, which is everybody, could otherwise have somebody else press
+//! its button.
 
 use std::{
     collections::VecDeque,
@@ -20,7 +22,7 @@ use crate::{
 };
 
 /// How long a form waits for somebody to sign in.
-const PARKED: Duration = Duration::from_secs(15 * 60);
+pub(in crate::web) const PARKED: Duration = Duration::from_secs(15 * 60);
 
 /// How long a form that was carried out is known.
 const CARRIED_OUT: Duration = Duration::from_secs(10 * 60);
@@ -79,18 +81,28 @@ pub(in crate::web) enum End {
     Made(Secret),
 }
 
+#[derive(Debug)]
+struct Waiting {
+    id: String,
+    /// Digest of what the browser keeps that sent it.
+    sender: [u8; 32],
+    since: Timestamp,
+    form: Parked,
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Memory {
-    parked: Mutex<VecDeque<(String, Timestamp, Parked)>>,
+    parked: Mutex<VecDeque<Waiting>>,
     sent: Mutex<VecDeque<Sent>>,
 }
 
 impl Memory {
-    /// Keeps a form for whoever has the text that is returned.
+    /// Keeps a form for the browser that keeps `sender`. Returns its name, which is no secret.
     pub(in crate::web) fn park(
         &self,
         form: Parked,
+        sender: &Secret,
         clock: &dyn Clock,
         random: &dyn Random,
     ) -> Option<String> {
@@ -100,20 +112,22 @@ impl Memory {
         let id = name(random);
         let now = clock.now();
         let mut parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
-        parked.retain(|(_, at, _)| now.since(*at) < PARKED);
-        parked.push_back((id.clone(), now, form));
-        let mut bytes: usize = parked.iter().map(|(_, _, form)| form.bytes()).sum();
+        parked.retain(|each| now.since(each.since) < PARKED);
+        parked.push_back(Waiting { id: id.clone(), sender: digest(sender), since: now, form });
+        let mut bytes: usize = parked.iter().map(|each| each.form.bytes()).sum();
         while parked.len() > MOST_PARKED || bytes > MOST_BYTES {
-            bytes -= parked.pop_front().map_or(bytes, |(_, _, form)| form.bytes());
+            bytes -= parked.pop_front().map_or(bytes, |each| each.form.bytes());
         }
         Some(id)
     }
 
     /// A form that was kept. It stays until its time is over: a page that is loaded again shows it again.
-    pub(in crate::web) fn parked(&self, id: &str, now: Timestamp) -> Option<Parked> {
+    pub(in crate::web) fn parked(&self, id: &str, sender: &Secret, now: Timestamp) -> Option<Parked> {
+        let sender = digest(sender);
         let parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = parked.iter().find(|(known, at, _)| known == id && now.since(*at) < PARKED);
-        found.map(|(_, _, form)| form.clone())
+        let mut all = parked.iter();
+        let found = all.find(|each| each.id == id && each.sender == sender && now.since(each.since) < PARKED);
+        found.map(|each| each.form.clone())
     }
 
     /// Whether this person has sent this form before; `once` is the name that the page put into it, [`name`].
@@ -158,6 +172,10 @@ pub(in crate::web) fn name(random: &dyn Random) -> String {
     uuid::Builder::from_random_bytes(random.bytes()).into_uuid().simple().to_string()
 }
 
+fn digest(sender: &Secret) -> [u8; 32] {
+    sha256(sender.expose().as_bytes())
+}
+
 fn key(user: &UserId, once: &str) -> [u8; 32] {
     sha256(format!("{user}\n{once}").as_bytes())
 }
@@ -178,24 +196,27 @@ mod tests {
     #[test]
     fn a_form_waits_for_a_while() {
         let (memory, clock) = (Memory::default(), ManualClock::at(Timestamp::from_seconds(1000)));
-        let id = memory.park(form(10), &clock, &SystemRandom).unwrap();
-        assert_eq!(memory.parked(&id, clock.now()), Some(form(10)));
-        assert_eq!(memory.parked(&id, clock.now()), Some(form(10)));
-        assert_eq!(memory.parked("other", clock.now()), None);
+        let (sender, other) = (Secret::new("a".into()), Secret::new("b".into()));
+        let id = memory.park(form(10), &sender, &clock, &SystemRandom).unwrap();
+        assert_eq!(memory.parked(&id, &sender, clock.now()), Some(form(10)));
+        assert_eq!(memory.parked(&id, &sender, clock.now()), Some(form(10)));
+        assert_eq!(memory.parked(&id, &other, clock.now()), None);
+        assert_eq!(memory.parked("other", &sender, clock.now()), None);
         clock.advance(PARKED);
-        assert_eq!(memory.parked(&id, clock.now()), None);
+        assert_eq!(memory.parked(&id, &sender, clock.now()), None);
     }
 
     #[test]
     fn what_waits_is_bounded() {
         let (memory, clock) = (Memory::default(), ManualClock::at(Timestamp::from_seconds(1000)));
-        assert_eq!(memory.park(form(MOST_BYTES), &clock, &SystemRandom), None);
-        let ids: Vec<String> =
-            (0..20).filter_map(|_| memory.park(form(MOST_BYTES / 9), &clock, &SystemRandom)).collect();
-        let left = ids.iter().filter(|id| memory.parked(id, clock.now()).is_some()).count();
+        let sender = Secret::new("a".into());
+        let park = |bytes| memory.park(form(bytes), &sender, &clock, &SystemRandom);
+        assert_eq!(park(MOST_BYTES), None);
+        let ids: Vec<String> = (0..20).filter_map(|_| park(MOST_BYTES / 9)).collect();
+        let left = ids.iter().filter(|id| memory.parked(id, &sender, clock.now()).is_some()).count();
         assert_eq!((ids.len(), left), (20, 8));
         for _ in 0..MOST_PARKED * 2 {
-            memory.park(form(1), &clock, &SystemRandom).unwrap();
+            park(1).unwrap();
         }
         assert_eq!(memory.parked.lock().unwrap().len(), MOST_PARKED);
     }

@@ -1,4 +1,7 @@
 //! A form that was sent when its session had ended, shown again after the next sign-in: `GET …/auth/resume?form=…`.
+//!
+//! Invariant: it is shown to the browser that sent it, with where it goes and all that is in it, and is sent by a press of its
+//! button alone.
 
 use askama::Template;
 use axum::response::Response;
@@ -8,6 +11,7 @@ use super::{
     memory::Parked,
     visit::Visit,
 };
+use crate::web::cookie;
 
 #[derive(Template)]
 #[template(path = "console/resume.html")]
@@ -18,6 +22,8 @@ struct Page {
 
 /// `GET …/auth/resume`
 pub(super) async fn page(visit: Visit) -> Response {
-    let form = visit.query().given("form").and_then(|id| visit.control.memory.parked(id, visit.now()));
+    let query = visit.query();
+    let form = query.given("form").zip(cookie::read_form(&visit.headers));
+    let form = form.and_then(|(id, sender)| visit.control.memory.parked(id, &sender, visit.now()));
     visit.show(&Page { frame: visit.frame(Section::Home), form })
 }

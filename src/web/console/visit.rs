@@ -3,7 +3,13 @@
 //! Invariants: a visitor is signed in and has a password of their own; an [`Administrator`] is one at this moment; a form has
 //! been sent by a page of ours.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use askama::Template;
 use axum::{
@@ -11,12 +17,16 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Request},
     response::{IntoResponse as _, Response},
 };
-use http::{HeaderMap, StatusCode, Uri, header::LOCATION, request::Parts};
+use http::{
+    HeaderMap, StatusCode, Uri,
+    header::{LOCATION, SET_COOKIE},
+    request::Parts,
+};
 
 use super::{
     form::Fields,
     frame::{Frame, Section},
-    memory::{Before, End, Parked, name},
+    memory::{Before, End, PARKED, Parked, name},
 };
 use crate::{
     base::{secret::Secret, time::Timestamp},
@@ -33,6 +43,7 @@ use crate::{
         Control,
         authorize::query::BACK,
         browser::{Browser, language_of},
+        cookie,
         endpoint::Endpoint,
         origin,
         pages::Pages,
@@ -287,19 +298,34 @@ impl FromRequest<Control> for Post {
             return Err(reply::refuse(&refusal, Form::wanted(&parts.headers), &caller));
         }
         let fields = Fields::read(&bytes(body).await);
-        // What was typed waits until they are back.
+        // What was typed waits until they are back, on the browser that sent it: this request needs no account to be sent.
+        let sender =
+            cookie::read_form(&parts.headers).unwrap_or_else(|| Secret::new(name(control.random.as_ref())));
+        let waits = AtomicBool::new(false);
         let back = |caller: &Caller| {
             let action = own_path(caller, &parts.uri);
             let kept = |(name, _): &(&str, &str)| !is_secret(name) && *name != "once";
             let fields = fields.pairs().filter(kept).map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
             let form = Parked { action: action.clone(), fields };
-            match control.memory.park(form, control.clock.as_ref(), control.random.as_ref()) {
-                Some(id) => format!("{}{}?form={id}", caller.snapshot.hub_path, Endpoint::Resume.path()),
+            match control.memory.park(form, &sender, control.clock.as_ref(), control.random.as_ref()) {
+                Some(id) => {
+                    waits.store(true, Ordering::Relaxed);
+                    format!("{}{}?form={id}", caller.snapshot.hub_path, Endpoint::Resume.path())
+                }
                 None => action,
             }
         };
-        let visit = Visit::begin(&parts, control, &back).await?;
-        Ok(Self { visit, fields })
+        match Visit::begin(&parts, control, &back).await {
+            Ok(visit) => Ok(Self { visit, fields }),
+            Err(mut response) => {
+                if waits.load(Ordering::Relaxed)
+                    && let Some(cookie) = cookie::set_form(&sender, PARKED)
+                {
+                    response.headers_mut().append(SET_COOKIE, cookie);
+                }
+                Err(response)
+            }
+        }
     }
 }
 

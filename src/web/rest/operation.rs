@@ -156,12 +156,6 @@ impl Ask<'_> {
         Ok(control.mail_link(self.caller, user, kind, self.language).await?)
     }
 
-    /// Tells one who has changed their own address, and asks whether the new one is theirs.
-    pub(super) async fn tell_address_changed(&self, before: &User, after: &User) -> Result<(), RestError> {
-        let control = self.control.acting(self.caller, self.author());
-        Ok(control.tell_address_changed(self.caller, (before, after), self.language).await?)
-    }
-
     /// Tells a user that the password was changed.
     pub(super) fn tell_password_changed(&self, user: &User) {
         self.control.tell_password_changed(self.caller, user, self.language);

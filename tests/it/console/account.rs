@@ -90,8 +90,16 @@ fn people_say_who_they_are() {
     let mut ann = signed_in(&console, "ann");
     let shown = page(&ann.get(ACCOUNT));
     assert!(shown.contains("value=\"ann@example.org\"") && shown.contains("Confirmed"), "{shown}");
-    let change = form(&[("name", "Ann <b>Other</b>"), ("email", "other@example.org"), ("language", "de")]);
-    let answer = ann.post(ACCOUNT, &change);
+    let mut change = vec![("name", "Ann <b>Other</b>"), ("email", "other@example.org"), ("language", "de")];
+    // Whoever has the address gets the password by a letter, so it takes the password to change it.
+    let missing = refused(&ann.post(ACCOUNT, &form(&change)), &["other@example.org", "Ann &#60;b&#62;Other"]);
+    assert!(missing.contains("id=\"currentPassword-mistake\""), "{missing}");
+    change.push(("currentPassword", "wrong"));
+    refused(&ann.post(ACCOUNT, &form(&change)), &["id=\"currentPassword-mistake\""]);
+    assert_eq!(me(&mut ann)["profile"]["email"]["email"], "ann@example.org");
+    change.pop();
+    change.push(("currentPassword", PASSWORD));
+    let answer = ann.post(ACCOUNT, &form(&change));
     let shown = after(&mut ann, &answer);
     assert!(shown.contains("Gespeichert.") && shown.contains("lang=\"de\""), "{shown}");
     assert!(shown.contains("Ann &#60;b&#62;Other&#60;/b&#62;") && !shown.contains("<b>Other"), "{shown}");
@@ -100,7 +108,11 @@ fn people_say_who_they_are() {
     assert_eq!(now["profile"]["email"]["email"], "other@example.org");
     assert_eq!(now["profile"]["email"]["verified"], false);
     assert_eq!(now["profile"]["locale"]["language"], "de");
-    let answer = ann.post(ACCOUNT, &form(&[("name", "Ann"), ("email", ""), ("language", "")]));
+    let answer =
+        ann.post(ACCOUNT, &form(&[("name", "Ann"), ("email", "other@example.org"), ("language", "")]));
+    assert!(after(&mut ann, &answer).contains("Saved."), "another name needs no password");
+    let none = [("name", "Ann"), ("email", ""), ("language", ""), ("currentPassword", PASSWORD)];
+    let answer = ann.post(ACCOUNT, &form(&none));
     assert!(after(&mut ann, &answer).contains("Saved."));
     let now = me(&mut ann);
     assert!(now["profile"]["email"].is_null() && now["profile"]["locale"].is_null(), "{now}");
@@ -119,7 +131,8 @@ fn a_mistake_is_said_at_its_field_and_nothing_typed_is_lost() {
         ("New <Name>", "no address", "id=\"email-mistake\">This is not an e-mail address."),
         ("New <Name>", "JANE@example.org", "id=\"email-mistake\">Somebody else has this address."),
     ] {
-        let answer = ann.post(ACCOUNT, &form(&[("name", name), ("email", email), ("language", "de")]));
+        let typed = [("name", name), ("email", email), ("language", "de"), ("currentPassword", PASSWORD)];
+        let answer = ann.post(ACCOUNT, &form(&typed));
         let name = name.replace('<', "&#60;").replace('>', "&#62;");
         let kept = [format!("name=\"name\" value=\"{name}\""), format!("name=\"email\" value=\"{email}\"")];
         refused(&answer, &[mistake, &kept[0], &kept[1], "<option value=\"de\" selected>"]);
@@ -157,7 +170,10 @@ fn an_address_is_confirmed_by_a_letter() {
     let smtp = Smtp::start();
     let console = Console::with(|setup| smtp.configure(setup));
     let mut ann = signed_in(&console, "ann");
-    let answer = ann.post(ACCOUNT, &form(&[("name", "Ann"), ("email", "new@example.org")]));
+    let answer = ann.post(
+        ACCOUNT,
+        &form(&[("name", "Ann"), ("email", "new@example.org"), ("currentPassword", PASSWORD)]),
+    );
     assert!(after(&mut ann, &answer).contains("Send a link that confirms it"));
     let letters = [smtp.next(), smtp.next()];
     assert!(

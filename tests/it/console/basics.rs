@@ -81,6 +81,9 @@ fn a_form_outlives_its_session() {
     ]);
     let answer = browser.post("/hub/account", &typed);
     assert_eq!(answer.status, 303, "{}", answer.text());
+    let kept = answer.header("set-cookie").unwrap();
+    assert!(kept.starts_with("__Host-hubgate-form=") && kept.ends_with("; Max-Age=900"), "{kept}");
+    assert!(kept.contains("; Path=/; Secure; HttpOnly; SameSite=Lax;"), "{kept}");
     let login = own(&answer);
     assert!(login.starts_with("/hub/auth/login?back=%2Fhub%2Fauth%2Fresume%3Fform%3D"), "{login}");
     let answer = browser.log_in(login.split_once('?').unwrap().1, "ann", PASSWORD);
@@ -88,6 +91,17 @@ fn a_form_outlives_its_session() {
     assert!(again.contains("name=\"name\" value=\"Ann &#38; &#60;Söhne&#62;\""), "{again}");
     assert!(again.contains("<form class=\"card\" method=\"post\" action=\"/hub/account\">"), "{again}");
     assert!(!again.contains("hunter2"), "a password is not kept");
+    // What is sent, and where to, is there to be read.
+    assert!(again.contains("<code>/hub/account</code>"), "{again}");
+    assert!(again.contains("<dt>name</dt><dd>Ann &#38; &#60;Söhne&#62;"), "{again}");
+    assert!(!again.contains("autofocus"), "{again}");
+    // Whoever sends a form as nobody gets nobody else to press its button, whatever address they are given.
+    let resume = own(&answer);
+    assert!(resume.starts_with("/hub/auth/resume?form="), "{resume}");
+    let lost = page(&console.signed_in("ann").get(&resume));
+    assert!(lost.contains("What you typed is no longer here.") && !lost.contains("Söhne"), "{lost}");
+    let forged = Request::get(&resume).header("Cookie", "__Host-hubgate-form=0123456789abcdef");
+    assert_eq!(console.gateway.send(&forged).status, 303);
     let saved = browser.post("/hub/account", &typed);
     assert!(after(&mut browser, &saved).contains("Saved."));
     // Another site's page cannot make us keep anything.

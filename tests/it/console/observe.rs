@@ -217,7 +217,7 @@ fn a_token_is_not_kept_for_the_next_sign_in() {
         .unwrap()
         .1
         .into_owned();
-    let mut root = console.signed_in("root");
+    root.log_in("", "root", super::PASSWORD);
     let shown = page(&root.get(&back));
     assert!(shown.contains("/kept") && !shown.contains("very-secret-token"), "{shown}");
 }

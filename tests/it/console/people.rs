@@ -440,6 +440,20 @@ fn with_mail_whoever_is_new_is_invited() {
 }
 
 #[test]
+fn an_address_fills_no_form() {
+    let console = Console::start();
+    let mut root = console.signed_in("root");
+    let query = "login=helpdesk&email=a%40evil.example&how=mail&administrator=on&name=Helpdesk";
+    for path in ["/hub/admin/users/new", "/hub/admin/groups/new"] {
+        let (plain, filled) = (page(&root.get(path)), page(&root.get(&format!("{path}?{query}"))));
+        assert!(!filled.contains("helpdesk") && !filled.contains("evil"), "{filled}");
+        assert!(!filled.contains("Helpdesk"), "{filled}");
+        let ticked = |text: &str| text.matches(" checked").count();
+        assert_eq!(ticked(&plain), ticked(&filled), "{filled}");
+    }
+}
+
+#[test]
 fn only_administrators_and_only_our_own_pages() {
     let console = Console::start();
     let mut root = console.signed_in("root");

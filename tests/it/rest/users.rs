@@ -264,6 +264,15 @@ fn nobody_makes_more_of_themselves() {
         registry.upstream.take().pop().unwrap().header("x-forwarded-email")
     };
     assert!(told().is_some());
+    // Whoever has the address gets the password by a letter: a token alone does not change it, nor take it away.
+    for email in [json!({"email": "eve@new.example"}), json!({"email": ""})] {
+        assert_eq!(eve.refused("users/me", &json!({"profile": {"email": email}})).0, 403, "{email}");
+    }
+    let eves = registry.root().good("users?query=login:eve")["users"][0]["id"].as_str().unwrap().to_owned();
+    registry.root().done(
+        &format!("users/{eves}"),
+        &json!({"profile": {"email": {"email": "eve@new.example", "verified": false}}}),
+    );
     eve.done("users/me", &json!({"profile": {"email": {"email": "eve@new.example"}, "locale": {"language": "de", "region": "DE"}}}));
     let after = eve.good("users/me?fields=profile(email(verified),locale(name,language,region))");
     assert_eq!(after["profile"]["email"]["verified"], false);

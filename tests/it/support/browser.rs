@@ -14,25 +14,32 @@ pub(crate) const LOGIN: &str = "/hub/api/rest/oauth2/interactive/login";
 /// A browser.
 pub(crate) struct Browser<'g> {
     gateway: &'g Gateway,
-    /// `name=value`
+    /// The session's, `name=value`.
     pub(crate) cookie: Option<String>,
+    /// Others of ours.
+    others: Vec<String>,
 }
 
 impl<'g> Browser<'g> {
     /// One without cookies.
     pub(crate) const fn new(gateway: &'g Gateway) -> Self {
-        Self { gateway, cookie: None }
+        Self { gateway, cookie: None, others: Vec::new() }
     }
 
     /// Sends a request with the cookie, and keeps the one that comes back.
     pub(crate) fn send(&mut self, mut request: Request) -> Answer {
-        if let Some(cookie) = &self.cookie {
-            request = request.header("Cookie", cookie);
+        let cookies: Vec<&str> = self.cookie.iter().chain(&self.others).map(String::as_str).collect();
+        if !cookies.is_empty() {
+            request = request.header("Cookie", &cookies.join("; "));
         }
         let answer = self.gateway.send(&request);
         for set in answer.all("set-cookie") {
             let pair = set.split(';').next().unwrap_or_default();
-            self.cookie = (!pair.ends_with('=')).then(|| pair.to_owned());
+            if pair.starts_with("__Host-hubgate=") {
+                self.cookie = (!pair.ends_with('=')).then(|| pair.to_owned());
+            } else {
+                self.others.push(pair.to_owned());
+            }
         }
         answer
     }

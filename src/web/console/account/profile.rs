@@ -4,11 +4,14 @@ use askama::Template;
 use axum::response::Response;
 use http::StatusCode;
 
-use super::super::{
-    form::Mistakes,
-    frame::{Frame, Section},
-    parts::{Input, Select},
-    visit::{Post, Visit},
+use super::{
+    super::{
+        form::Mistakes,
+        frame::{Frame, Section},
+        parts::{Input, Select},
+        visit::{Post, Visit},
+    },
+    password_refused,
 };
 use crate::{
     model::{link::LinkKind, user::User},
@@ -64,6 +67,14 @@ impl Page<'_> {
             .kind("email")
             .autocomplete("email")
             .hint(self.frame.t.profile_email_hint())
+            .optional()
+            .checked(self.mistakes)
+    }
+
+    fn password(&self) -> Input<'_> {
+        let t = self.frame.t;
+        Input::password(t, "currentPassword", t.security_your_password(), "current-password")
+            .hint(t.profile_password_hint())
             .optional()
             .checked(self.mistakes)
     }
@@ -126,6 +137,21 @@ pub(super) async fn save(post: Post) -> Response {
     let control = visit.acting();
     let store = &control.store;
     let mut mistakes = Mistakes::default();
+    let shown_again = |mistakes| async move {
+        let language = chosen.map_or("", Language::tag);
+        show(visit, StatusCode::UNPROCESSABLE_ENTITY, Typed { name, email, language }, &mistakes).await
+    };
+    // A letter to the address sets another password: changing it takes what changing that takes.
+    if email != user.email.as_ref().map_or("", |email| &email.address) && !user.declared {
+        match password_refused(&post, "currentPassword").await {
+            Ok(None) => {}
+            Ok(Some(text)) => {
+                mistakes.add("currentPassword", text);
+                return shown_again(mistakes).await;
+            }
+            Err(response) => return response,
+        }
+    }
     match lives::change_own(store.as_ref(), &user.id, change, visit.control.clock.as_ref()).await {
         Ok(changed) => return after(visit, &changed).await,
         Err(PeopleError::Refused { what: "name", .. }) => mistakes.add("name", t.name_refused()),
@@ -134,8 +160,7 @@ pub(super) async fn save(post: Post) -> Response {
         Err(PeopleError::Store(error)) => return visit.store_failed(&error),
         Err(_) => mistakes.add("", t.account_declared()),
     }
-    let language = chosen.map_or("", Language::tag);
-    show(visit, StatusCode::UNPROCESSABLE_ENTITY, Typed { name, email, language }, &mistakes).await
+    shown_again(mistakes).await
 }
 
 /// Tells whoever has to hear of a change, and leads back.

@@ -139,7 +139,8 @@ pub(super) fn parent<'a>(
 
 /// `GET …/admin/groups/new`
 pub(super) async fn new(Administrator(visit): Administrator) -> Response {
-    let typed = visit.query();
+    // Nothing comes from the address: a link could tick what nobody looks at.
+    let typed = Fields::default();
     answered(form(&visit, &typed, Wrong::default()).await)
 }
 

@@ -94,7 +94,8 @@ impl Page<'_> {
 
 /// `GET …/admin/users/new`
 pub(super) async fn page(Administrator(visit): Administrator) -> Response {
-    let typed = visit.query();
+    // Nothing comes from the address: a link could tick what nobody looks at.
+    let typed = Fields::default();
     answered(form(&visit, &typed, Wrong::default()).await)
 }
 

@@ -11,7 +11,7 @@ use super::{
     scheme::basic::Basic,
 };
 use crate::{
-    base::time::Timestamp,
+    base::{id::KeyId, time::Timestamp},
     crypto::{digest::TokenDigest, keyring::Keyring, permanent},
     model::{credential::CredentialKind, registry::Registry, user::Person},
     oauth::token::{
@@ -20,8 +20,8 @@ use crate::{
     },
 };
 
-/// What a verdict is made of.
-pub type Judged = (AccessClaims, Option<Arc<Person>>, Option<Arc<Credential>>);
+/// What a verdict is made of; last the key that has signed, where one has.
+pub type Judged = (AccessClaims, Option<Arc<Person>>, Option<Arc<Credential>>, Option<KeyId>);
 
 /// Where keys and revocations are looked up.
 #[derive(Clone, Copy)]
@@ -52,9 +52,9 @@ impl Judge<'_> {
             let digest = permanent::digest(token).ok_or(TokenError::Unknown)?;
             return self.credential(&digest, CredentialKind::PermanentToken);
         }
-        let claims = verify::verify(token, self.keyring, self.issuer, self.now)?;
+        let (claims, key) = verify::verify_by(token, self.keyring, self.issuer, self.now)?;
         let person = self.parties(&claims)?;
-        Ok((claims, person, None))
+        Ok((claims, person, None, Some(key)))
     }
 
     /// The same of an application password, which is good with its owner's login alone.
@@ -95,7 +95,7 @@ impl Judge<'_> {
             return Err(TokenError::NoAudience);
         }
         let person = self.parties(&claims)?;
-        Ok((claims, person, Some(credential)))
+        Ok((claims, person, Some(credential), None))
     }
 }
 

@@ -26,8 +26,14 @@ use super::{
     uses::{Activity, Uses},
 };
 use crate::{
-    base::{id::ServiceId, time::Timestamp},
-    crypto::{digest::TokenDigest, jws::SigningKey},
+    base::{
+        id::{KeyId, ServiceId},
+        time::Timestamp,
+    },
+    crypto::{
+        digest::TokenDigest,
+        jws::{JwsError, SigningKey},
+    },
     model::user::Person,
     oauth::token::{claims::AccessClaims, issue::Issuer, verify::TokenError},
 };
@@ -41,6 +47,8 @@ pub struct Verdict {
     pub person: Option<Arc<Person>>,
     /// The permanent token or application password itself; `None` where an access token was presented.
     pub credential: Option<Arc<Credential>>,
+    /// The key that has signed it; `None` where nothing is signed.
+    key: Option<KeyId>,
     /// Where the activity of its client is noted.
     client: Arc<Activity>,
     /// The epoch at which it was last held against the revocations.
@@ -57,6 +65,8 @@ pub struct Verdict {
 #[derive(Debug, Clone)]
 pub struct Scoped {
     service: ServiceId,
+    /// The key that has signed it.
+    key: KeyId,
     /// `Bearer …`
     pub authorization: HeaderValue,
     /// When a new one is due.
@@ -75,7 +85,7 @@ pub enum Standing {
 }
 
 impl Verdict {
-    /// Whether the token is still good: expiry each time; issuer, client, person and revocations when there is news.
+    /// Whether the token is still good: expiry each time; issuer, key, client, person and revocations when there is news.
     ///
     /// # Errors
     /// [`TokenError`], why not any more.
@@ -106,6 +116,11 @@ impl Verdict {
             if self.claims.iss != judge.issuer {
                 return self.void(TokenError::WrongIssuer);
             }
+            // A new key ends nothing; one that is gone takes along what it has signed.
+            let verifies = |key: &KeyId| judge.keyring.verifying(key.as_str(), judge.now).is_some();
+            if !self.key.as_ref().is_none_or(verifies) {
+                return Err(JwsError::UnknownKey.into());
+            }
             let now = judge.parties(&self.claims)?;
             let known = |known: &Arc<Credential>| judge.credentials.has(known);
             match (now, &self.person) {
@@ -135,6 +150,7 @@ impl Verdict {
             claims: self.claims.clone(),
             person: Some(person),
             credential: None,
+            key: self.key.clone(),
             client: Arc::clone(&self.client),
             epoch: AtomicU64::new(epoch),
             born: self.born,
@@ -160,7 +176,7 @@ impl Verdict {
     #[must_use]
     pub fn scoped(&self, service: &ServiceId, key: &SigningKey, now: Timestamp) -> Option<Scoped> {
         let mut known = self.scoped.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|scoped| now < scoped.renew);
+        known.retain(|scoped| now < scoped.renew && scoped.key == *key.id());
         if let Some(scoped) = known.iter().find(|scoped| scoped.service == *service) {
             return Some(scoped.clone());
         }
@@ -169,7 +185,7 @@ impl Verdict {
         authorization.set_sensitive(true);
         // The upstream may look at it a little later than we do.
         let renew = Timestamp::from_millis(end.millis() - (end.millis() - now.millis()) / 5);
-        let scoped = Scoped { service: service.clone(), authorization, renew };
+        let scoped = Scoped { service: service.clone(), key: key.id().clone(), authorization, renew };
         known.push(scoped.clone());
         Some(scoped)
     }
@@ -280,14 +296,14 @@ impl Verdicts {
 
     fn reached(
         &self,
-        key: TokenDigest,
+        digest: TokenDigest,
         judge: Judge<'_>,
         judged: impl FnOnce() -> Result<Judged, TokenError>,
     ) -> Result<Arc<Verdict>, TokenError> {
         self.misses.fetch_add(1, Ordering::Relaxed);
         // The epoch is read first: what is revoked from here on is news to this verdict.
         let epoch = judge.revocations.epoch();
-        let (claims, person, credential) = judged()?;
+        let (claims, person, credential, key) = judged()?;
         if let Some(credential) = &credential {
             judge.credentials.used(credential, judge.now);
         }
@@ -297,13 +313,14 @@ impl Verdicts {
             claims,
             person,
             credential,
+            key,
             client,
             epoch: AtomicU64::new(epoch),
             born: epoch,
             recent: AtomicBool::new(false),
             scoped: Mutex::new(Vec::new()),
         });
-        self.remember(key, Arc::clone(&verdict));
+        self.remember(digest, Arc::clone(&verdict));
         Ok(verdict)
     }
 
@@ -380,7 +397,7 @@ mod tests {
             seal::SealingKey,
         },
         model::{
-            key::Algorithm,
+            key::{Algorithm, KeyState, SigningKeyRecord},
             registry::Registry,
             revocation::{Revocation, RevocationTarget},
             scope::GrantedScope,
@@ -555,6 +572,37 @@ mod tests {
         bench.verdicts.forget_all(&bench.revocations);
         assert!(held.still_good(&bench.verdicts, bench.judge(NOW)).is_err());
         assert!(bench.ask(&token, NOW).is_ok());
+    }
+
+    #[test]
+    fn a_new_key_ends_nothing_and_one_that_is_gone_ends_what_it_has_signed() {
+        let sealing = SealingKey::new(&[1; 32]).unwrap();
+        let key = || keyring::generate(Algorithm::Es256, &sealing, NOW, &SystemRandom).unwrap();
+        let (old, new) = (key(), key());
+        let mut bench = Bench::new(4);
+        let ring = |records: &[_]| Keyring::open(records, &sealing).unwrap();
+        bench.keyring = ring(std::slice::from_ref(&old));
+        let (token, _) = bench.token();
+        let held = bench.ask(&token, NOW).unwrap();
+        let yt = ServiceId::parse("yt").unwrap();
+        let scoped = |bench: &Bench| held.scoped(&yt, bench.keyring.signing(), NOW).unwrap().authorization;
+        let before = scoped(&bench);
+
+        let until = NOW.plus(HOUR);
+        let retired = SigningKeyRecord { state: KeyState::Retired { until }, ..old };
+        bench.keyring = ring(&[new.clone(), retired]);
+        bench.revocations.advance();
+        assert!(matches!(held.still_good(&bench.verdicts, bench.judge(NOW)), Ok(Standing::Unchanged)));
+        assert!(Arc::ptr_eq(&bench.ask(&token, NOW).unwrap(), &held), "it was not verified again");
+        assert_ne!(scoped(&bench), before, "an upstream gets what is signed by the key in use");
+
+        bench.keyring = ring(&[new]);
+        bench.revocations.advance();
+        let unknown = TokenError::Jws(JwsError::UnknownKey);
+        assert_eq!(held.still_good(&bench.verdicts, bench.judge(NOW)).unwrap_err(), unknown);
+        assert_eq!(held.renewed(&bench.verdicts, bench.judge(NOW)).unwrap_err(), unknown);
+        assert_eq!(bench.ask(&token, NOW).unwrap_err(), unknown);
+        assert!(bench.verdicts.is_empty());
     }
 
     #[test]

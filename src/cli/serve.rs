@@ -55,7 +55,7 @@ pub(super) fn serve(file: &Path, args: &ServeArgs) -> Result<(), Failure> {
     let signals = runtime.block_on(async { Signals::listen() })?;
     let format = config.log.format;
     let door = config.data_dir.join(HANDOVER);
-    let mut before = if args.take_over && given.is_empty() { Taken::from(&door)? } else { None };
+    let mut before = if args.take_over && given.is_empty() { running_one(&door)? } else { None };
     let handed = match &mut before {
         Some(before) => Handed::ByPredecessor(std::mem::take(&mut before.listeners)),
         None if given.is_empty() => Handed::Nothing,
@@ -107,6 +107,12 @@ pub(super) fn serve(file: &Path, args: &ServeArgs) -> Result<(), Failure> {
     tracing::info!("stopped");
     drop(runtime);
     Ok(())
+}
+
+/// The gateway that offers its sockets at this path, if there is one.
+fn running_one(door: &Path) -> Result<Option<Taken>, Failure> {
+    Taken::from(door)
+        .map_err(|error| Failure::Plain(format!("nothing can be taken over at {}: {error}", door.display())))
 }
 
 /// What the one who starts a new gateway has to know. It goes to standard error beside the log, and where that is read by a

@@ -111,6 +111,15 @@ impl Keyring {
             .map(|(key, _)| key)
     }
 
+    /// Whether an id stands for one key here and for another there. Nobody gives an id twice; where it has happened, what was verified
+    /// by the one says nothing about the other.
+    #[must_use]
+    pub fn contradicts(&self, other: &Self) -> bool {
+        self.verifying.iter().any(|(key, _)| {
+            other.verifying.iter().any(|(their, _)| key.id() == their.id() && !key.is_same(their))
+        })
+    }
+
     /// What `…/oauth2/keys` publishes at `now`.
     #[must_use]
     pub fn jwks(&self, now: Timestamp) -> Jwks {
@@ -180,6 +189,26 @@ mod tests {
             serde_json::to_value(ring.jwks(t0.plus(hour))).unwrap()["keys"].as_array().unwrap().len(),
             1
         );
+    }
+
+    #[test]
+    fn rings_contradict_each_other_when_an_id_has_two_keys() {
+        let sealing = SealingKey::new(&[1; 32]).unwrap();
+        let ring = |records: &[SigningKeyRecord]| Keyring::open(records, &sealing).unwrap();
+        let made = || generate_pkcs8(Es256).unwrap();
+        let record = |id: &KeyId, pkcs8: &[u8]| SigningKeyRecord {
+            id: id.clone(),
+            algorithm: Es256,
+            sealed: sealing.seal(id.as_str(), pkcs8, &SystemRandom).unwrap(),
+            created: Timestamp::default(),
+            state: KeyState::Active,
+        };
+        let (id, other) = (KeyId::random(&SystemRandom), KeyId::random(&SystemRandom));
+        let (first, second) = (made(), made());
+        let before = ring(&[record(&id, &first)]);
+        assert!(!before.contradicts(&ring(&[record(&id, &first), record(&other, &second)])));
+        assert!(!before.contradicts(&ring(&[record(&other, &second)])));
+        assert!(before.contradicts(&ring(&[record(&id, &second)])));
     }
 
     #[test]

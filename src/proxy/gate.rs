@@ -198,17 +198,18 @@ impl Gate {
         }
     }
 
-    /// Replaces the snapshot. Every remembered verdict is looked at again; when the keys have changed, none stays.
+    /// Replaces the snapshot. Every remembered verdict is looked at again, those whose key is gone are void; none stays where a key
+    /// has another's id.
     pub fn replace(&self, snapshot: Snapshot) {
-        let keys_are_the_same = Arc::ptr_eq(&self.snapshot.load().keyring, &snapshot.keyring);
+        let keys_contradict = self.snapshot.load().keyring.contradicts(&snapshot.keyring);
         self.snapshot.store(Arc::new(snapshot));
         self.generation.fetch_add(1, Ordering::Release);
-        if !keys_are_the_same {
+        if keys_contradict {
             self.verdicts.forget_all(&self.revocations);
         }
         self.revocations.advance();
         let mut unsettled = self.unsettled.lock().unwrap_or_else(PoisonError::into_inner);
-        let keys = !keys_are_the_same || unsettled.is_some_and(|before| before.keys);
+        let keys = keys_contradict || unsettled.is_some_and(|before| before.keys);
         *unsettled = Some(Unsettled { keys, since: Instant::now() });
     }
 

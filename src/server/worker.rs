@@ -5,12 +5,10 @@
 
 use std::{
     cell::{Cell, RefCell},
-    future::poll_fn,
     io,
     net::{IpAddr, SocketAddr},
     rc::Rc,
     sync::Arc,
-    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
@@ -105,8 +103,9 @@ pub async fn run<H: Handler>(handler: Rc<H>, setup: Setup, tick: impl Fn(Instant
     };
     for (task, listener) in accepting {
         task.abort();
-        if whole {
-            accept.rest(&listener).await;
+        let _ = task.await;
+        if whole && let Some(listener) = Rc::into_inner(listener) {
+            accept.rest(&listener.into_std()?);
         }
     }
     accept.handler.leave();
@@ -157,14 +156,17 @@ struct Accept<H> {
 
 impl<H: Handler> Accept<H> {
     /// Accepts what waits already: a connection in the queue of a socket that is closed is reset, and its client has seen it
-    /// stand.
-    async fn rest(self: &Rc<Self>, listener: &TcpListener) {
-        let waiting = |cx: &mut Context<'_>| match listener.poll_accept(cx) {
-            Poll::Ready(Ok(accepted)) => Poll::Ready(Some(accepted)),
-            Poll::Ready(Err(_)) | Poll::Pending => Poll::Ready(None),
-        };
-        while let Some((tcp, address)) = poll_fn(waiting).await {
-            if let Some(ticket) = self.admit(address.ip()) {
+    /// stand. The socket itself is asked, since the runtime may not have heard of the last ones.
+    fn rest(self: &Rc<Self>, listener: &std::net::TcpListener) {
+        loop {
+            let (tcp, address) = match listener.accept() {
+                Ok(accepted) => accepted,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+                Err(_) => return,
+            };
+            let Some(ticket) = self.admit(address.ip()) else { continue };
+            let tcp = tcp.set_nonblocking(true).and_then(|()| TcpStream::from_std(tcp));
+            if let Ok(tcp) = tcp {
                 self.serve((tcp, address), ticket);
             }
         }

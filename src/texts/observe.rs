@@ -45,6 +45,7 @@ super::catalogue! {
     attention = "Needs attention", "Braucht Aufmerksamkeit";
     attention_redirects(count, service) = "{service}: {count} refused redirect URIs wait for a decision.", "{service}: {count} abgelehnte Rückkehradressen warten auf eine Entscheidung.";
     attention_service(service, label) = "No service is registered as {service}, so {label} lets nobody pass.", "Kein Dienst heißt {service}; darum lässt {label} niemanden durch.";
+    attention_unenforced(route) = "{route} is open: what its rules would refuse is forwarded (enforce = false).", "{route} ist offen: Was die Regeln ablehnen würden, wird weitergeleitet (enforce = false).";
     attention_upstream(label, count) = "{label}: {count} requests failed in the last ten minutes.", "{label}: {count} Anfragen sind in den letzten zehn Minuten fehlgeschlagen.";
     attention_down(label, target) = "{label}: {target} is down.", "{label}: {target} ist ausgefallen.";
     attention_certificate(when) = "The certificate ends {when}.", "Das Zertifikat läuft {when} ab.";

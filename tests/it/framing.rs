@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use crate::support::{Gateway, Recorded, Request, Upstream, gateway::eventually};
+use serde_json::json;
+
+use crate::support::{Gateway, Recorded, Request, Upstream, gateway::eventually, table};
 
 const CANARY: &str = "GET /public/canary HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -79,6 +81,9 @@ fn check(gateway: &Gateway, upstream: &Upstream, name: &str, bytes: &[u8], want:
 }
 
 fn run(cases: &[(String, Vec<u8>, Want)]) {
+    table::leave(cases.iter().map(
+        |(name, bytes, want)| json!({"name": name, "bytes": table::text(bytes), "want": format!("{want:?}")}),
+    ));
     let (gateway, upstream) = Gateway::standard();
     for (name, bytes, want) in cases {
         check(&gateway, &upstream, name, bytes, *want);

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use crate::support::{Answer, Gateway, RawClient, Reply, Request, Upstream, gateway::eventually};
+use serde_json::json;
+
+use crate::support::{Answer, Gateway, RawClient, Reply, Request, Upstream, gateway::eventually, table};
 
 /// What the client may get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +68,19 @@ fn assert_next_is_right(client: &mut RawClient, name: &str) {
         assert_eq!(next.status, 200, "{name}: the next answer");
         assert_eq!(next.json()["target"], "/public/innocent-next", "{name}: the next answer");
     }
+}
+
+/// The cases as data.
+fn leave(cases: &[(&str, Reply, Want)]) {
+    table::leave(cases.iter().map(|(name, reply, want)| {
+        let (bytes, end) = match reply {
+            Reply::Bytes(bytes) => (bytes, "open"),
+            Reply::ThenClose(bytes) => (bytes, "close"),
+            Reply::ThenReset(bytes) => (bytes, "reset"),
+            _ => panic!("{name}: a table has answers of one piece"),
+        };
+        json!({"name": name, "reply": table::text(bytes), "end": end, "want": format!("{want:?}")})
+    }));
 }
 
 fn raw(text: &str) -> Reply {
@@ -211,6 +226,7 @@ fn answers_with_bad_framing() {
             Broken,
         ),
     ];
+    leave(&cases);
     for (name, reply, want) in cases {
         check(&gateway, &upstream, name, "GET", reply, want);
     }
@@ -271,6 +287,7 @@ fn answers_with_bad_heads() {
             BadGateway,
         ),
     ];
+    leave(&cases);
     for (name, reply, want) in cases {
         check(&gateway, &upstream, name, "GET", reply, want);
     }
@@ -279,7 +296,7 @@ fn answers_with_bad_heads() {
 #[test]
 fn answers_that_must_have_no_body() {
     let (gateway, upstream) = Gateway::standard();
-    for (name, method, text) in [
+    let cases = [
         ("204 with a body", "GET", "HTTP/1.1 204 No Content\r\nContent-Length: 8\r\n\r\nsmuggled"),
         (
             "204 with chunks",
@@ -298,7 +315,11 @@ fn answers_that_must_have_no_body() {
             "HEAD",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nsmuggled\r\n0\r\n\r\n",
         ),
-    ] {
+    ];
+    table::leave(cases.iter().map(|(name, method, text)| {
+        json!({"name": name, "method": method, "reply": text, "end": "open", "want": "BadGatewayOrWhole(\"\")"})
+    }));
+    for (name, method, text) in cases {
         check(&gateway, &upstream, name, method, raw(text), BadGatewayOrWhole(""));
     }
     // And those that keep to it are relayed as they are.

@@ -3,12 +3,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use serde_json::json;
+
 use crate::support::{
     Gateway, Recorded, Request, Upstream,
     forge::{self, base64},
     gateway::{PUBLIC_URL, TOKEN},
     process::{Serve, free_port},
-    tls,
+    table, tls,
 };
 
 /// The headers by which the gateway speaks to an upstream (surface: "What an upstream receives"), and those that
@@ -79,6 +81,7 @@ fn a_clients_own_identity_headers_never_arrive() {
     for name in ["Forwarded", "X-Real-IP", "X_Real_IP", "X-Forwarded-Access-Token", "X-Forwarded-Anything"] {
         names.push(name.to_owned());
     }
+    table::leave(names.iter().map(|name| json!({"name": name, "forged": name, "spoken": SPOKEN})));
     for name in &names {
         let request = Request::get("/api/x").bearer(&token).header(name, "forged");
         let answer = gateway.send(&request);
@@ -119,7 +122,7 @@ fn a_clients_own_identity_headers_never_arrive() {
 fn connection_options_do_not_remove_what_the_gateway_sets() {
     let (gateway, upstream) = Gateway::standard();
     let token = gateway.machine_token("alpha");
-    for options in [
+    let cases = [
         &["X-Forwarded-Client"][..],
         &["x-forwarded-client, close"],
         &["X-Forwarded-Client", "x-forwarded-scope"],
@@ -134,7 +137,9 @@ fn connection_options_do_not_remove_what_the_gateway_sets() {
         &["te, trailer, upgrade"],
         &["\"x-forwarded-client\""],
         &["x-forwarded-client\t,\tclose"],
-    ] {
+    ];
+    table::leave(cases.iter().map(|options| json!({"name": options, "options": options, "spoken": SPOKEN})));
+    for options in cases {
         let name = format!("{options:?}");
         let mut request = Request::new("POST", "/api/x").bearer(&token).body("seventeen bytes!!");
         for option in options {

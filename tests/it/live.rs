@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::support::{
-    Answer, Gateway, RawClient, Reply, Request, Setup, Upstream,
+    Answer, Gateway, RawClient, Reply, Request, Setup, Upstream, forge,
     gateway::{OBEYED, eventually},
     h2::{Field, H2},
 };
@@ -148,6 +148,33 @@ fn a_revoked_token_ends_everything_that_it_opened() {
         ended.filter(|line| line.contains("revoked")).count() == 5
     });
     assert!(!gateway.lines().contains(&token));
+}
+
+/// R12: a key that is made anew ends nothing that was begun under the one before.
+#[test]
+fn new_keys_end_nothing() {
+    let (gateway, upstream) = start(|_| {});
+    let token = gateway.machine_token("alpha");
+    let mut socket = websocket(&gateway, "/api/ws", &token);
+    let mut events = stream(&gateway, "/api/events", &token, "data: x");
+    let mut late = gateway.raw();
+    late.send(Request::get("/api/late").bearer(&token).bytes());
+    eventually("it waits", || upstream.requests().iter().any(|r| r.target() == "/api/late"));
+    let kid = |token: &str| forge::decode(token).0["kid"].as_str().unwrap().to_owned();
+    gateway.command(&["key", "rotate"]);
+    eventually("the new key signs", || kid(&gateway.machine_token("alpha")) != kid(&token));
+    // Long enough for the tick and for what settles after it.
+    thread::sleep(Duration::from_millis(2500));
+    let answer = late.answer().expect("an answer");
+    assert_eq!((answer.status, answer.text().as_str()), (200, "late"));
+    socket.send(STILL);
+    assert_eq!(socket.take(STILL.len()).unwrap(), STILL);
+    drop(events.rest(Duration::from_millis(1)));
+    events.wait_for("data: x");
+    assert!(!gateway.lines().contains("decision=ended"), "{}", gateway.lines());
+    // And what is revoked ends as before.
+    revoke(&gateway, &token);
+    assert_closed("the WebSocket", &mut socket, 1008);
 }
 
 /// Every way in which access ends.

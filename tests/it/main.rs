@@ -27,6 +27,7 @@ mod live;
 mod observation;
 mod operation;
 mod own_endpoints;
+mod panics;
 mod paths;
 mod people;
 mod permanent;

@@ -131,6 +131,31 @@ fn stopping_drains() {
     assert_eq!(prepared.serve.exit_within(Duration::from_secs(5)), Some(0), "{}", prepared.serve.log());
 }
 
+/// Who waits to be accepted when the gateway is told to stop has seen the connection stand, and is answered.
+#[test]
+fn stopping_answers_who_waits_in_the_queue() {
+    let upstream = Upstream::start();
+    let mut prepared = serve(|setup| {
+        setup.standard(&upstream).set("listen", "workers", "2");
+    });
+    let address = prepared.serve.address();
+    prepared.serve.signal("STOP");
+    let waiting: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(address).unwrap()).collect();
+    prepared.serve.signal("TERM");
+    prepared.serve.signal("CONT");
+    let asking = waiting.into_iter().map(|socket| {
+        thread::spawn(move || {
+            let mut client = RawClient::over(socket, "http/1.1", "localhost");
+            client.send(Request::get("/public/x").bytes());
+            client.answer().map(|answer| answer.status)
+        })
+    });
+    for asked in asking.collect::<Vec<_>>() {
+        assert_eq!(asked.join().expect("a handshake"), Some(200));
+    }
+    assert_eq!(prepared.serve.exit_within(Duration::from_secs(10)), Some(0), "{}", prepared.serve.log());
+}
+
 #[test]
 fn draining_has_a_deadline() {
     let upstream = Upstream::start();

@@ -1,10 +1,13 @@
 //! Which path is judged, which path is forwarded (threats A1). `/public` is open, `/api` needs `alpha`, `/admin` needs
 //! `beta`, everything else has no route. No case here carries a token, so nothing but `/public` may reach the upstream.
 
+use serde_json::json;
+
 use crate::support::{
     Answer, Gateway, RawClient, Recorded, Request, Upstream,
     gateway::TOKEN,
     h2::{H2, Outcome},
+    table,
 };
 
 /// What must come of a target.
@@ -179,6 +182,9 @@ const TARGETS: &[(&str, &[u8], Want)] = &[
 
 #[test]
 fn a_target_is_forwarded_as_it_was_judged_over_http_1() {
+    table::leave(TARGETS.iter().map(
+        |(row, target, want)| json!({"name": row, "target": table::text(target), "want": format!("{want:?}")}),
+    ));
     let (gateway, upstream) = Gateway::standard();
     for (row, target, want) in TARGETS {
         let name = format!("{row} {}", String::from_utf8_lossy(target));
@@ -353,6 +359,11 @@ fn pseudo_fields_that_disagree_are_refused() {
         ("extended CONNECT", connect_extended),
         ("CONNECT", vec![(&b":method"[..], &b"CONNECT"[..]), (b":authority", b"127.0.0.1:80")]),
     ];
+    table::leave(
+        cases
+            .iter()
+            .map(|(name, fields)| json!({"name": name, "fields": table::fields(fields), "want": "Refused"})),
+    );
     for (name, fields) in cases {
         let mut connection = H2::connect(gateway.address());
         connection.headers(1, &fields, true);

@@ -414,6 +414,8 @@ fn the_page_of_upstreams_marks_it() {
     assert!(shown.contains("open: not enforced") && shown.contains("Nobody is refused here"), "{shown}");
     let shown = page(&root.get("/hub/admin/upstreams?find=beta"));
     assert!(shown.contains("/admin") && !shown.contains("not enforced"), "{shown}");
+    let shown = page(&root.get("/hub/admin"));
+    assert!(shown.contains("/watched is open: what its rules would refuse is forwarded"), "{shown}");
     let asked = form(&[("method", "GET"), ("address", "/watched/x"), ("token", "")]);
     let shown = page(&root.post("/hub/admin/why", &asked));
     assert!(

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::support::{
     Gateway, Reply, Request, Upstream,
     gateway::eventually,
     h2::{Field, H2, Outcome},
+    table,
 };
 
 const BASE: [Field<'static>; 4] = [
@@ -75,6 +78,9 @@ fn fields_that_would_break_http_1_are_refused() {
         ("content-length with a sign", b"content-length", b"+0"),
         ("content-length in a list", b"content-length", b"0, 5"),
     ];
+    table::leave(cases.iter().map(|(name, field, value)| {
+        json!({"name": name, "fields": table::fields(&fields(field, value)), "want": "Refused"})
+    }));
     for (name, field, value) in cases {
         let outcome = exchange(&gateway, &fields(field, value));
         assert!(outcome.is_refusal(), "{name}: {outcome:?}");

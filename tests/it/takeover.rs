@@ -16,12 +16,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tempfile::TempDir;
 
 use crate::support::{
     Gateway, RawClient, Request, Upstream,
     gateway::eventually,
     process::{free_port, program, try_plain_get},
+    tls,
 };
 
 /// A gateway in a process of its own, with its log in a file. Dropping it kills it.
@@ -69,11 +74,14 @@ impl Drop for Process {
     }
 }
 
-/// Clients of which one connects in each millisecond: to the plain listener, and in every third to the one with TLS.
+/// Clients of which one connects in each millisecond, to the plain listener or, every third, to the one with TLS; and one that
+/// keeps its connection and asks all the time.
 struct Rush {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
     answered: Arc<AtomicUsize>,
+    /// Over the connection that is kept.
+    kept: Arc<AtomicUsize>,
     failures: Arc<Mutex<Vec<String>>>,
 }
 
@@ -100,6 +108,9 @@ impl Rush {
                 }
             }));
         }
+        let kept_answers = Arc::<AtomicUsize>::default();
+        let (stopped, count, failed) = (Arc::clone(&stop), Arc::clone(&kept_answers), Arc::clone(&failures));
+        threads.push(thread::spawn(move || kept(https, &stopped, &count, &failed)));
         let (stopped, refused) = (Arc::clone(&stop), Arc::clone(&failures));
         threads.push(thread::spawn(move || {
             for number in 0.. {
@@ -114,7 +125,7 @@ impl Rush {
                 thread::sleep(Duration::from_millis(1));
             }
         }));
-        Self { stop, threads, answered, failures }
+        Self { stop, threads, answered, kept: kept_answers, failures }
     }
 
     fn answered(&self) -> usize {
@@ -133,10 +144,44 @@ impl Rush {
         for thread in self.threads {
             thread.join().unwrap();
         }
+        assert!(self.kept.load(Ordering::SeqCst) > 0, "the connection that is kept was of use");
         let failures = self.failures.lock().unwrap();
         let answered = self.answered.load(Ordering::SeqCst);
         assert!(failures.is_empty(), "{} of {}: {failures:?}", failures.len(), failures.len() + answered);
     }
+}
+
+/// Requests one after another over HTTP/2, on one connection for as long as that is kept, until told to stop. What the gateway
+/// says it has not begun to answer is asked again; anything else that is not answered is a failure.
+fn kept(address: SocketAddr, stop: &AtomicBool, answered: &AtomicUsize, failures: &Mutex<Vec<String>>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        while !stop.load(Ordering::SeqCst) {
+            let Ok(socket) = tokio::net::TcpStream::connect(address).await else {
+                failures.lock().unwrap().push("http/2: refused".into());
+                continue;
+            };
+            let connector = tokio_rustls::TlsConnector::from(Arc::clone(&tls::client("h2").0));
+            let stream = connector.connect("localhost".try_into().unwrap(), socket).await.unwrap();
+            let (mut sender, connection) =
+                http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+            tokio::spawn(connection);
+            while !stop.load(Ordering::SeqCst) && sender.ready().await.is_ok() {
+                let request = http::Request::get("https://localhost/public/kept");
+                let request = request.body(Empty::<Bytes>::new()).unwrap();
+                match sender.send_request(request).await {
+                    Ok(response) if response.status() == 200 => match response.into_body().collect().await {
+                        Ok(_) => drop(answered.fetch_add(1, Ordering::SeqCst)),
+                        Err(error) => failures.lock().unwrap().push(format!("http/2: cut: {error}")),
+                    },
+                    Ok(response) => failures.lock().unwrap().push(format!("http/2: {}", response.status())),
+                    // Never sent: the connection was on its way out.
+                    Err(error) if error.is_canceled() => break,
+                    Err(error) => failures.lock().unwrap().push(format!("http/2: {error:?}")),
+                }
+            }
+        }
+    });
 }
 
 /// A request over TLS on a new connection.

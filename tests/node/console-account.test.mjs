@@ -45,11 +45,18 @@ describe("one's own account", () => {
       await look(page, `${kind}-account-profile`);
       await page.getByLabel("Name").fill(" ");
       await page.getByLabel("E-mail address").fill(`${login}@example.net`);
+      // Another address takes the password, which is never kept.
+      await page.getByRole("button", { name: "Save" }).click();
+      await page.locator("#currentPassword-mistake").waitFor();
+      await page.getByLabel("Name").fill(" ");
+      await page.getByLabel("Your password").fill(PASSWORD);
       await page.getByRole("button", { name: "Save" }).click();
       await page.getByText("1 to 100 characters are needed here.").waitFor();
+      assert.equal(await page.getByLabel("Your password").inputValue(), "");
       assert.equal(await page.getByLabel("E-mail address").inputValue(), `${login}@example.net`);
       await look(page, `${kind}-account-profile-mistake`);
       await page.getByLabel("Name").fill("Ann Other");
+      await page.getByLabel("Your password").fill(PASSWORD);
       await page.getByRole("button", { name: "Save" }).click();
       await page.getByRole("status").filter({ hasText: "Saved." }).waitFor();
       assert.equal(await page.getByLabel("Name").inputValue(), "Ann Other");

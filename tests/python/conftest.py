@@ -37,7 +37,7 @@ workers = 1
 
 [limits]
 rejections_per_source = "off"
-drain_timeout = "5s"
+drain_timeout = "{drain}"
 {limits}
 
 [[service]]
@@ -195,7 +195,15 @@ class Upstream:
 class Gateway:
     """A running gateway."""
 
-    def __init__(self, folder: pathlib.Path, upstream: Upstream, limits: str = "", more: str = "", listen: str = "") -> None:
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        upstream: Upstream,
+        limits: str = "",
+        more: str = "",
+        drain: str = "5s",
+        listen: str = "",
+    ) -> None:
         self.folder = folder
         self.upstream = upstream
         https, management = free_ports(2)
@@ -215,6 +223,7 @@ class Gateway:
             app=SECRETS["app"],
             password=PASSWORD,
             limits=limits,
+            drain=drain,
             listen=listen,
         ) + more
         (folder / "gateway.toml").write_text(text)

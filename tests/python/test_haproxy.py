@@ -1,12 +1,11 @@
 """HAProxy in front, which carries the bytes of TLS and says by the PROXY protocol whose they are."""
 
-import os
 import pathlib
 import re
-import shutil
 import subprocess
 import time
 
+import peers
 import pytest
 import requests
 from conftest import SECRETS, Gateway, Upstream, free_ports
@@ -53,15 +52,17 @@ class From(HTTPAdapter):
 @pytest.fixture(scope="module")
 def carried(tmp_path_factory):
     folder = tmp_path_factory.mktemp("haproxy")
-    program = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
-    assert program, "there is no haproxy: apt-get install haproxy"
+    program = peers.program("haproxy")
+    if program is None:
+        pytest.skip("there is no haproxy: scripts/test unpacks it into .cache/peers")
     upstream = Upstream()
     gateway = Gateway(folder, upstream, listen=LISTEN)
     v1, v2, silent = free_ports(3)
     ports = {"v1": v1, "v2": v2, "silent": silent}
     port = gateway.url.rsplit(":", 1)[1]
     (folder / "haproxy.cfg").write_text(HAPROXY.format(gateway=port, **ports))
-    haproxy = subprocess.Popen([program, "-f", "haproxy.cfg"], cwd=folder, stdin=subprocess.DEVNULL)
+    command = [program, "-f", "haproxy.cfg"]
+    haproxy = subprocess.Popen(command, cwd=folder, env=peers.environment(), stdin=subprocess.DEVNULL)
     try:
         yield gateway, ports
         assert haproxy.poll() is None

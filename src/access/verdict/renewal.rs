@@ -24,11 +24,12 @@ impl Verdict {
                 let known = known.ok_or(TokenError::Unknown)?;
                 // The epoch is read first: what is revoked from here on is news to this verdict.
                 let epoch = judge.revocations.epoch();
-                let (claims, person, credential) = judge.credential(&known.digest, known.kind)?;
+                let (claims, person, credential, key) = judge.credential(&known.digest, known.kind)?;
                 Ok(Arc::new(Self {
                     claims,
                     person,
                     credential,
+                    key,
                     client: Arc::clone(&self.client),
                     epoch: AtomicU64::new(epoch),
                     born: epoch,

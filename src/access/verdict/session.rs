@@ -90,6 +90,7 @@ impl LiveSessions {
             claims,
             person,
             credential: None,
+            key: None,
             epoch: AtomicU64::new(epoch),
             born: epoch,
             recent: AtomicBool::new(false),

@@ -148,7 +148,7 @@ pub struct Jwk {
 }
 
 /// The members of a JSON Web Key that depend on its kind, base64url.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kty")]
 enum Members {
     #[serde(rename = "EC")]
@@ -158,6 +158,12 @@ enum Members {
 }
 
 impl VerifyingKey {
+    /// Whether it is the same key, whatever it is called.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.members == other.members
+    }
+
     /// From an uncompressed point for ES256, from an `RSAPublicKey` in DER for RS256.
     ///
     /// # Errors

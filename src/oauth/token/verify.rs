@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{ACCESS_TOKEN_TYPE, claims::AccessClaims};
 use crate::{
-    base::time::Timestamp,
+    base::{id::KeyId, time::Timestamp},
     crypto::{
         jws::{self, JwsError},
         keyring::Keyring,
@@ -67,7 +67,26 @@ pub fn verify(
     issuer: &str,
     now: Timestamp,
 ) -> Result<AccessClaims, TokenError> {
-    let verified = jws::verify(token, |kid| keyring.verifying(kid, now))?;
+    verify_by(token, keyring, issuer, now).map(|(claims, _)| claims)
+}
+
+/// The same, and which key has signed it.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_by(
+    token: &[u8],
+    keyring: &Keyring,
+    issuer: &str,
+    now: Timestamp,
+) -> Result<(AccessClaims, KeyId), TokenError> {
+    let mut signed_by = None;
+    let verified = jws::verify(token, |kid| {
+        let key = keyring.verifying(kid, now)?;
+        signed_by = Some(key.id().clone());
+        Some(key)
+    })?;
+    let signed_by = signed_by.ok_or(JwsError::UnknownKey)?;
     // RFC 9068 section 4: typ must be at+jwt or application/at+jwt. We write the first and accept no other.
     if verified.typ.as_deref() != Some(ACCESS_TOKEN_TYPE) {
         return Err(TokenError::WrongType);
@@ -94,7 +113,7 @@ pub fn verify(
     if not_before > horizon {
         return Err(TokenError::NotYetValid);
     }
-    Ok(claims)
+    Ok((claims, signed_by))
 }
 
 #[cfg(test)]

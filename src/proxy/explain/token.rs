@@ -142,7 +142,7 @@ pub(super) fn judged(presented: Presented<'_>) -> Option<Result<Option<Good>, Re
 }
 
 fn found(judged: Result<crate::access::judge::Judged, TokenError>) -> Result<Option<Good>, Refusal> {
-    judged.map(|(claims, person, _)| Some((claims, person))).map_err(Refusal::invalid_token)
+    judged.map(|(claims, person, ..)| Some((claims, person))).map_err(Refusal::invalid_token)
 }
 
 impl TokenFacts {
@@ -190,7 +190,7 @@ impl TokenFacts {
     fn access_token(token: &[u8], judge: Judge<'_>, registry: &Registry) -> Self {
         let facts = Self { kind: TokenKind::AccessToken, ..Self::NONE };
         let error = match judge.token(token) {
-            Ok((claims, person, _)) => {
+            Ok((claims, person, ..)) => {
                 let facts = Self { good: true, verified: true, key: key_of(token), ..facts };
                 return facts.until(&claims, judge.now).with(&claims, person.as_deref(), registry);
             }
@@ -215,7 +215,7 @@ impl TokenFacts {
     fn permanent(token: &[u8], judge: Judge<'_>, registry: &Registry) -> Self {
         let facts = Self { kind: TokenKind::PermanentToken, ..Self::NONE };
         match judge.token(token) {
-            Ok((claims, person, _)) => {
+            Ok((claims, person, ..)) => {
                 let facts = Self { good: true, verified: true, ..facts };
                 facts.until(&claims, judge.now).with(&claims, person.as_deref(), registry)
             }
@@ -240,7 +240,7 @@ impl TokenFacts {
     fn password(basic: &Basic, judge: Judge<'_>, registry: &Registry) -> Self {
         let facts = Self { kind: TokenKind::ApplicationPassword, ..Self::NONE };
         match judge.password(basic) {
-            Ok((claims, person, _)) => {
+            Ok((claims, person, ..)) => {
                 let facts = Self { good: true, verified: true, ..facts };
                 facts.until(&claims, judge.now).with(&claims, person.as_deref(), registry)
             }

@@ -10,6 +10,7 @@ pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod reply;
 pub(crate) mod smtp;
+pub(crate) mod table;
 pub(crate) mod tls;
 pub(crate) mod upstream;
 pub(crate) mod upstream2;

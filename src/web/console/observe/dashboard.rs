@@ -169,6 +169,10 @@ async fn attention(visit: &Visit) -> Result<Vec<Attention>, StoreError> {
         let text = t.attention_service(&route.policy.service_name, &route.label);
         found.push(Attention::bad(text, Some(format!("{}/new", Section::Services.path()))));
     }
+    for route in snapshot.routes.iter().filter(|route| !route.policy.enforce).take(10) {
+        let link = format!("{}?find={}", Section::Upstreams.path(), encoded(&route.label));
+        found.push(Attention::warn(t.attention_unenforced(&route.label), Some(link)));
+    }
     if !visit.control.facts.settings().warnings.is_empty() {
         let link = Some(Section::Settings.path().to_owned());
         found.push(Attention::warn(t.attention_configuration().to_owned(), link));

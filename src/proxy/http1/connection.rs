@@ -22,7 +22,7 @@ use super::{
 };
 
 /// How much is read at once: little at first, more when much arrives.
-const LEAST_ROOM: usize = 8 * 1024;
+const LEAST_ROOM: usize = 16 * 1024;
 const MOST_ROOM: usize = 64 * 1024;
 
 /// Interim answers before the answer.
@@ -194,6 +194,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         if self.room > LEAST_ROOM {
             self.room = LEAST_ROOM;
             self.arrived = BytesMut::new();
+        } else if self.arrived.capacity() < LEAST_ROOM / 4 * 3 {
+            // Mostly what it gave away is free again by now, and this only takes that back.
+            self.arrived.reserve(LEAST_ROOM);
         }
     }
 

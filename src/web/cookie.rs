@@ -30,12 +30,16 @@ const ATTRIBUTES: &str = "Path=/; Secure; HttpOnly; SameSite=Lax";
 /// `None` when the value has characters that a cookie cannot carry; those that `crypto::opaque` makes have none.
 #[must_use]
 pub fn set(value: &Secret, remember: Option<Duration>) -> Option<HeaderValue> {
+    set_named(NAME, value, remember)
+}
+
+fn set_named(name: &str, value: &Secret, age: Option<Duration>) -> Option<HeaderValue> {
     let value = value.expose();
     if value.is_empty() || !value.bytes().all(session_cookie::is_octet) {
         return None;
     }
-    let age = remember.map_or_else(String::new, |age| format!("; Max-Age={}", age.as_secs()));
-    let mut header = HeaderValue::try_from(format!("{NAME}={value}; {ATTRIBUTES}{age}")).ok()?;
+    let age = age.map_or_else(String::new, |age| format!("; Max-Age={}", age.as_secs()));
+    let mut header = HeaderValue::try_from(format!("{name}={value}; {ATTRIBUTES}{age}")).ok()?;
     header.set_sensitive(true);
     Some(header)
 }
@@ -63,14 +67,7 @@ pub fn read_form(headers: &HeaderMap) -> Option<Secret> {
 /// `Set-Cookie` for a browser whose form waits for so long.
 #[must_use]
 pub fn set_form(value: &Secret, age: Duration) -> Option<HeaderValue> {
-    let value = value.expose();
-    if value.is_empty() || !value.bytes().all(session_cookie::is_octet) {
-        return None;
-    }
-    let mut header =
-        HeaderValue::try_from(format!("{FORM}={value}; {ATTRIBUTES}; Max-Age={}", age.as_secs())).ok()?;
-    header.set_sensitive(true);
-    Some(header)
+    set_named(FORM, value, Some(age))
 }
 
 #[cfg(test)]

@@ -29,6 +29,17 @@ describe("home", () => {
       await look(page, `${kind}-signed-out`);
       await signIn(page, "root");
       await look(page, `${kind}-home-root`);
+      // The session ends while a form is filled in: nothing of it is lost.
+      await page.goto(`${HUB}/admin/services/new`);
+      await page.locator("#name").fill(`Late & <${kind}>`);
+      await context.clearCookies();
+      await page.locator("main form button[type=submit]").first().click();
+      await page.getByText("what you typed is kept").waitFor();
+      await signIn(page, "root", undefined, null);
+      await page.getByRole("heading", { name: "Go on with what you were doing?" }).waitFor();
+      await look(page, `${kind}-resume`);
+      await page.getByRole("button", { name: "Save it now" }).click();
+      await page.getByRole("heading", { name: `Late & <${kind}> is registered` }).waitFor();
       assert.deepEqual(complaints, []);
       await context.close();
     });

@@ -76,8 +76,7 @@ pub fn sealing_key(folder: &Path, random: &dyn Random) -> Result<SealingKey, Dat
     match fs::metadata(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let key = Zeroizing::new(random.bytes::<SEALING_KEY_LENGTH>());
-            file::write_private_first(&path, key.as_slice(), u64::from_ne_bytes(random.bytes()))
-                .map_err(failed)?;
+            file::write_private_first(&path, key.as_slice()).map_err(failed)?;
         }
         Err(error) => return Err(failed(error)),
         Ok(data) => {
@@ -120,7 +119,7 @@ mod tests {
         let path = folder.path().join(KEY_FILE);
         sealing_key(folder.path(), &SystemRandom).unwrap();
         let first = fs::read(&path).unwrap();
-        file::write_private_first(&path, b"of another process", 1).unwrap();
+        file::write_private_first(&path, b"of another process").unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         sealing_key(folder.path(), &SystemRandom).unwrap();
         assert_eq!(fs::read(&path).unwrap(), first);

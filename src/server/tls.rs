@@ -22,7 +22,7 @@ use rustls::{
 };
 
 use super::validity::not_after;
-use crate::base::time::Timestamp;
+use crate::base::{file, time::Timestamp};
 
 /// Where certificate and key are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,11 +94,14 @@ pub fn load(files: &CertificateFiles) -> Result<CertifiedKey, CertificateError> 
 const OURS: &str = "hubgate development certificate";
 
 /// Makes a self-signed certificate for development, unless there is one: another one than ours, or ours for this host.
-/// Valid for `host`, `localhost` and the loopback addresses.
+/// Valid for `host`, `localhost` and the loopback addresses. Of several who start at once one makes it.
 ///
 /// # Errors
 /// [`CertificateError::Write`] when the folder cannot be written.
 pub fn self_signed(files: &CertificateFiles, host: &str) -> Result<(), CertificateError> {
+    let folder = files.private_key.parent().unwrap_or(Path::new("."));
+    let _held = file::hold_folder(folder)
+        .map_err(|error| CertificateError::Write { path: folder.to_owned(), error })?;
     if files.certificate.exists() && files.private_key.exists() {
         if !is_ours_for_another(&files.certificate, host) {
             return Ok(());
@@ -121,9 +124,9 @@ pub fn self_signed(files: &CertificateFiles, host: &str) -> Result<(), Certifica
     parameters.distinguished_name.push(rcgen::DnType::CommonName, OURS);
     parameters.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
     let certificate = parameters.self_signed(&key).map_err(content)?;
-    crate::base::file::write_private(&files.private_key, key.serialize_pem().as_bytes())
+    file::write_private(&files.private_key, key.serialize_pem().as_bytes())
         .map_err(|error| CertificateError::Write { path: files.private_key.clone(), error })?;
-    crate::base::file::write_private(&files.certificate, certificate.pem().as_bytes())
+    file::write_private(&files.certificate, certificate.pem().as_bytes())
         .map_err(|error| CertificateError::Write { path: files.certificate.clone(), error })
 }
 
@@ -291,6 +294,24 @@ mod tests {
         assert_eq!(fs::read(&files.certificate).unwrap(), first);
         assert_eq!(fs::metadata(&files.private_key).unwrap().permissions().mode() & 0o777, 0o600);
         load(&files).unwrap();
+    }
+
+    #[test]
+    fn starts_at_once_make_one_development_certificate() {
+        for _ in 0..8 {
+            let folder = tempfile::tempdir().unwrap();
+            let files = files(&folder.path().join("tls"));
+            let made: Vec<Vec<u8>> = std::thread::scope(|scope| {
+                let start = || {
+                    self_signed(&files, "gate.example").unwrap();
+                    load(&files).unwrap();
+                    fs::read(&files.certificate).unwrap()
+                };
+                let starts: Vec<_> = (0..4).map(|_| scope.spawn(start)).collect();
+                starts.into_iter().map(|start| start.join().unwrap()).collect()
+            });
+            assert!(made.windows(2).all(|pair| pair[0] == pair[1]));
+        }
     }
 
     #[test]

@@ -242,7 +242,11 @@ fn password_shown(log: &str) -> Option<String> {
 
 /// Waits until all is done that a start does; the sockets are open before.
 fn ready(serve: &Serve) {
-    eventually("it is ready", || serve.log().contains("ready"));
+    eventually("it is ready", || {
+        let log = serve.log();
+        assert!(!log.contains("hubgate: "), "it says why it ends: {log}");
+        log.contains("ready")
+    });
 }
 
 /// A configuration for `serve`, and its port.
@@ -361,6 +365,9 @@ fn two_first_starts_at_once_make_one_administrator() {
         .into_iter()
         .map(|start| start.join().unwrap())
         .collect();
+    for serve in &running {
+        ready(serve);
+    }
     eventually("one of them says the password", || {
         running.iter().any(|serve| password_shown(&serve.log()).is_some())
     });

@@ -1,9 +1,13 @@
-//! A mark that travels with a request: whether its body was read to the end.
+//! Marks that travel with a request: whether its body was read to the end, and that its head is larger than it may be.
 
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
+
+/// On a request whose head has more bytes, or more fields, than it may have.
+#[derive(Debug, Clone, Copy)]
+pub struct Oversized;
 
 /// Set by whoever reads the body, looked at by whoever has to know where the next request begins.
 #[derive(Debug, Clone, Default)]

@@ -72,8 +72,9 @@ fn floor(text: &str, at: usize) -> usize {
 fn is_secret(key: &str) -> bool {
     let key = key.to_lowercase();
     let close = |word: &str| key.len() < 20 && suggest::distance(&key, word) <= 2;
-    key != "secret_grace"
-        && (key.contains("secret") || key.contains("passw") || close("secret") || close("password"))
+    // Settings of what is secret, which are not secret themselves.
+    let setting = key.ends_with("_grace") || key.ends_with("_threads");
+    !setting && (key.contains("secret") || key.contains("passw") || close("secret") || close("password"))
 }
 
 fn find_secrets(table: &DeTable<'_>, inside: bool, found: &mut Vec<Range<usize>>) {

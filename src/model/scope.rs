@@ -2,10 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::registry::HUB_NAME;
 use crate::base::id::ServiceId;
 
 /// The scope values that OpenID Connect defines, with Hub's `groups` (OpenID Connect Core sections 5.4, 11).
 pub const OPENID_SCOPES: [&str; 5] = ["openid", "profile", "email", "groups", "offline_access"];
+
+/// Whether a word stands for something of its own in a scope, so that no service can go by it: the gateway's own service, and
+/// what OpenID Connect defines. Capital letters do not count.
+#[must_use]
+pub fn is_reserved(word: &str) -> bool {
+    let own = [ServiceId::HUB, HUB_NAME];
+    own.iter().chain(&OPENID_SCOPES).any(|reserved| reserved.eq_ignore_ascii_case(word))
+}
 
 /// The one that asks for a refresh token (OpenID Connect Core section 11), as `access_type=offline` does.
 pub const OFFLINE_ACCESS: &str = "offline_access";

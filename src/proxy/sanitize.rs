@@ -23,7 +23,7 @@ use super::{
     session_cookie,
     websocket::Handshake,
 };
-use crate::{access::scheme::bearer, oauth::error::ErrorCode};
+use crate::{access::scheme::bearer, base::body::Oversized, oauth::error::ErrorCode};
 
 /// The names of our own cookies begin like this; they never go on.
 pub const OWN_COOKIE: &str = "__Host-hubgate";
@@ -84,10 +84,14 @@ impl Sanitized {
 /// Reads the target of a request: the canonical path with the query as it came.
 ///
 /// # Errors
-/// A refusal with 400, 405 for CONNECT.
+/// A refusal with 400, 405 for CONNECT and TRACE.
 pub fn target(method: &Method, uri: &Uri) -> Result<PathAndQuery, Refusal> {
     if method == Method::CONNECT {
         return Err(Refusal::method_not_allowed("CONNECT is not offered", None));
+    }
+    // RFC 9110 section 9.3.8: an upstream would send back what it was told, with a token that is not for the client.
+    if method == Method::TRACE {
+        return Err(Refusal::method_not_allowed("TRACE is not offered", None));
     }
     let given = uri.path_and_query().ok_or_else(|| bad_request("the request has no path"))?;
     // http::Uri reads "?x" as "/?x": what was sent is judged.
@@ -122,6 +126,9 @@ pub fn target(method: &Method, uri: &Uri) -> Result<PathAndQuery, Refusal> {
 /// # Errors
 /// A refusal with 400, 405 or 417.
 pub fn sanitize(mut parts: Parts, target: PathAndQuery, trusted: bool) -> Result<Sanitized, Refusal> {
+    if parts.extensions.get::<Oversized>().is_some() {
+        return Err(Refusal::head_too_large());
+    }
     let seen = Seen::of(&parts.headers);
     let authority = authority(&parts, &seen)?;
     framing(parts.version, &seen)?;

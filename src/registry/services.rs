@@ -18,8 +18,8 @@ use crate::{
     crypto::digest::SecretDigest,
     model::{
         flow::Flows,
-        registry::HUB_NAME,
         revocation::{LONGEST_TOKEN_LIFE, Revocation, RevocationTarget},
+        scope::is_reserved,
         service::{Profile, Service, StoredSecret, Trust},
     },
     store::{ServiceStore, StoreError, name::folded},
@@ -31,9 +31,14 @@ pub enum ServiceError {
     /// The store's reason.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The id belongs to the gateway itself.
+    /// The id or name stands for something else in a scope.
+    #[error(
+        "{0} has a meaning of its own in a scope: the gateway's own service goes by it, or OpenID Connect defines it"
+    )]
+    Reserved(String),
+    /// The service is the gateway itself.
     #[error("{0} is the gateway's own service")]
-    Reserved(ServiceId),
+    Own(ServiceId),
     /// The configuration file declares it, so that is where it is changed.
     #[error("{0} is declared in the configuration file; change it there")]
     Declared(ServiceId),
@@ -87,8 +92,8 @@ pub async fn register(
     random: &dyn Random,
 ) -> Result<(Service, Option<Secret>), ServiceError> {
     let id = new.id.unwrap_or_else(|| ServiceId::random(random));
-    if id == ServiceId::hub() {
-        return Err(ServiceError::Reserved(id));
+    if is_reserved(id.as_str()) {
+        return Err(ServiceError::Reserved(id.to_string()));
     }
     check_name(&new.name)?;
     profile::check(&new.profile)?;
@@ -120,8 +125,8 @@ const fn check_rotation(trust: &Trust) -> Result<(), ServiceError> {
 }
 
 pub(super) fn check_name(name: &str) -> Result<(), ServiceError> {
-    if name.eq_ignore_ascii_case(HUB_NAME) {
-        return Err(ServiceError::Reserved(ServiceId::hub()));
+    if is_reserved(name) {
+        return Err(ServiceError::Reserved(name.to_owned()));
     }
     let good = (1..=100).contains(&name.chars().count()) && !name.chars().any(char::is_control);
     if good { Ok(()) } else { Err(ServiceError::Name) }

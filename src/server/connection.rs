@@ -15,8 +15,8 @@ use std::{
 };
 
 use http::{
-    Method, Request, Response,
-    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+    HeaderValue, Method, Request, Response,
+    header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 use http_body::Body;
 use hyper::{
@@ -38,7 +38,7 @@ use super::{
     early::Early,
     io::{Follows, Order, Watch, Watched},
 };
-use crate::base::body::Whole;
+use crate::base::body::{Oversized, Whole};
 
 /// What answers requests. One for each worker.
 pub trait Handler: 'static {
@@ -138,8 +138,12 @@ pub async fn serve<H: Handler>(
     let switched: Switched<H> = Rc::default();
     let service = {
         let (watch, switched) = (Rc::clone(&watch), Rc::clone(&switched));
+        let max_headers = limits.max_headers;
         service_fn(move |mut request: Request<Incoming>| {
             let follows = watch.restore_framing(&mut request);
+            if request.headers().len() > max_headers || watch.head_is_larger() {
+                request.extensions_mut().insert(Oversized);
+            }
             // From here on the request counts as being answered, until its answer's body is dropped.
             watch.begin(follows);
             let ending = Ending::new(&watch);
@@ -151,6 +155,8 @@ pub async fn serve<H: Handler>(
                 if let Some(tunnel) = H::tunnel(response.body_mut()) {
                     ending.settled.set(true);
                     switch::<H>(tunnel, Ending::again(&ending.watch), stream, &switched);
+                } else if ending.watch.answers_for_the_last_time() {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 Ok::<_, std::convert::Infallible>(
                     response.map(|body| Counted { body, ending: ending.answered() }),
@@ -287,7 +293,7 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
                 if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                     return Poll::Ready(ended.into());
                 }
-                let patient = told.get_or_insert_with(Instant::now).elapsed() < FIRST_REQUEST;
+                let patient = told.get_or_insert_with(Instant::now).elapsed() < LAST_REQUEST;
                 if watch.expects_a_request(patient) {
                     return Poll::Pending;
                 }
@@ -300,9 +306,9 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
     .await
 }
 
-/// For so long a connection that is told to end waits for its first request: whoever has just connected is about to ask, and
-/// would find it closed.
-const FIRST_REQUEST: Duration = Duration::from_secs(1);
+/// For so long a connection that is told to end waits for a request: whoever asks just now would find it closed, and could not
+/// know whether the request was carried out (RFC 9112 section 9.5). The answer says that it was the last.
+const LAST_REQUEST: Duration = Duration::from_secs(1);
 
 impl Watch {
     /// hyper takes a Content-Length away when there is a Transfer-Encoding, and the handler could not refuse the pair.
@@ -318,7 +324,7 @@ impl Watch {
             return Follows::Nothing;
         }
         if self.head_names("content-length") != Some(false) {
-            request.headers_mut().insert(CONTENT_LENGTH, http::HeaderValue::from_static("0"));
+            request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         let whole = Whole::default();
         request.extensions_mut().insert(whole.clone());

@@ -78,6 +78,8 @@ pub struct Watch {
     /// The raw head of the next HTTP/1.1 request, as far as it has come.
     head: RefCell<Vec<u8>>,
     keep_head: Cell<bool>,
+    /// Bytes of a head: more is not kept.
+    max_head: usize,
     /// The last four bytes that arrived.
     tail: Cell<[u8; 4]>,
     /// Bytes that arrived since the head of the request that is being answered.
@@ -108,13 +110,10 @@ pub enum Follows {
     Chunks(Whole),
 }
 
-/// More of a head is not kept: hyper refuses it anyway.
-const MAX_KEPT_HEAD: usize = 64 * 1024;
-
 impl Watch {
-    /// Of a connection that was just accepted. `keep_head`: whether heads are kept, for HTTP/1.1.
+    /// Of a connection that was just accepted, whose heads may have so many bytes.
     #[must_use]
-    pub fn new(keep_head: bool) -> Self {
+    pub fn new(max_head: usize) -> Self {
         Self {
             phase: Cell::new(Phase::Handshake),
             since: Cell::new(Instant::now()),
@@ -125,7 +124,8 @@ impl Watch {
             rests: Cell::new(false),
             waker: RefCell::new(None),
             head: RefCell::new(Vec::new()),
-            keep_head: Cell::new(keep_head),
+            keep_head: Cell::new(true),
+            max_head,
             tail: Cell::new([0; 4]),
             after_head: Cell::new(0),
             body: RefCell::default(),
@@ -210,7 +210,7 @@ impl Watch {
         let blank =
             if head.is_empty() { bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count() } else { 0 };
         let bytes = bytes.get(blank..).unwrap_or_default();
-        let room = MAX_KEPT_HEAD.saturating_sub(head.len());
+        let room = self.max_head.saturating_sub(head.len());
         head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
     }
 
@@ -298,6 +298,17 @@ impl Watch {
         }))
     }
 
+    /// Whether the head of the request that is beginning has more bytes than it may have; when it was not seen whole, hyper's own
+    /// bound holds, which is no less than that.
+    #[must_use]
+    pub fn head_is_larger(&self) -> bool {
+        let head = self.head.borrow();
+        self.keep_head.get()
+            && head.len() >= self.max_head
+            && !self.doubtful.get()
+            && memchr::memmem::find(&head, b"\r\n\r\n").is_none()
+    }
+
     /// What the connection's task has to do; it is woken when that changes.
     pub fn order(&self, cx: &Context<'_>) -> Order {
         let mut waker = self.waker.borrow_mut();
@@ -307,12 +318,12 @@ impl Watch {
         self.order.get()
     }
 
-    /// Whether an HTTP/1.1 connection that is to end is about to bring a request: one whose head has begun to arrive, or, while
-    /// one is `patient`, the first. Over HTTP/2 a client is told which of its requests are answered (RFC 9113 section 6.8).
+    /// Whether an HTTP/1.1 connection that is to end may bring a request: one whose head has begun to arrive, or, while one is
+    /// `patient`, one that is on its way. Over HTTP/2 a client is told which of its requests are answered (RFC 9113 section 6.8).
     #[must_use]
     pub fn expects_a_request(&self, patient: bool) -> bool {
         let coming = match self.phase.get() {
-            Phase::Handshake | Phase::Idle => patient && !self.served.get(),
+            Phase::Handshake | Phase::Idle => patient,
             Phase::Head => true,
             Phase::Busy | Phase::Lingering => false,
         };
@@ -345,6 +356,12 @@ impl Watch {
         })
         .await;
         self.rests.set(false);
+    }
+
+    /// Whether an HTTP/1.1 connection ends after the answer that is about to begin.
+    #[must_use]
+    pub fn answers_for_the_last_time(&self) -> bool {
+        self.order.get() >= Order::Drain && self.keep_head.get()
     }
 
     /// Gives an order. A stronger one stays; one that is given again is looked at again. Whether it is a new one.
@@ -403,7 +420,7 @@ mod tests {
     };
 
     fn established() -> Watch {
-        let watch = Watch::new(true);
+        let watch = Watch::new(64 * 1024);
         watch.established();
         watch
     }
@@ -418,7 +435,7 @@ mod tests {
 
     #[test]
     fn silence_is_limited_before_during_and_between_requests() {
-        let waits = Watch::new(true);
+        let waits = Watch::new(64 * 1024);
         assert_eq!(after(&waits, 1000), Order::None, "the handshake has its own limit");
         let fresh = established();
         assert_eq!((after(&fresh, 0), after(&fresh, 2)), (Order::None, Order::Close));

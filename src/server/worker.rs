@@ -209,7 +209,7 @@ impl<H: Handler> Accept<H> {
     fn serve(self: &Rc<Self>, (mut tcp, address): (TcpStream, SocketAddr), ticket: Ticket) {
         let number = self.next.get();
         self.next.set(number + 1);
-        let watch = Rc::new(Watch::new(true));
+        let watch = Rc::new(Watch::new(self.limits.max_header_size));
         self.connections.borrow_mut().insert(number, Rc::clone(&watch));
         let mut leaving = Leaving { connections: Rc::clone(&self.connections), number, ticket };
         let accept = Rc::clone(self);

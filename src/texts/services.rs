@@ -119,7 +119,7 @@ super::catalogue! {
 
     service_name_rule = "A name has 1 to 100 characters.", "Ein Name hat 1 bis 100 Zeichen.";
     service_name_taken = "Another service has this name.", "Ein anderer Dienst heißt so.";
-    service_name_reserved = "This name is the gateway's own.", "So heißt das Gateway selbst.";
+    service_name_reserved = "This name has a meaning of its own in a scope.", "Dieser Name hat in einem Scope schon eine Bedeutung.";
     service_text_rule = "It is too long, or has a character that cannot be shown.", "Der Text ist zu lang oder hat ein Zeichen, das nicht gezeigt werden kann.";
     service_too_many_addresses = "At most 200 addresses.", "Höchstens 200 Adressen.";
     service_rotation_rule = "The refresh tokens of a public client have to change with each use: whoever has copied one needs no secret to use it.", "Die Refresh-Tokens eines öffentlichen Clients müssen sich bei jeder Benutzung ändern: Wer eines kopiert hat, braucht kein Geheimnis dafür.";

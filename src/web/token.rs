@@ -139,16 +139,23 @@ fn reply_to<B: From<Vec<u8>>>(control: &Control, caller: &Caller, redeemed: &Red
 /// not taken from there.
 fn read(uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<Form, OAuthError> {
     let query = uri.query().unwrap_or_default();
-    if body.is_empty() && !query.is_empty() {
-        let form = Form::parse(query.as_bytes())?;
-        let secret =
-            ["client_secret", "password", "refresh_token", "code"].into_iter().find(|name| form.has(name));
-        return match secret {
-            Some(name) => Err(invalid_request(format!("{name} does not belong in the query"))),
-            None => Ok(form),
-        };
+    if query.is_empty() {
+        return read_body(headers, body);
     }
-    read_body(headers, body)
+    let asked = Form::parse(query.as_bytes())?;
+    let secret = ["client_secret", "password", "refresh_token", "code"];
+    if let Some(name) = secret.into_iter().find(|name| asked.has(name)) {
+        return Err(invalid_request(format!("{name} does not belong in the query")));
+    }
+    if body.is_empty() {
+        return Ok(asked);
+    }
+    let form = read_body(headers, body)?;
+    // RFC 6749 section 3.2: a parameter is there once.
+    match asked.pairs().map(|(name, _)| name).find(|name| form.has(name)) {
+        Some(name) => Err(invalid_request(format!("{name} is in the query and in the body"))),
+        None => Ok(form),
+    }
 }
 
 /// The form in a body (RFC 6749 appendix B).

@@ -211,6 +211,33 @@ fn half_a_record_and_half_a_head_do_not_get_lost_in_a_rest() {
 }
 
 #[test]
+fn a_request_that_meets_the_end_is_answered() {
+    let (mut gateway, upstream) = start(&[]);
+    let mut clients = [gateway.raw(), gateway.raw()];
+    for client in &mut clients {
+        client.send(Request::get("/public/x").bytes());
+        assert_eq!(client.answer().unwrap().status, 200);
+    }
+    let [one, other] = &mut clients;
+    // One that has just asked, and one that has rested.
+    std::thread::sleep(A_REST);
+    one.send(Request::get("/public/x").bytes());
+    assert_eq!(one.answer().unwrap().status, 200);
+    std::thread::scope(|scope| {
+        let stopping = scope.spawn(|| gateway.stop());
+        std::thread::sleep(Duration::from_millis(200));
+        for client in [one, other] {
+            client.send(Request::get("/public/x").bytes());
+            let answer = client.answer().expect("an answer although the gateway is stopping");
+            assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+            assert!(client.closes_within(Duration::from_secs(15)));
+        }
+        stopping.join().unwrap();
+    });
+    assert_eq!(upstream.take().len(), 5);
+}
+
+#[test]
 fn connections_that_rest_end_as_others_do() {
     let (mut gateway, _upstream) = start(&[("idle_timeout", "2s")]);
     let rested = || {

@@ -14,6 +14,7 @@ use crate::{
     },
     model::{
         flow::{Flow, Flows},
+        scope::is_reserved,
         service::{Profile, Trust},
     },
 };
@@ -51,17 +52,14 @@ fn service(section: &Section<'_, '_>, profile: OAuthProfile, seen: &mut Seen) ->
         .required("id", r#"write an id, which clients send as client_id: id = "youtrack""#)
         .and_then(|value| {
             let id = value.parse(service_id)?;
-            if id.as_str() == ServiceId::HUB {
-                value.refuse(
-                    wrong("is reserved").label("the gateway's own service").help("choose another id"),
-                );
-            }
+            refuse_reserved(&value, id.as_str());
             seen.add(&value, &id.as_str().to_lowercase(), "id", id.as_str());
             Some(id)
         });
     let name =
         section.required("name", r#"write the name that people see: name = "YouTrack""#).and_then(|value| {
             let name = value.parse(|text| words(text, LONGEST_NAME))?;
+            refuse_reserved(&value, &name);
             let owner = id.as_ref().map_or(name.as_str(), ServiceId::as_str);
             seen.add(&value, &name.to_lowercase(), "name", owner);
             Some(name)
@@ -70,6 +68,14 @@ fn service(section: &Section<'_, '_>, profile: OAuthProfile, seen: &mut Seen) ->
     let secret = section.get("secret").and_then(|value| read_secret(&value, trust.public));
     let profile = descriptive(section);
     Some(DeclaredService { id: id?, name: name?, trust, profile, secret })
+}
+
+/// Ids and names stand for a service in a scope, where some words mean something else.
+fn refuse_reserved(value: &Entry<'_, '_>, word: &str) {
+    if is_reserved(word) {
+        let help = "the gateway's own service, and what OpenID Connect defines: choose another";
+        value.refuse(wrong("is reserved").label("has a meaning of its own in a scope").help(help));
+    }
 }
 
 /// An id, with the reason why it is none.

@@ -20,15 +20,16 @@ use super::{Order, Phase, Watch};
 
 /// A TLS connection whose bytes are watched.
 pub struct Watched {
-    inner: TlsStream<TcpStream>,
+    /// On the heap, since everything that it is handed to would have room for it, some of them twice.
+    inner: Box<TlsStream<TcpStream>>,
     watch: Rc<Watch>,
 }
 
 impl Watched {
     /// Watches a connection.
     #[must_use]
-    pub const fn new(stream: TlsStream<TcpStream>, watch: Rc<Watch>) -> Self {
-        Self { inner: stream, watch }
+    pub fn new(stream: TlsStream<TcpStream>, watch: Rc<Watch>) -> Self {
+        Self { inner: Box::new(stream), watch }
     }
 
     /// Whether there is something to read, or to learn: an end is read too.
@@ -41,7 +42,7 @@ impl Watched {
         let mut space = [0; 16 * 1024];
         loop {
             let mut buffer = ReadBuf::new(&mut space);
-            match Pin::new(&mut self.inner).poll_read(cx, &mut buffer) {
+            match Pin::new(&mut *self.inner).poll_read(cx, &mut buffer) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
@@ -80,7 +81,7 @@ impl AsyncRead for Watched {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let read = Pin::new(&mut self.inner).poll_read(cx, buf);
+        let read = Pin::new(&mut *self.inner).poll_read(cx, buf);
         if let Some(arrived) = buf.filled().get(before..).filter(|bytes| !bytes.is_empty()) {
             self.watch.arrived(arrived);
         }
@@ -90,19 +91,19 @@ impl AsyncRead for Watched {
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.inner).poll_write(cx, buf);
+        let written = Pin::new(&mut *self.inner).poll_write(cx, buf);
         self.sent(&written, std::iter::once(buf));
         self.noted(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.inner).poll_flush(cx);
+        let flushed = Pin::new(&mut *self.inner).poll_flush(cx);
         self.noted(flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.watch.phase.get() != Phase::Lingering {
-            let closed = Pin::new(&mut self.inner).poll_shutdown(cx);
+            let closed = Pin::new(&mut *self.inner).poll_shutdown(cx);
             let closed = self.noted(closed);
             // Only after an answer of ours to HTTP/1.1, and not when the connection is told to end.
             let lingers = self.watch.keep_head.get()
@@ -122,7 +123,7 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        let written = Pin::new(&mut *self.inner).poll_write_vectored(cx, bufs);
         self.sent(&written, bufs.iter().map(|buf| &**buf));
         self.noted(written)
     }

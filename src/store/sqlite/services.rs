@@ -93,13 +93,17 @@ async fn find(connection: &mut SqliteConnection, id: &ServiceId) -> Result<Optio
     Ok(read_all(&rows)?.pop())
 }
 
-async fn name_is_taken(connection: &mut SqliteConnection, service: &Service) -> Result<bool> {
-    let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM services WHERE folded_name = ?1 AND id <> ?2")
-        .bind(folded(&service.name))
-        .bind(service.id.as_str())
-        .fetch_optional(connection)
-        .await
-        .map_err(store_error)?;
+/// Whether another service goes by this word in a scope, where ids and names both stand for a service.
+async fn is_taken(connection: &mut SqliteConnection, word: &str, by: &ServiceId) -> Result<bool> {
+    let found: Option<i64> = sqlx::query_scalar(
+        "SELECT 1 FROM services WHERE folded_name = ?1 AND id <> ?2
+         UNION ALL SELECT 1 FROM services WHERE lower(id) = ?1 AND id <> ?2",
+    )
+    .bind(folded(word))
+    .bind(by.as_str())
+    .fetch_optional(connection)
+    .await
+    .map_err(store_error)?;
     Ok(found.is_some())
 }
 
@@ -169,7 +173,8 @@ pub(super) async fn replace(
     if read.is_some_and(|read| *read != before) {
         return Ok(false);
     }
-    if name_is_taken(connection, service).await? {
+    let renamed = folded(&before.name) != folded(&service.name);
+    if renamed && is_taken(connection, &service.name, &service.id).await? {
         return Err(StoreError::Conflict { what: WHAT, field: "name" });
     }
     if service.trust.public && !before.trust.public {
@@ -197,9 +202,12 @@ impl ServiceStore for SqliteStore {
 
     async fn register_service(&self, service: &Service) -> Result<()> {
         let mut tx = self.writer.begin().await?;
-        let taken = if find(tx.connection(), &service.id).await?.is_some() {
+        let (id, name) = (&service.id, &service.name);
+        let taken = if find(tx.connection(), id).await?.is_some()
+            || is_taken(tx.connection(), id.as_str(), id).await?
+        {
             Some("id")
-        } else if name_is_taken(tx.connection(), service).await? {
+        } else if is_taken(tx.connection(), name, id).await? {
             Some("name")
         } else {
             None

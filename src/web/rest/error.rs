@@ -258,9 +258,10 @@ impl From<ServiceError> for RestError {
     fn from(error: ServiceError) -> Self {
         match error {
             ServiceError::Store(error) => error.into(),
-            ServiceError::Reserved(_) | ServiceError::Declared(_) | ServiceError::Public(_) => {
-                Self::conflict(error.to_string())
-            }
+            ServiceError::Reserved(_)
+            | ServiceError::Own(_)
+            | ServiceError::Declared(_)
+            | ServiceError::Public(_) => Self::conflict(error.to_string()),
             ServiceError::Name => {
                 Self::bad_field("name", "has 1 to 100 characters and no control characters")
             }

@@ -139,7 +139,7 @@ fn a_button_that_is_pressed_twice_registers_once() {
     let list = page(&root.get(&format!("{LIST}?q=twice")));
     assert_eq!(list.matches(">Twice</a>").count(), 1, "{list}");
     let once = hidden(&page(&root.get(NEW)), "once");
-    let sent = form(&[("name", "Open"), ("kind", "public"), ("once", &once)]);
+    let sent = form(&[("name", "Bare"), ("kind", "public"), ("once", &once)]);
     let (first, second) = (own(&root.post(NEW, &sent)), own(&root.post(NEW, &sent)));
     assert_eq!(first, second);
 }
@@ -152,7 +152,7 @@ fn mistakes_stand_at_their_fields_and_nothing_is_lost() {
         ("name", "", "This is needed."),
         ("name", "app by name", "Another service has this name."),
         ("name", "APP BY NAME", "Another service has this name."),
-        ("name", "hub", "This name is the gateway&#39;s own."),
+        ("name", "hub", "This name has a meaning of its own in a scope."),
         ("home_url", "javascript:alert(1)", "has to begin with http:// or https://"),
         ("home_url", "https://u:p@a.example/", "contains a user name or password"),
         ("redirect_uris", "https://a.example/cb\njavascript:alert(1)", "must never receive a token"),

@@ -184,7 +184,7 @@ pub(super) fn mistake(t: Language, error: &ServiceError) -> Option<(&'static str
     Some(match error {
         ServiceError::Store(StoreError::Conflict { .. }) => ("name", t.service_name_taken()),
         ServiceError::Name => ("name", t.service_name_rule()),
-        ServiceError::Reserved(_) => ("name", t.service_name_reserved()),
+        ServiceError::Reserved(_) | ServiceError::Own(_) => ("name", t.service_name_reserved()),
         ServiceError::PublicRotation => ("rotate", t.service_rotation_rule()),
         ServiceError::Field { field, .. } => match *field {
             "baseUrls" => ("base_urls", t.service_too_many_addresses()),

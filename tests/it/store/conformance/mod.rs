@@ -38,7 +38,7 @@ pub(crate) trait Backend: Send + Sync {
 macro_rules! conformance {
     ($fresh:expr) => {
         $crate::store::conformance::conformance! { @rules $fresh;
-            services: comes_back_as_it_was, is_listed_by_name, conflict_changes_nothing, update_replaces_all,
+            services: comes_back_as_it_was, is_listed_by_name, conflict_changes_nothing, update_replaces_all, ids_and_names_are_of_one_service,
                 update_of_nothing_is_refused, removal_revokes, removal_of_nothing_revokes_nothing,
                 secrets_in_grace_survive, going_public_revokes, a_name_goes_to_one_of_many, register_and_remove_race, what_was_changed_meanwhile_is_not_brought_back;
             keys: come_back_newest_first, only_the_first_is_first, first_keys_race, rotation_retires,

@@ -86,17 +86,41 @@ pub(crate) async fn conflict_changes_nothing(backend: &dyn Backend) {
 
 pub(crate) async fn update_replaces_all(backend: &dyn Backend) {
     let store = backend.open().await;
-    store.register_service(&service("one", "One")).await.unwrap();
+    store.register_service(&service("one", "First")).await.unwrap();
     store.register_service(&service("two", "Two")).await.unwrap();
     // To the same name in capitals, with everything else different and no secret left; and back.
-    for changed in [other_service("one", "ONE"), service("one", "Renamed")] {
+    for changed in [other_service("one", "FIRST"), service("one", "Renamed")] {
         store.update_service(&changed).await.unwrap();
         let elsewhere = backend.open().await;
         assert_eq!(elsewhere.find_service(&changed.id).await.unwrap(), Some(changed));
         let untouched = elsewhere.find_service(&service_id("two")).await.unwrap();
         assert_eq!(untouched, Some(service("two", "Two")));
     }
-    store.register_service(&service("three", "one")).await.unwrap();
+    store.register_service(&service("three", "first")).await.unwrap();
+}
+
+/// Ids and names both stand for a service in a scope, and mean one service each.
+pub(crate) async fn ids_and_names_are_of_one_service(backend: &dyn Backend) {
+    let store = backend.open().await;
+    store.register_service(&service("one", "Uno")).await.unwrap();
+    for (taken, field) in [
+        (service("two", "ONE"), "name"),
+        (service("two", "uno"), "name"),
+        (service("uno", "Two"), "id"),
+        (service("Uno", "Two"), "id"),
+        (service("one", "Two"), "id"),
+    ] {
+        let refused = store.register_service(&taken).await.unwrap_err();
+        assert!(
+            matches!(refused, StoreError::Conflict { field: of, .. } if of == field),
+            "{taken:?}: {refused}"
+        );
+    }
+    // Its own id is a name that it may have.
+    store.update_service(&service("one", "One")).await.unwrap();
+    store.register_service(&service("uno", "Two")).await.unwrap();
+    let refused = store.update_service(&service("uno", "one")).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Conflict { field: "name", .. }), "{refused}");
 }
 
 pub(crate) async fn update_of_nothing_is_refused(backend: &dyn Backend) {

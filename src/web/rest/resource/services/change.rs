@@ -78,7 +78,7 @@ pub(super) fn update<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
             own_part(&change, secret.as_ref())?;
         }
         if service.id == ServiceId::hub() {
-            return Err(verbs::ServiceError::Reserved(service.id.clone()).into());
+            return Err(verbs::ServiceError::Own(service.id.clone()).into());
         }
         if service.declared {
             return Err(verbs::ServiceError::Declared(service.id.clone()).into());
@@ -120,7 +120,7 @@ pub(super) fn remove<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
             }
         }
         if service.id == ServiceId::hub() {
-            return Err(verbs::ServiceError::Reserved(service.id.clone()).into());
+            return Err(verbs::ServiceError::Own(service.id.clone()).into());
         }
         verbs::remove(ask.store().as_ref(), &service.id, ask.control.clock.as_ref()).await?;
         Ok(Answer::Empty)

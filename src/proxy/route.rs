@@ -5,15 +5,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
 
 use super::upstream::Cluster;
 use crate::{
     access::policy::Policy,
-    base::FastMap,
+    base::{FastMap, pace::Pace},
     model::{
         registry::Registry,
-        upstream::{Credential, OnExpiry, Redirect, Upstream},
+        upstream::{BodyLimits, Credential, OnExpiry, Redirect, Upstream},
     },
 };
 
@@ -46,6 +46,23 @@ pub struct Route {
     pub websocket_timeout: Duration,
     /// Bytes of a request body.
     pub max_body_size: u64,
+    /// Bytes of a request body each second, on the average; 0: any number.
+    pub min_body_rate: u64,
+}
+
+impl Route {
+    /// How slowly the body of a request with this head may come, silent for so long at the longest. A stream of messages (gRPC) is
+    /// as slow as what it tells of; there is such a thing only where the upstream speaks HTTP/2.
+    #[must_use]
+    pub fn pace(&self, headers: &HeaderMap, silence: Duration) -> Pace {
+        const MESSAGES: &[u8] = b"application/grpc";
+        let messages = |value: &HeaderValue| {
+            value.as_bytes().get(..MESSAGES.len()).is_some_and(|start| start.eq_ignore_ascii_case(MESSAGES))
+        };
+        let streams =
+            self.cluster.delivery.may_speak_http2() && headers.get(CONTENT_TYPE).is_some_and(messages);
+        Pace { rate: if streams { 0 } else { self.min_body_rate }, silence }
+    }
 }
 
 /// All routes of a snapshot.
@@ -90,7 +107,7 @@ impl Prefixes {
 impl Routes {
     /// Prepares the upstreams of a configuration.
     #[must_use]
-    pub fn new(upstreams: &[(Upstream, Arc<Cluster>)], registry: &Registry, max_body_size: u64) -> Self {
+    pub fn new(upstreams: &[(Upstream, Arc<Cluster>)], registry: &Registry, bodies: &BodyLimits) -> Self {
         let mut routes = Self::default();
         for (index, (upstream, cluster)) in upstreams.iter().enumerate() {
             let prefixes = match &upstream.host {
@@ -111,7 +128,8 @@ impl Routes {
                 credential: upstream.credential,
                 on_expiry: upstream.on_expiry,
                 websocket_timeout: upstream.websocket_timeout,
-                max_body_size: upstream.max_body_size.unwrap_or(max_body_size),
+                max_body_size: upstream.max_body_size.unwrap_or(bodies.max_size),
+                min_body_rate: upstream.min_body_rate.unwrap_or(bodies.min_rate),
             });
         }
         routes
@@ -160,7 +178,7 @@ mod tests {
             (upstream, cluster)
         };
         let upstreams: Vec<_> = prefixes.iter().map(upstream).collect();
-        Routes::new(&upstreams, &Registry::new([], "u"), 1)
+        Routes::new(&upstreams, &Registry::new([], "u"), &BodyLimits { max_size: 1, min_rate: 0 })
     }
 
     thread_local! {

@@ -20,7 +20,7 @@ use http::{
 };
 use http_body::Body;
 use hyper::{
-    body::{Bytes, Incoming},
+    body::{Buf as _, Bytes, Incoming},
     server::conn::{http1, http2},
     service::service_fn,
     upgrade::OnUpgrade,
@@ -207,6 +207,7 @@ async fn after<T: Tunnel>(mut io: Watched, early: Bytes, switched: Option<(T, En
         return;
     };
     watch.forget_heads();
+    watch.forget_pace();
     let mut tunnel = pin!(tunnel.run(Early::new(early, io)));
     std::future::poll_fn(|cx| match watch.order(cx) {
         Order::Close => Poll::Ready(()),
@@ -327,7 +328,14 @@ impl<B: Body + Unpin> Body for Counted<B> {
     ) -> Poll<Option<Result<http_body::Frame<B::Data>, B::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         // While there is nothing to hand on it is not the client that is waited for.
-        self.ending.watch.offered(self.ending.offer, matches!(polled, Poll::Ready(Some(_))));
+        let handed_on = match &polled {
+            Poll::Ready(Some(frame)) => {
+                let data = frame.as_ref().ok().and_then(http_body::Frame::data_ref);
+                Some(data.map_or(0, |data| data.remaining() as u64))
+            }
+            Poll::Ready(None) | Poll::Pending => None,
+        };
+        self.ending.watch.offered(self.ending.offer, handed_on);
         if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
             self.ending.settled.set(true);
         }

@@ -445,7 +445,8 @@ fn services_are_told_apart() {
 #[test]
 fn upstreams_are_told_apart_and_hide_nothing() {
     let all = |text: &str| format!("{}{text}", service(""));
-    let config = good(&all(&upstream("path = \"/a\"\nmax_body_size = \"1GiB\"")));
+    let config = good(&all(&upstream("path = \"/a\"\nmax_body_size = \"1GiB\"\nmin_body_rate = \"off\"")));
+    assert_eq!(config.upstreams[0].min_body_rate, Some(0));
     assert_eq!((config.upstreams[0].path.as_str(), config.upstreams[0].delivery.to[0].port), ("/a", 1));
     assert_eq!(good(&all(&upstream(""))).upstreams[0].path, "/");
     good(&all(&format!("{}{}", upstream("path = \"/a\""), upstream("path = \"/a\"\nhost = \"b.example\""))));

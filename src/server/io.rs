@@ -7,7 +7,7 @@ mod watched;
 
 use std::{
     cell::{Cell, RefCell},
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
@@ -48,11 +48,17 @@ enum Phase {
 /// reset, and the reset can overtake the answer (RFC 9112 section 9.6).
 const LINGER: Duration = Duration::from_secs(2);
 
-/// What the tick wants of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// After so long without a request an HTTP/1.1 connection gives its buffers back until something arrives: there are many such
+/// connections, and the buffers are most of what each of them takes.
+const REST: Duration = Duration::from_millis(500);
+
+/// What the tick wants of a connection, the weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Order {
     /// Go on.
     None,
+    /// Wait for the next request without buffers.
+    Rest,
     /// Finish what is being answered, then close.
     Drain,
     /// Close now.
@@ -68,6 +74,8 @@ pub struct Watch {
     served: Cell<bool>,
     stalled: Cell<Option<Instant>>,
     order: Cell<Order>,
+    /// It waits without buffers.
+    rests: Cell<bool>,
     waker: RefCell<Option<Waker>>,
     /// The raw head of the next HTTP/1.1 request, as far as it has come.
     head: RefCell<Vec<u8>>,
@@ -118,6 +126,7 @@ impl Watch {
             served: Cell::new(false),
             stalled: Cell::new(None),
             order: Cell::new(Order::None),
+            rests: Cell::new(false),
             waker: RefCell::new(None),
             head: RefCell::new(Vec::new()),
             keep_head: Cell::new(keep_head),
@@ -139,14 +148,15 @@ impl Watch {
         self.since.set(Instant::now());
     }
 
-    /// The connection turned out to speak HTTP/2.
+    /// The connection does not speak HTTP/1.1.
     pub fn forget_heads(&self) {
         self.keep_head.set(false);
         self.head.replace(Vec::new());
     }
 
-    /// What an HTTP/2 client sends is weighed.
+    /// The connection turned out to speak HTTP/2: what its client sends is weighed, and has no heads to keep.
     pub fn weigh(&self) {
+        self.forget_heads();
         self.flood.replace(Some(Box::default()));
     }
 
@@ -260,50 +270,6 @@ impl Watch {
         }
     }
 
-    /// An answer begins whose pieces the client has to make room for.
-    pub fn offer(&self) -> usize {
-        self.unread.borrow_mut().insert(Offer { since: Some(self.now.get()), taken: Taken::default() })
-    }
-
-    /// The next piece of an answer was handed on, so many bytes, or is waited for.
-    pub fn offered(&self, key: usize, handed_on: Option<u64>) {
-        if let Some(offer) = self.unread.borrow_mut().get_mut(key) {
-            offer.since = handed_on.map(|_| self.now.get());
-            offer.taken.moved += handed_on.unwrap_or_default();
-        }
-    }
-
-    /// So many bytes were written to the socket.
-    fn wrote(&self, count: usize) {
-        if let Some(mut taken) = self.taken.get() {
-            taken.moved += count as u64;
-            self.taken.set(Some(taken));
-        }
-    }
-
-    /// What follows are no answers: their pace is somebody else's.
-    pub fn forget_pace(&self) {
-        self.taken.set(None);
-    }
-
-    /// Whether the client takes an answer, or what is written of all of them, too slowly.
-    fn is_read_too_slowly(&self, ticks: (Instant, Instant), pace: &Pace) -> bool {
-        if pace.rate == 0 {
-            return false;
-        }
-        let mut socket = self.taken.get();
-        let slow = socket.as_mut().is_some_and(|taken| taken.is_too_slow(self.stalled.get(), ticks, pace));
-        self.taken.set(socket);
-        // Each is looked at, so that each is counted.
-        let too_slow = |offer: &mut Offer| offer.taken.is_too_slow(offer.since, ticks, pace);
-        self.unread.borrow_mut().iter_mut().fold(slow, |slow, (_, offer)| too_slow(offer) || slow)
-    }
-
-    /// An answer has ended.
-    pub fn withdraw(&self, key: usize) {
-        self.unread.borrow_mut().try_remove(key);
-    }
-
     /// Whether the raw head of the request that is beginning names a header. `None` when the head was not seen whole,
     /// which pipelining and early answers can bring about; then it stays so.
     #[must_use]
@@ -342,9 +308,37 @@ impl Watch {
         coming && self.keep_head.get()
     }
 
+    /// Whether a connection that was told to rest, and has been polled since, holds nothing: no request, no byte of one, and
+    /// no byte of an answer. The order is carried out, one way or the other.
+    #[must_use]
+    pub fn may_rest(&self) -> bool {
+        self.order.set(Order::None);
+        self.holds_nothing()
+    }
+
+    /// Of HTTP/2 a connection holds more than this knows.
+    fn holds_nothing(&self) -> bool {
+        self.phase.get() == Phase::Idle
+            && self.stalled.get().is_none()
+            && !self.doubtful.get()
+            && self.keep_head.get()
+    }
+
+    /// Waits until something arrives on a connection, or it has to do something else.
+    pub async fn rest(&self, io: &Watched) {
+        self.head.replace(Vec::new());
+        self.rests.set(true);
+        std::future::poll_fn(|cx| match self.order(cx) {
+            Order::None | Order::Rest => io.poll_readable(cx),
+            Order::Drain | Order::Close => Poll::Ready(()),
+        })
+        .await;
+        self.rests.set(false);
+    }
+
     /// Gives an order. A stronger one stays; one that is given again is looked at again. Whether it is a new one.
     pub fn command(&self, order: Order) -> bool {
-        if order == Order::None || self.order.get() == Order::Close {
+        if order == Order::None || order < self.order.get() || self.order.get() == Order::Close {
             return false;
         }
         let before = self.order.replace(order);
@@ -364,8 +358,10 @@ impl Watch {
         let late = |since: &Option<Instant>| {
             since.is_some_and(|since| now.saturating_duration_since(since) >= deadlines.write.silence)
         };
-        let unread =
-            late(&self.stalled.get()) || self.unread.borrow().iter().any(|(_, offer)| late(&offer.since));
+        let halted = |flood: &Flood| flood.halted(deadlines.write.silence) > self.requests.get();
+        let unread = late(&self.stalled.get())
+            || self.unread.borrow().iter().any(|(_, offer)| late(&offer.since))
+            || self.flood.borrow().as_deref().is_some_and(halted);
         let (order, loss) = if unread {
             (Order::Close, Some(Loss::Unread))
         } else if self.is_read_too_slowly((before, now), &deadlines.write) {
@@ -381,6 +377,9 @@ impl Watch {
                     (Order::Close, Some(Loss::Unread))
                 }
                 Phase::Idle if waited >= deadlines.idle => (Order::Drain, Some(Loss::Idle)),
+                Phase::Idle if waited >= REST && !self.rests.get() && self.holds_nothing() => {
+                    (Order::Rest, None)
+                }
                 Phase::Head if waited >= deadlines.header => (Order::Close, Some(Loss::Header)),
                 Phase::Lingering if waited >= LINGER => (Order::Close, None),
                 _ => (Order::None, None),
@@ -410,8 +409,9 @@ mod tests {
     fn after(watch: &Watch, seconds: u64) -> Order {
         let before = watch.order.get();
         let loss = watch.inspect(Instant::now() + Duration::from_secs(seconds), &DEADLINES);
-        assert_eq!(loss.is_some(), watch.order.get() != before, "each is counted once");
-        watch.order.get()
+        let order = watch.order.get();
+        assert_eq!(loss.is_some(), order != before && order != Order::Rest, "each is counted once");
+        order
     }
 
     #[test]
@@ -424,10 +424,15 @@ mod tests {
         reading.arrived(b"GET / HT");
         assert_eq!(after(&reading, 2), Order::Close);
         let busy = established();
+        busy.arrived(b"GET / HTTP/1.1\r\n\r\n");
         busy.begin(Follows::Nothing);
         assert_eq!(after(&busy, 1000), Order::None);
         busy.end();
-        assert_eq!((after(&busy, 2), after(&busy, 11)), (Order::None, Order::Drain));
+        assert_eq!(
+            (after(&busy, 0), after(&busy, 2), after(&busy, 11)),
+            (Order::None, Order::Rest, Order::Drain)
+        );
+        assert_eq!(after(&busy, 2), Order::Drain, "the stronger order stays");
         let stalled = established();
         stalled.begin(Follows::Nothing);
         stalled.stalled.set(Some(Instant::now()));
@@ -459,7 +464,7 @@ mod tests {
         assert_eq!(taking(1, 7, stalls), Order::Close);
         assert_eq!(taking(100, 1000, stalls), Order::None, "as much as is asked for");
         assert_eq!(taking(1, 1000, |watch, _| watch.stalled.set(None)), Order::None, "nothing waits");
-        assert_eq!(taking(1, 1000, |watch, _| watch.forget_pace()), Order::None, "no answers");
+        assert_eq!(taking(1, 1000, |watch, _| watch.forget_answers()), Order::None, "no answers");
         // One answer among others, whatever is taken of these.
         let answer = |piece: u64| {
             move |watch: &Watch, now: Instant| {
@@ -483,6 +488,30 @@ mod tests {
             (after(&watch, 11), after(&watch, 14), after(&watch, 16)),
             (Order::Drain, Order::Drain, Order::Close)
         );
+    }
+
+    #[test]
+    fn what_holds_something_does_not_rest() {
+        let rests = |prepare: fn(&Watch)| {
+            let watch = established();
+            watch.arrived(b"GET / HTTP/1.1\r\n\r\n");
+            watch.begin(Follows::Nothing);
+            watch.end();
+            assert_eq!(after(&watch, 2), Order::Rest);
+            watch.since.set(Instant::now());
+            prepare(&watch);
+            let may = watch.may_rest();
+            assert_eq!(watch.order.get(), Order::None);
+            may
+        };
+        assert!(rests(|_| {}));
+        assert!(!rests(|watch| watch.arrived(b"G")));
+        assert!(!rests(|watch| watch.begin(Follows::Nothing)));
+        assert!(!rests(|watch| watch.stalled.set(Some(Instant::now()))));
+        assert!(!rests(|watch| {
+            watch.begin(Follows::Bytes(1));
+            watch.end();
+        }));
     }
 
     #[test]

@@ -252,6 +252,45 @@ fn readers_that_take_a_byte_now_and_then_are_ended() {
     gateway.assert_innocent(&upstream, "readers that drip");
 }
 
+/// The same where the connection is of use otherwise.
+#[test]
+fn the_last_piece_of_an_answer_is_not_kept_beside_others() {
+    let (gateway, upstream) = start(&[("write_timeout", "2s")]);
+    upstream.script(|request| {
+        if request.target() == "/public/x" {
+            return Reply::ok(vec![b'y'; 8192]);
+        }
+        let mut events = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n".to_vec();
+        events.extend_from_slice(b"data: one\n\n");
+        Reply::Pieces(vec![(Duration::ZERO, events), (PATIENCE, b"data: two\n\n".to_vec())])
+    });
+    let mut events = fields(b"GET");
+    events[3].1 = b"/public/events";
+    // A stream of events has room and nothing to say for longer than anything may be left unread.
+    let mut quiet = H2::connect(gateway.address());
+    quiet.headers(1, &events, true);
+    quiet.wait_for(1, b"data: one");
+    let mut two = H2::connect_with_window(gateway.address(), 1);
+    two.headers(1, &events, true);
+    two.frame(h2::WINDOW_UPDATE, 0, 1, &0x1_0000_u32.to_be_bytes());
+    two.wait_for(1, b"data: one");
+    for stream in [3, 5] {
+        two.headers(stream, &fields(b"GET"), true);
+    }
+    let ping = h2::frame(h2::PING, 0, 0, &[0; 8]);
+    let started = Instant::now();
+    while two.try_send(&ping) {
+        assert!(started.elapsed() < PATIENCE, "answers whose end nobody takes are kept");
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(metric(&gateway, "hubgate_connections_ended_total{cause=\"write_timeout\"}"), 1);
+    // The one that is only quiet goes on.
+    thread::sleep(Duration::from_secs(3));
+    quiet.headers(3, &fields(b"GET"), true);
+    assert_eq!(quiet.outcome(3).body.len(), 8192);
+    upstream.take();
+}
+
 /// What was handed over to HTTP/2 to the end, and is never taken, does not keep its connection.
 #[test]
 fn the_last_piece_of_an_answer_does_not_keep_its_connection() {

@@ -170,6 +170,7 @@ impl Routes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::delivery::Http2;
 
     fn routes(prefixes: &[(Option<&str>, &str)]) -> Routes {
         let upstream = |(host, path): &(Option<&str>, &str)| {
@@ -179,6 +180,29 @@ mod tests {
         };
         let upstreams: Vec<_> = prefixes.iter().map(upstream).collect();
         Routes::new(&upstreams, &Registry::new([], "u"), &BodyLimits { max_size: 1, min_rate: 0 })
+    }
+
+    #[test]
+    fn any_pace_will_do_for_a_stream_of_messages_and_nothing_else() {
+        let silence = Duration::from_secs(30);
+        let rate = |http2: Http2, kind: &'static str| {
+            let mut upstream = Upstream::new("Hub", "/a", vec![]);
+            upstream.delivery.http2 = http2;
+            let cluster = Cluster::new(&upstream, None, None);
+            let bodies = BodyLimits { max_size: 1, min_rate: 240 };
+            let routes = Routes::new(&[(upstream, cluster)], &Registry::new([], "u"), &bodies);
+            let headers = [(CONTENT_TYPE, HeaderValue::from_static(kind))].into_iter().collect();
+            let pace = routes.get(0).unwrap().pace(&headers, silence);
+            assert_eq!(pace.silence, silence);
+            pace.rate
+        };
+        for messages in ["application/grpc", "Application/gRPC+proto"] {
+            assert_eq!((rate(Http2::Auto, messages), rate(Http2::PriorKnowledge, messages)), (0, 0));
+            assert_eq!(rate(Http2::Off, messages), 240, "there is no such thing over HTTP/1.1");
+        }
+        for other in ["application/json", "text/application/grpc", ""] {
+            assert_eq!(rate(Http2::PriorKnowledge, other), 240, "{other}");
+        }
     }
 
     thread_local! {

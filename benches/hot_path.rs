@@ -32,7 +32,7 @@ use hubgate::{
         registry::Registry,
         scope::GrantedScope,
         service::{Profile, Service, Trust},
-        upstream::Upstream,
+        upstream::{BodyLimits, Upstream},
     },
     oauth::{
         grant::Granted,
@@ -243,7 +243,8 @@ fn routes(count: usize) -> (&'static Routes, String) {
         (upstream, cluster)
     };
     let upstreams: Vec<_> = (0..count).map(upstream).collect();
-    let routes = leak(Routes::new(&upstreams, &Registry::new([], ISSUER), 1));
+    let routes =
+        leak(Routes::new(&upstreams, &Registry::new([], ISSUER), &BodyLimits { max_size: 1, min_rate: 0 }));
     (routes, format!("/service-{}/api/issues/DEMO-42/comments", count / 2))
 }
 

@@ -31,7 +31,7 @@ pub fn owns(config: &Config, path: &str) -> bool {
 pub fn routes(config: &Config, registry: &Registry) -> Routes {
     let upstreams = config.upstreams.iter().map(|upstream| (upstream.clone(), None)).collect();
     let upstreams = Cluster::all(upstreams, &[]);
-    Routes::new(&upstreams, registry, config.limits.max_body_size)
+    Routes::new(&upstreams, registry, &config.limits.bodies())
 }
 
 /// Explains what would become of a request with this `Authorization`.

@@ -173,6 +173,8 @@ fn limits(config: &Config) -> Vec<(&'static str, String)> {
         ("header_timeout", span(limits.header_timeout)),
         ("body_timeout", span(limits.body_timeout)),
         ("write_timeout", span(limits.write_timeout)),
+        ("min_body_rate", size(limits.min_body_rate)),
+        ("min_answer_rate", size(limits.min_answer_rate)),
         ("idle_timeout", span(limits.idle_timeout)),
         ("drain_timeout", span(limits.drain_timeout)),
         ("max_header_size", bytes(limits.max_header_size)),

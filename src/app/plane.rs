@@ -12,6 +12,7 @@ use tokio::{
 };
 
 use crate::{
+    base::pace::Pace,
     config::Config,
     proxy::{
         self,
@@ -107,7 +108,7 @@ impl WorkerLimits {
             },
             deadlines: Deadlines {
                 header: limits.header_timeout,
-                write: limits.write_timeout,
+                write: Pace { rate: limits.min_answer_rate, silence: limits.write_timeout },
                 idle: limits.idle_timeout,
             },
             body_timeout: limits.body_timeout,

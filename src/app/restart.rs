@@ -22,6 +22,7 @@ pub(super) fn only_by_restart(before: &Config, after: &Config) -> Vec<&'static s
         ];
         (
             times,
+            l.min_answer_rate,
             [
                 l.max_header_size,
                 l.max_headers,
@@ -41,7 +42,10 @@ pub(super) fn only_by_restart(before: &Config, after: &Config) -> Vec<&'static s
         ("tls", super::certificate_files(before) != super::certificate_files(after)),
         ("store.url", before.store != after.store),
         ("data_dir", before.data_dir != after.data_dir),
-        ("limits (except rates and max_body_size)", limits(before) != limits(after)),
+        (
+            "limits (except rates of requests, max_body_size and min_body_rate)",
+            limits(before) != limits(after),
+        ),
         ("log", log(before) != log(after)),
         (
             "public_url, for the listeners that redirect",

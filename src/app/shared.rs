@@ -143,7 +143,7 @@ impl Inputs {
     pub(super) fn snapshot(&self, registry: Registry, keyring: &Arc<Keyring>) -> Snapshot {
         let registry = Arc::new(registry);
         Snapshot {
-            routes: Routes::new(&self.upstreams, &registry, self.config.limits.max_body_size),
+            routes: Routes::new(&self.upstreams, &registry, &self.config.limits.bodies()),
             registry,
             keyring: Arc::clone(keyring),
             issuer: self.issuer.clone(),

@@ -51,6 +51,8 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(60),
+            min_body_rate: 240,
+            min_answer_rate: 240,
             idle_timeout: Duration::from_secs(75),
             drain_timeout: Duration::from_secs(30),
             max_header_size: 64 * 1024,

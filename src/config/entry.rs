@@ -53,7 +53,7 @@ impl<'r, 'a> Entry<'r, 'a> {
         self.refuse(Wrong { what: format!("must be {expected}"), label: format!("this is {found}"), help });
     }
 
-    fn as_text(&self) -> Option<Cow<'a, str>> {
+    pub(super) fn as_text(&self) -> Option<Cow<'a, str>> {
         match &self.data {
             Data::Tree(DeValue::String(text)) => Some(Cow::Borrowed(text.as_ref())),
             Data::Text(text) => Some(Cow::Owned(text.clone())),

@@ -39,7 +39,7 @@ use crate::{
 
 pub use crate::model::rate::{Rate, RequestRates};
 pub use crate::model::upstream::{
-    Access, Credential, OnExpiry, PathPattern, Rule, Segment, Target, Upstream,
+    Access, BodyLimits, Credential, OnExpiry, PathPattern, Rule, Segment, Target, Upstream,
 };
 
 /// Everything that an administrator decides.
@@ -171,6 +171,10 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// How long a client may leave the answer unread.
     pub write_timeout: Duration,
+    /// Bytes of a request body each second, on the average; an upstream may set its own. 0: any number.
+    pub min_body_rate: u64,
+    /// Bytes of answers that wait for a client and that it takes each second, on the average. 0: any number.
+    pub min_answer_rate: u64,
     /// How long a connection may be without a request.
     pub idle_timeout: Duration,
     /// How long answers in flight may take after SIGTERM.
@@ -205,6 +209,14 @@ pub struct Limits {
     pub password_threads: Option<NonZeroUsize>,
     /// Passwords that may wait to be hashed.
     pub password_queue: usize,
+}
+
+impl Limits {
+    /// Those of request bodies.
+    #[must_use]
+    pub const fn bodies(&self) -> BodyLimits {
+        BodyLimits { max_size: self.max_body_size, min_rate: self.min_body_rate }
+    }
 }
 
 /// The form of log lines.

@@ -45,6 +45,12 @@ pub struct Delivery {
 pub const MAX_TARGETS: usize = 64;
 
 impl Delivery {
+    /// Whether HTTP/2 may be spoken.
+    #[must_use]
+    pub fn may_speak_http2(&self) -> bool {
+        self.http2 != Http2::Off || self.to.iter().any(|target| target.h2c)
+    }
+
     /// To these targets, all else by default.
     #[must_use]
     pub const fn new(to: Vec<Target>) -> Self {

@@ -43,6 +43,8 @@ pub struct Upstream {
     pub websocket_timeout: Duration,
     /// Bytes of a request body, if other than `limits.max_body_size`.
     pub max_body_size: Option<u64>,
+    /// Bytes of a request body each second, if other than `limits.min_body_rate`; 0: any number.
+    pub min_body_rate: Option<u64>,
     /// How often requests may come here, beside what holds for the gateway as a whole.
     pub rates: RequestRates,
     /// Files for `https` targets.
@@ -72,6 +74,7 @@ impl Upstream {
             on_expiry: OnExpiry::Close,
             websocket_timeout: Self::WEBSOCKET_TIMEOUT,
             max_body_size: None,
+            min_body_rate: None,
             rates: RequestRates::default(),
             tls: TlsFiles::default(),
             rules: Vec::new(),
@@ -83,6 +86,15 @@ impl Upstream {
     pub fn label(&self) -> String {
         format!("{}{}", self.host.as_deref().unwrap_or_default(), self.path)
     }
+}
+
+/// What holds for request bodies where an upstream says nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyLimits {
+    /// Bytes.
+    pub max_size: u64,
+    /// Bytes each second, on the average; 0: any number.
+    pub min_rate: u64,
 }
 
 /// One origin of an upstream.

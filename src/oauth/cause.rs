@@ -53,6 +53,8 @@ pub enum Cause {
     /// Too many were sent on behalf of its user.
     RateUser,
     /// Its body stopped arriving.
+    BodySilent,
+    /// Its body arrived too slowly.
     BodySlow,
     /// The gateway has as many requests as it takes at a time.
     Overloaded,
@@ -73,7 +75,7 @@ pub enum Mover {
 
 impl Cause {
     /// Every cause that is finer than a code.
-    pub const FINER: [Self; 23] = [
+    pub const FINER: [Self; 24] = [
         Self::TokenForm,
         Self::TokenKey,
         Self::TokenSignature,
@@ -95,6 +97,7 @@ impl Cause {
         Self::RateSource,
         Self::RateService,
         Self::RateUser,
+        Self::BodySilent,
         Self::BodySlow,
         Self::Overloaded,
     ];
@@ -125,7 +128,8 @@ impl Cause {
             Self::RateSource => "rate_source",
             Self::RateService => "rate_service",
             Self::RateUser => "rate_user",
-            Self::BodySlow => "body_timeout",
+            Self::BodySilent => "body_timeout",
+            Self::BodySlow => "body_rate",
             Self::Overloaded => "overloaded",
         }
     }
@@ -209,7 +213,10 @@ impl Cause {
             Self::RateUser => {
                 "More requests were sent on behalf of the user than the rate of one user allows."
             }
-            Self::BodySlow => "The body of the request stopped arriving, and nothing came for too long.",
+            Self::BodySilent => "The body of the request stopped arriving, and nothing came for too long.",
+            Self::BodySlow => {
+                "The body of the request arrived too slowly: fewer bytes each second than may be."
+            }
             Self::Overloaded => {
                 "The gateway was answering as many requests as it takes at a time, and refused this one at once."
             }
@@ -266,8 +273,11 @@ impl Cause {
             Self::RateSource | Self::RateService | Self::RateUser => {
                 "The client waits as long as Retry-After says and spreads its requests; RateLimit-Policy in each answer tells the rate. An administrator may raise `requests_per_source`, `requests_per_service` or `requests_per_user` in gateway.toml."
             }
-            Self::BodySlow => {
+            Self::BodySilent => {
                 "The client sends the body without long pauses, or an administrator raises `limits.body_timeout`."
+            }
+            Self::BodySlow => {
+                "The client sends the body faster, or an administrator lowers `min_body_rate` for this upstream or in `[limits]`; \"off\" is for bodies that are streams of events."
             }
             Self::Overloaded => {
                 "The client tries again after the time that Retry-After names. If it stays, an administrator looks which upstream answers slowly, or raises `limits.max_requests`."

@@ -1,6 +1,6 @@
 //! The last refusals, in memory, to be found by request id by those who ask why.
 //!
-//! Invariants: only a request that is refused comes here, so one that may pass waits for nothing in here; the memory is
+//! Invariants: only a request that is refused, or would be, comes here, so one that may pass waits for nothing in here; the memory is
 //! bounded, whatever is sent; what anybody can cause without a credential drives out nothing that tells of one; nothing is
 //! kept that a log line would not show.
 
@@ -12,12 +12,15 @@ use std::{
 
 use crate::base::time::Timestamp;
 
-/// The longest that each text is kept, in bytes: 2,000 refusals are 3 MiB at most.
+/// The longest that each text is kept, in bytes: 2,400 refusals are 4 MiB at most.
 const LONGEST_ID: usize = 128;
 const LONGEST_METHOD: usize = 32;
 const LONGEST_NAME: usize = 255;
 const LONGEST_PATH: usize = 512;
 const LONGEST_REASON: usize = 400;
+
+/// The decision on what an upstream that enforces nothing was sent all the same.
+pub const WOULD_REFUSE: &str = "would_refuse";
 
 /// One refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +35,7 @@ pub struct Refused {
     pub host: String,
     /// Path, without query.
     pub path: String,
-    /// Status.
+    /// Status, also where it would have been one.
     pub status: u16,
     /// Route, `hub` for our own endpoints, empty for none.
     pub route: String,
@@ -72,13 +75,16 @@ enum Kind {
     Noise,
     /// Too many requests.
     Throttled,
+    /// What was forwarded all the same: as many as there are requests, where nobody has a token yet.
+    Watched,
 }
 
 impl Kind {
-    const ALL: [Self; 3] = [Self::Telling, Self::Noise, Self::Throttled];
+    const ALL: [Self; 4] = [Self::Telling, Self::Noise, Self::Throttled, Self::Watched];
 
     fn of(refused: &Refused) -> Self {
         match (refused.decision, refused.cause) {
+            (WOULD_REFUSE, _) => Self::Watched,
             ("throttled", _) => Self::Throttled,
             ("no_route" | "bad_request", "not_found" | "method_not_allowed" | "invalid_request")
             | ("refused", "not_found" | "method_not_allowed")
@@ -98,6 +104,7 @@ impl Kind {
             Self::Telling => 1200,
             Self::Noise => 600,
             Self::Throttled => 200,
+            Self::Watched => 400,
         }
     }
 }
@@ -141,11 +148,11 @@ impl Refusals {
         found.max_by_key(|refused| refused.time)
     }
 
-    /// The last `count` of them, the latest first.
+    /// The last `count` of those that were refused, the latest first.
     #[must_use]
     pub fn recent(&self, count: usize) -> Vec<Arc<Refused>> {
         let mut all: Vec<Arc<Refused>> = Vec::with_capacity(3 * count);
-        for ring in &self.rings {
+        for ring in self.rings.iter().take(Kind::Watched as usize) {
             let ring = ring.lock().unwrap_or_else(PoisonError::into_inner);
             all.extend(ring.iter().rev().take(count).cloned());
         }
@@ -231,6 +238,20 @@ mod tests {
         }
         assert_eq!(refusals.len(), 2000);
         assert!(refusals.find("id-1").is_none());
+    }
+
+    #[test]
+    fn what_was_forwarded_all_the_same_is_found_and_drives_out_nothing() {
+        let refusals = Refusals::default();
+        refusals.keep(refused(0, "forbidden", "rule_group"));
+        refusals.keep(refused(1, "no_route", "not_found"));
+        for number in 2..10_000 {
+            refusals.keep(refused(number, WOULD_REFUSE, "unauthorized"));
+        }
+        assert_eq!(refusals.len(), 2 + 400);
+        assert_eq!(refusals.find("id-9999").unwrap().decision, WOULD_REFUSE);
+        let recent: Vec<String> = refusals.recent(3).iter().map(|r| r.id.clone()).collect();
+        assert_eq!(recent, ["id-1", "id-0"], "among those that were refused it has no place");
     }
 
     #[test]

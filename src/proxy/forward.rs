@@ -72,6 +72,9 @@ pub(super) async fn forward(
     let (mut head, lease) = match answered {
         Ok(answered) => answered,
         Err(refusal) => {
+            if progress.late().is_some() {
+                live::ended(&record, &refusal);
+            }
             record.unanswered(&refusal);
             return rendered(record, form, &refusal);
         }
@@ -195,7 +198,9 @@ async fn send(
                     return Ok((head, lease));
                 }
                 Err(fault @ Fault::RequestBody) => {
-                    return Err(failed(record, pool, &fault, progress.fault()));
+                    return Err(progress
+                        .late()
+                        .unwrap_or_else(|| failed(record, pool, &fault, progress.fault())));
                 }
                 // The upstream had closed the kept connection: nothing was sent.
                 Err(_) if lease.reused && request.is_untouched() => {}
@@ -211,7 +216,11 @@ async fn send(
                     repeated = true;
                     pools.cluster.note_retry();
                 }
-                Err(fault) => return Err(failed(record, pool, &fault, progress.fault())),
+                Err(fault) => {
+                    return Err(progress
+                        .late()
+                        .unwrap_or_else(|| failed(record, pool, &fault, progress.fault())));
+                }
             }
         }
     }
@@ -257,9 +266,8 @@ fn failed(record: &Record, pool: &TargetPool, fault: &Fault, body: BodyFault) ->
             let limit = record.view.route(record.route).map_or(0, |route| route.max_body_size);
             return Refusal::too_large(limit);
         }
-        BodyFault::Silent => return Refusal::body_slow(),
         BodyFault::Broken => return bad_request("the body broke off").closing(),
-        BodyFault::None => {}
+        BodyFault::Silent | BodyFault::Slow | BodyFault::None => {}
     }
     if matches!(fault, Fault::RequestBody) {
         return bad_request("the body is not as long as its head says").closing();

@@ -227,7 +227,7 @@ fn pass(
     record.affinity = forward::affinity(&record, route, &permit);
     // 6 the request as the upstream gets it
     let progress = Rc::new(Progress::begin(record.started()));
-    let limits = (route.max_body_size, worker.body_timeout());
+    let limits = (route.max_body_size, route.pace(&sanitized.parts.headers, worker.body_timeout()));
     let body = RequestBody::new(body, limits, Rc::clone(&progress), whole);
     let scoped = || forward::scoped(&record, route, remembered.as_deref()?);
     let identity = (&permit, remembered.as_deref());

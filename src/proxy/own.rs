@@ -56,7 +56,7 @@ pub(super) async fn endpoint(
             return refuse(record, form, &refusal::bad_request("the body broke off").closing()).await;
         }
         Err(_) => {
-            let refusal = Refusal::body_slow();
+            let refusal = Refusal::body_silent();
             return refuse(record, form, &refusal).await;
         }
     };

@@ -1,6 +1,6 @@
 //! Refusals, told three times: in the decision line, in the numbers, and in the memory that is asked why.
 //!
-//! Invariant: nothing here is called for a request that may pass.
+//! Invariant: nothing here is called for a request that may pass by the rules.
 
 use http::{HeaderValue, StatusCode};
 
@@ -91,9 +91,21 @@ impl Record {
         self.keep(line, refusal.cause, (refusal.status, ""));
     }
 
-    fn keep(&self, line: Decision<'_>, cause: Cause, (status, host): (StatusCode, &str)) {
-        let gate = self.worker().gate();
+    /// Keeps why a request would be refused that goes on, and whose decision line is written. It is counted as a decision alone.
+    pub(super) fn let_pass(&self, line: Decision<'_>, refusal: &Refusal, sanitized: &Sanitized) {
+        // Who is led to the login page would not be turned away.
+        if refusal.code != ErrorCode::LoginRequired {
+            self.remember(line, refusal.cause, (refusal.status, sanitized.host()));
+        }
+    }
+
+    fn keep(&self, line: Decision<'_>, cause: Cause, answer: (StatusCode, &str)) {
         self.worker().journal().refused(cause.name());
+        self.remember(line, cause, answer);
+    }
+
+    fn remember(&self, line: Decision<'_>, cause: Cause, (status, host): (StatusCode, &str)) {
+        let gate = self.worker().gate();
         let (method, path) = self.asked();
         let rule = self.view.route(self.route).and_then(|route| route.policy.rule(method, path));
         gate.refusals.keep(Refused {

@@ -234,10 +234,21 @@ impl Refusal {
         Self { retry_after: Some(wait), ..refusal }
     }
 
-    /// 400, to a body that stopped arriving. What is left of it is not read, so the connection ends.
+    /// 408, to a body that stopped arriving. What is left of it is not read, so the connection ends.
+    #[must_use]
+    pub fn body_silent() -> Self {
+        Self::body_late("the body did not arrive in time", Cause::BodySilent)
+    }
+
+    /// 408, to a body that arrives too slowly.
     #[must_use]
     pub fn body_slow() -> Self {
-        bad_request("the body did not arrive in time").closing().because(Cause::BodySlow)
+        Self::body_late("the body arrived too slowly", Cause::BodySlow)
+    }
+
+    fn body_late(description: &'static str, cause: Cause) -> Self {
+        let refusal = Self::new(StatusCode::REQUEST_TIMEOUT, ErrorCode::InvalidRequest, description);
+        refusal.closing().because(cause)
     }
 
     /// 503, to what is more than the gateway answers at a time.

@@ -19,13 +19,16 @@ use tokio::time::{Instant, Sleep};
 
 use super::{
     exchange::Source,
-    http1::Fault,
+    http1::{Fault, Paced},
     live,
     record::Record,
     waits::{BodyFault, Place, Progress},
     websocket::Tunnel,
 };
-use crate::base::body::Whole;
+use crate::base::{
+    body::Whole,
+    pace::{Ahead, Pace},
+};
 
 /// Why a body ends early.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +45,9 @@ pub enum BodyError {
     /// No byte for too long.
     #[error("the body has stalled")]
     Silent,
+    /// Too few bytes for too long.
+    #[error("the body is too slow")]
+    Slow,
     /// The token that asked for it is not good any more.
     #[error("what was permitted is not any more")]
     Refused,
@@ -86,29 +92,67 @@ impl Patience {
     }
 }
 
+/// The client is waited for.
+struct Waiting {
+    since: Instant,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Waiting {
+    fn new(patience: Duration) -> Self {
+        let since = Instant::now();
+        Self { since, sleep: Box::pin(tokio::time::sleep_until(since + patience)) }
+    }
+}
+
 /// A request's body on its way to the upstream.
 pub struct RequestBody {
     inner: Option<Incoming>,
     left: u64,
-    patience: Patience,
+    pace: Pace,
+    ahead: Ahead,
+    waiting: Option<Waiting>,
     progress: Rc<Progress>,
     /// Where somebody has to know that the body was read to its end.
     whole: Option<Whole>,
 }
 
 impl RequestBody {
-    /// At most `limit` bytes, silent for at most `silence`.
+    /// At most `limit` bytes, and no slower than `pace`.
     #[must_use]
     pub fn new(
         inner: Incoming,
-        (limit, silence): (u64, Duration),
+        (limit, pace): (u64, Pace),
         progress: Rc<Progress>,
         whole: Option<Whole>,
     ) -> Self {
         // The length is at hand; the end of an HTTP/2 stream is behind a lock.
         let empty = inner.size_hint().exact() == Some(0) || inner.is_end_stream();
         let inner = Some(inner).filter(|_| !empty);
-        Self { inner, left: limit, patience: Patience::new(silence), progress, whole }
+        Self { inner, left: limit, pace, ahead: Ahead::new(&pace), waiting: None, progress, whole }
+    }
+
+    /// It is not the client that is waited for any more.
+    fn rest(&mut self, now: Instant) {
+        if let Some(waiting) = self.waiting.take() {
+            self.ahead.spend(now.saturating_duration_since(waiting.since), &self.pace);
+        }
+    }
+
+    /// The next piece is waited for. What is wrong when that has taken too long.
+    fn wait(&mut self, cx: &mut Context<'_>) -> Option<BodyFault> {
+        let patience = || self.ahead.patience(&self.pace);
+        let waiting = self.waiting.get_or_insert_with(|| Waiting::new(patience()));
+        if waiting.sleep.as_mut().poll(cx).is_pending() {
+            return None;
+        }
+        let silent = waiting.since.elapsed() >= self.pace.silence;
+        Some(if silent { BodyFault::Silent } else { BodyFault::Slow })
+    }
+
+    fn fail(&self, fault: BodyFault, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.progress.fail(fault);
+        Poll::Ready(Some(Err(error)))
     }
 
     fn end(&mut self) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -118,6 +162,15 @@ impl RequestBody {
             whole.mark();
         }
         Poll::Ready(None)
+    }
+}
+
+impl Paced for RequestBody {
+    fn pause(&mut self) {
+        if self.waiting.is_some() {
+            self.rest(Instant::now());
+            self.progress.uploading(false);
+        }
     }
 }
 
@@ -138,35 +191,34 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
-        let fail = |fault, error| {
-            this.progress.fail(fault);
-            Poll::Ready(Some(Err(error)))
-        };
         match Pin::new(&mut *inner).poll_frame(cx) {
-            Poll::Pending if this.patience.is_over(cx) => fail(BodyFault::Silent, BodyError::Silent),
-            Poll::Pending => {
-                this.progress.uploading(true);
-                Poll::Pending
-            }
+            Poll::Pending => match this.wait(cx) {
+                Some(BodyFault::Slow) => this.fail(BodyFault::Slow, BodyError::Slow),
+                Some(fault) => this.fail(fault, BodyError::Silent),
+                None => {
+                    this.progress.uploading(true);
+                    Poll::Pending
+                }
+            },
             Poll::Ready(None) => this.end(),
-            Poll::Ready(Some(Err(error))) => fail(BodyFault::Broken, error.into()),
+            Poll::Ready(Some(Err(error))) => this.fail(BodyFault::Broken, error.into()),
             // A trailer could name an identity header, and upstreams that join trailers to headers would believe it.
             Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => this.end(),
             Poll::Ready(Some(Ok(frame))) => {
-                this.patience.rest();
-                this.progress.note();
+                let now = this.progress.note();
+                let over = this.whole.is_some() && inner.is_end_stream();
+                this.rest(now.into());
                 let size = frame.data_ref().map_or(0, |data| data.len() as u64);
+                this.ahead.earn(size, &this.pace);
                 match this.left.checked_sub(size) {
                     Some(left) => {
                         this.left = left;
-                        if let Some(whole) = &this.whole
-                            && inner.is_end_stream()
-                        {
+                        if let Some(whole) = this.whole.as_ref().filter(|_| over) {
                             whole.mark();
                         }
                         Poll::Ready(Some(Ok(frame)))
                     }
-                    None => fail(BodyFault::TooLarge, BodyError::TooLarge),
+                    None => this.fail(BodyFault::TooLarge, BodyError::TooLarge),
                 }
             }
         }
@@ -298,6 +350,12 @@ impl Relayed {
                 Poll::Pending
             };
         };
+        if let (Some(Err(Fault::RequestBody)), Some((_, progress))) = (&frame, &self.place)
+            && let Some(refusal) = progress.late()
+        {
+            live::ended(&self.record, &refusal);
+            self.record.worker().journal().refused(refusal.cause.name());
+        }
         if let Some(Ok(frame)) = &frame {
             self.patience.rest();
             self.record.count(frame.data_ref().map_or(0, Bytes::len));

@@ -5,15 +5,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
 
 use super::upstream::Cluster;
 use crate::{
     access::policy::Policy,
-    base::FastMap,
+    base::{FastMap, pace::Pace},
     model::{
         registry::Registry,
-        upstream::{Credential, OnExpiry, Redirect, Upstream},
+        upstream::{BodyLimits, Credential, OnExpiry, Redirect, Upstream},
     },
 };
 
@@ -46,6 +46,23 @@ pub struct Route {
     pub websocket_timeout: Duration,
     /// Bytes of a request body.
     pub max_body_size: u64,
+    /// Bytes of a request body each second, on the average; 0: any number.
+    pub min_body_rate: u64,
+}
+
+impl Route {
+    /// How slowly the body of a request with this head may come, silent for so long at the longest. A stream of messages (gRPC) is
+    /// as slow as what it tells of; there is such a thing only where the upstream speaks HTTP/2.
+    #[must_use]
+    pub fn pace(&self, headers: &HeaderMap, silence: Duration) -> Pace {
+        const MESSAGES: &[u8] = b"application/grpc";
+        let messages = |value: &HeaderValue| {
+            value.as_bytes().get(..MESSAGES.len()).is_some_and(|start| start.eq_ignore_ascii_case(MESSAGES))
+        };
+        let streams =
+            self.cluster.delivery.may_speak_http2() && headers.get(CONTENT_TYPE).is_some_and(messages);
+        Pace { rate: if streams { 0 } else { self.min_body_rate }, silence }
+    }
 }
 
 /// All routes of a snapshot.
@@ -90,7 +107,7 @@ impl Prefixes {
 impl Routes {
     /// Prepares the upstreams of a configuration.
     #[must_use]
-    pub fn new(upstreams: &[(Upstream, Arc<Cluster>)], registry: &Registry, max_body_size: u64) -> Self {
+    pub fn new(upstreams: &[(Upstream, Arc<Cluster>)], registry: &Registry, bodies: &BodyLimits) -> Self {
         let mut routes = Self::default();
         for (index, (upstream, cluster)) in upstreams.iter().enumerate() {
             let prefixes = match &upstream.host {
@@ -111,7 +128,8 @@ impl Routes {
                 credential: upstream.credential,
                 on_expiry: upstream.on_expiry,
                 websocket_timeout: upstream.websocket_timeout,
-                max_body_size: upstream.max_body_size.unwrap_or(max_body_size),
+                max_body_size: upstream.max_body_size.unwrap_or(bodies.max_size),
+                min_body_rate: upstream.min_body_rate.unwrap_or(bodies.min_rate),
             });
         }
         routes
@@ -152,6 +170,7 @@ impl Routes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::delivery::Http2;
 
     fn routes(prefixes: &[(Option<&str>, &str)]) -> Routes {
         let upstream = |(host, path): &(Option<&str>, &str)| {
@@ -160,7 +179,30 @@ mod tests {
             (upstream, cluster)
         };
         let upstreams: Vec<_> = prefixes.iter().map(upstream).collect();
-        Routes::new(&upstreams, &Registry::new([], "u"), 1)
+        Routes::new(&upstreams, &Registry::new([], "u"), &BodyLimits { max_size: 1, min_rate: 0 })
+    }
+
+    #[test]
+    fn any_pace_will_do_for_a_stream_of_messages_and_nothing_else() {
+        let silence = Duration::from_secs(30);
+        let rate = |http2: Http2, kind: &'static str| {
+            let mut upstream = Upstream::new("Hub", "/a", vec![]);
+            upstream.delivery.http2 = http2;
+            let cluster = Cluster::new(&upstream, None, None);
+            let bodies = BodyLimits { max_size: 1, min_rate: 240 };
+            let routes = Routes::new(&[(upstream, cluster)], &Registry::new([], "u"), &bodies);
+            let headers = [(CONTENT_TYPE, HeaderValue::from_static(kind))].into_iter().collect();
+            let pace = routes.get(0).unwrap().pace(&headers, silence);
+            assert_eq!(pace.silence, silence);
+            pace.rate
+        };
+        for messages in ["application/grpc", "Application/gRPC+proto"] {
+            assert_eq!((rate(Http2::Auto, messages), rate(Http2::PriorKnowledge, messages)), (0, 0));
+            assert_eq!(rate(Http2::Off, messages), 240, "there is no such thing over HTTP/1.1");
+        }
+        for other in ["application/json", "text/application/grpc", ""] {
+            assert_eq!(rate(Http2::PriorKnowledge, other), 240, "{other}");
+        }
     }
 
     thread_local! {

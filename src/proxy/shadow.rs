@@ -18,7 +18,7 @@ use super::{
 use crate::{
     access::{foreign::is_foreign, policy::Permit},
     model::upstream::Credential,
-    observe::journal::Decision,
+    observe::{journal::Decision, refusals::WOULD_REFUSE},
 };
 
 /// Decides on a request for a route, and writes the decision line when it may pass. Where the upstream does not enforce its
@@ -30,10 +30,11 @@ pub(super) fn judge(
     form: Form,
     found: Found,
 ) -> Result<Judged, Denied> {
-    decide((record, peer), route, sanitized, form, found).or_else(|denied| instead(record, route, denied))
+    decide((record, peer), route, sanitized, form, found)
+        .or_else(|denied| instead(record, route, sanitized, denied))
 }
 
-fn instead(record: &Record, route: &Route, denied: Denied) -> Result<Judged, Denied> {
+fn instead(record: &Record, route: &Route, sanitized: &Sanitized, denied: Denied) -> Result<Judged, Denied> {
     let (refusal, verdict) = &denied;
     let Some(permit) = unenforced(route, refusal) else { return Err(denied) };
     let claims = verdict.as_ref().map(|verdict| &verdict.claims);
@@ -49,11 +50,9 @@ fn instead(record: &Record, route: &Route, denied: Denied) -> Result<Judged, Den
         jti: claims.map_or("", |claims| &claims.jti),
     };
     record.worker().journal().decision(record.now, record.route, line);
+    record.let_pass(line, refusal, sanitized);
     Ok(Judged::Permitted(permit, None))
 }
-
-/// What the decision line calls it.
-const WOULD_REFUSE: &str = "would_refuse";
 
 /// The permit of a request that was refused, where the upstream does not enforce that.
 pub(super) fn unenforced(route: &Route, refusal: &Refusal) -> Option<Permit> {

@@ -27,6 +27,8 @@ pub enum BodyFault {
     TooLarge,
     /// The client fell silent.
     Silent,
+    /// The client sent too little for too long.
+    Slow,
     /// The client broke off.
     Broken,
 }
@@ -92,6 +94,15 @@ impl Progress {
         self.fault.get()
     }
 
+    /// Why the client is refused that was slow in sending, if it was.
+    pub(super) fn late(&self) -> Option<Refusal> {
+        match self.fault() {
+            BodyFault::Silent => Some(Refusal::body_silent()),
+            BodyFault::Slow => Some(Refusal::body_slow()),
+            _ => None,
+        }
+    }
+
     /// Something went wrong.
     pub fn fail(&self, fault: BodyFault) {
         self.fault.set(fault);
@@ -103,10 +114,12 @@ impl Progress {
         self.uploading.get()
     }
 
-    /// A piece of the request was handed on.
-    pub fn note(&self) {
-        self.last.set(Instant::now());
+    /// A piece of the request was handed on: now.
+    pub fn note(&self) -> Instant {
+        let now = Instant::now();
+        self.last.set(now);
         self.uploading.set(false);
+        now
     }
 
     /// Whether the next piece is still to come from the client.

@@ -39,6 +39,8 @@ pub enum Loss {
     Header,
     /// Answers were left unread.
     Unread,
+    /// Answers were read too slowly.
+    Slow,
     /// Nothing was asked for.
     Idle,
     /// There were too many frames of HTTP/2 that carried nothing.
@@ -49,7 +51,7 @@ pub enum Loss {
 
 impl Loss {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Connections,
         Self::Source,
         Self::UntrustedProxy,
@@ -57,6 +59,7 @@ impl Loss {
         Self::Handshake,
         Self::Header,
         Self::Unread,
+        Self::Slow,
         Self::Idle,
         Self::Frames,
         Self::Resets,
@@ -73,6 +76,7 @@ impl Loss {
             Self::Handshake => "handshake_timeout",
             Self::Header => "header_timeout",
             Self::Unread => "write_timeout",
+            Self::Slow => "min_answer_rate",
             Self::Idle => "idle_timeout",
             Self::Frames => "http2_frames",
             Self::Resets => "http2_resets",

@@ -130,7 +130,6 @@ pub async fn serve<H: Handler>(
     watch.established();
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     if http2 {
-        watch.forget_heads();
         watch.weigh();
     }
     let peer = handler.connected(client);
@@ -240,7 +239,7 @@ async fn after<T: Tunnel>(mut io: Watched, early: Bytes, switched: Option<(T, En
         let _ = io.shutdown().await;
         return;
     };
-    watch.forget_heads();
+    watch.forget_answers();
     let mut tunnel = Box::pin(tunnel.run(Early::new(early, io)));
     std::future::poll_fn(|cx| match watch.order(cx) {
         Order::Close => Poll::Ready(()),
@@ -386,8 +385,7 @@ impl<B: Body + Unpin> Body for Counted<B> {
         cx: &mut std::task::Context<'_>,
     ) -> Poll<Option<Result<http_body::Frame<B::Data>, B::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
-        // While there is nothing to hand on it is not the client that is waited for.
-        self.ending.watch.offered(self.ending.offer, matches!(polled, Poll::Ready(Some(_))));
+        self.ending.watch.polled(self.ending.offer, &polled);
         if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
             self.ending.settled.set(true);
         }

@@ -1,4 +1,5 @@
-//! HTTP/2 clients that cost much and ask for little: frames that carry nothing, and requests that are given up again.
+//! HTTP/2 clients that cost much and ask for little: frames that carry nothing, requests that are given up again, and answers
+//! whose end is not taken.
 //!
 //! Invariant: what is weighed is what was sent, whoever answers it; a client that asks, reads and gives up as programs and
 //! browsers do stays far below the bounds.
@@ -11,6 +12,7 @@ use std::time::Duration;
 /// Frame types (RFC 9113 section 6).
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
 const END_STREAM: u8 = 1;
 
 /// What a connection begins with (RFC 9113 section 3.4).
@@ -44,8 +46,20 @@ pub(super) struct Flood {
     credit: i64,
     given_up: u32,
     awaited: u32,
+    /// Answers that have begun to be sent and are not sent to their end.
+    open: Vec<Open>,
+    /// Time since the connection began, as of the last tick.
+    age: Duration,
     /// Time that has passed and has brought nothing yet: for frames, for resets.
     unspent: [Duration; 2],
+}
+
+/// One such answer.
+#[derive(Debug)]
+struct Open {
+    stream: u32,
+    /// At which age of the connection something of it was sent last.
+    sent: Duration,
 }
 
 /// Frames out of a stream of bytes.
@@ -62,8 +76,8 @@ impl Frames {
         Self { skip, head: [0; 9], got: 0 }
     }
 
-    /// Shows the type, the flags and the length of each frame that begins in `bytes`.
-    fn read(&mut self, mut bytes: &[u8], mut seen: impl FnMut(u8, u8, usize)) {
+    /// Shows the type, the flags, the length and the stream of each frame that begins in `bytes`.
+    fn read(&mut self, mut bytes: &[u8], mut seen: impl FnMut(u8, u8, usize, u32)) {
         while !bytes.is_empty() {
             if self.skip > 0 {
                 let skipped = self.skip.min(bytes.len());
@@ -79,9 +93,9 @@ impl Frames {
             self.got += wanted;
             bytes = rest;
             if self.got == self.head.len() {
-                let [high, middle, low, kind, flags, ..] = self.head;
+                let [high, middle, low, kind, flags, stream @ ..] = self.head;
                 let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
-                seen(kind, flags, length);
+                seen(kind, flags, length, u32::from_be_bytes(stream));
                 (self.skip, self.got) = (length, 0);
             }
         }
@@ -96,6 +110,8 @@ impl Default for Flood {
             credit: MOST,
             given_up: 0,
             awaited: 0,
+            open: Vec::new(),
+            age: Duration::ZERO,
             unspent: Default::default(),
         }
     }
@@ -105,27 +121,50 @@ impl Flood {
     /// Bytes came. Whether it is too much.
     #[must_use]
     pub(super) fn arrived(&mut self, bytes: &[u8]) -> bool {
-        let credit = &mut self.credit;
-        self.incoming.read(bytes, |kind, flags, length| match kind {
+        let (credit, open) = (&mut self.credit, &mut self.open);
+        self.incoming.read(bytes, |kind, flags, length, stream| match kind {
             HEADERS => *credit = (*credit + PER_MESSAGE).min(MOST),
             DATA if length > 0 || flags & END_STREAM != 0 => {}
-            _ => *credit -= 1,
+            _ => {
+                *credit -= 1;
+                if kind == RST_STREAM {
+                    open.retain(|answer| answer.stream != stream);
+                }
+            }
         });
         self.credit < 0
     }
 
     /// Bytes were sent.
     pub(super) fn sent(&mut self, bytes: &[u8]) {
-        let credit = &mut self.credit;
-        self.outgoing.read(bytes, |kind, _, _| {
-            if matches!(kind, HEADERS | DATA) {
+        let (credit, open, age) = (&mut self.credit, &mut self.open, self.age);
+        self.outgoing.read(bytes, |kind, flags, _, stream| {
+            let carries = matches!(kind, HEADERS | DATA);
+            if carries {
                 *credit = (*credit + PER_MESSAGE).min(MOST);
+            }
+            let at = || open.iter().position(|answer| answer.stream == stream);
+            match (carries, flags & END_STREAM != 0) {
+                (true, true) => drop(at().map(|at| open.swap_remove(at))),
+                (true, false) => match at().and_then(|at| open.get_mut(at)) {
+                    Some(answer) => answer.sent = age,
+                    None => open.push(Open { stream, sent: age }),
+                },
+                (false, _) if kind == RST_STREAM => drop(at().map(|at| open.swap_remove(at))),
+                (false, _) => {}
             }
         });
     }
 
+    /// How many answers have begun and are not at their end, without a byte of them sent for so long. There may be nothing to
+    /// send of those that are still being made; of any beyond their number it is the client who makes no room.
+    pub(super) fn halted(&self, silence: Duration) -> usize {
+        self.open.iter().filter(|answer| self.age.saturating_sub(answer.sent) >= silence).count()
+    }
+
     /// Time has passed.
     pub(super) fn passed(&mut self, time: Duration) {
+        self.age = self.age.saturating_add(time);
         let [frames, resets] = &mut self.unspent;
         self.credit = self.credit.saturating_add(spend(frames, time, PER_FRAME).into()).min(MOST);
         self.given_up = self.given_up.saturating_sub(spend(resets, time, PER_RESET));
@@ -180,7 +219,10 @@ mod tests {
         for size in [1, 2, 8, 9, 10, 100, all.len()] {
             let (mut frames, mut seen) = (Frames::new(0), Vec::new());
             for piece in all.chunks(size) {
-                frames.read(piece, |kind, flags, length| seen.push((kind, flags, length)));
+                frames.read(piece, |kind, flags, length, stream| {
+                    assert_eq!(stream, 1);
+                    seen.push((kind, flags, length));
+                });
             }
             assert_eq!(seen, [(PING, 0, 8), (DATA, 0, 300), (SETTINGS, 1, 0), (7, 0, 70_000)], "by {size}");
         }
@@ -239,6 +281,36 @@ mod tests {
             flood.arrived(&frame(PING, 0, 8))
         });
         assert!(too_much.last().unwrap());
+    }
+
+    /// A frame of this stream.
+    fn of(stream: u32, kind: u8, flags: u8, length: usize) -> Vec<u8> {
+        let mut frame = frame(kind, flags, length);
+        frame[5..9].copy_from_slice(&stream.to_be_bytes());
+        frame
+    }
+
+    #[test]
+    fn answers_of_which_nothing_moves_are_counted() {
+        let silence = Duration::from_secs(60);
+        let mut flood = begun();
+        for stream in [1, 3, 5, 7, 9] {
+            flood.sent(&of(stream, HEADERS, 4, 20));
+            flood.sent(&of(stream, DATA, 0, 10));
+        }
+        flood.sent(&of(11, HEADERS, 4 | END_STREAM, 20));
+        assert_eq!((flood.halted(silence), flood.halted(Duration::ZERO)), (0, 5));
+        flood.passed(silence / 2);
+        // One goes on, one ends, one ends with trailers, one is given up by each side.
+        flood.sent(&of(1, DATA, 0, 10));
+        flood.sent(&of(3, DATA, END_STREAM, 0));
+        flood.sent(&of(5, HEADERS, 4 | END_STREAM, 10));
+        assert!(!flood.arrived(&of(7, RST_STREAM, 0, 4)));
+        flood.passed(silence / 2);
+        assert_eq!((flood.halted(silence), flood.halted(Duration::ZERO)), (1, 2));
+        flood.sent(&of(9, RST_STREAM, 0, 4));
+        flood.passed(silence);
+        assert_eq!(flood.halted(silence), 1);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Invariant: watching costs no system call and no timer; the worker's tick looks at what was noted.
 
+mod taken;
 mod watched;
 
 use std::{
@@ -12,9 +13,10 @@ use std::{
 
 use slab::Slab;
 
+use self::taken::{Offer, Taken};
 pub use self::watched::Watched;
 use super::{admission::Loss, flood::Flood};
-use crate::base::body::Whole;
+use crate::base::{body::Whole, pace::Pace};
 
 /// How long a client may take for each thing.
 #[derive(Debug, Clone, Copy)]
@@ -22,7 +24,7 @@ pub struct Deadlines {
     /// For the head of a request.
     pub header: Duration,
     /// To read what was sent to it.
-    pub write: Duration,
+    pub write: Pace,
     /// Without a request.
     pub idle: Duration,
 }
@@ -88,8 +90,10 @@ pub struct Watch {
     body: RefCell<Follows>,
     /// Where the next request begins is not known for certain.
     doubtful: Cell<bool>,
-    /// Answers whose next piece the client has not made room for, each since when.
-    unread: RefCell<Slab<Option<Instant>>>,
+    /// Answers whose next piece the client has to make room for.
+    unread: RefCell<Slab<Offer>>,
+    /// How the client takes what is written to the socket; `None` where no answers are.
+    taken: Cell<Option<Taken>>,
     /// The time of the last tick, for what need not be exact.
     now: Cell<Instant>,
     /// What is weighed of HTTP/2.
@@ -131,6 +135,7 @@ impl Watch {
             body: RefCell::default(),
             doubtful: Cell::new(false),
             unread: RefCell::default(),
+            taken: Cell::new(Some(Taken::default())),
             now: Cell::new(Instant::now()),
             flood: RefCell::default(),
             loss: Cell::new(None),
@@ -143,14 +148,15 @@ impl Watch {
         self.since.set(Instant::now());
     }
 
-    /// The connection turned out to speak HTTP/2.
+    /// The connection does not speak HTTP/1.1.
     pub fn forget_heads(&self) {
         self.keep_head.set(false);
         self.head.replace(Vec::new());
     }
 
-    /// What an HTTP/2 client sends is weighed.
+    /// The connection turned out to speak HTTP/2: what its client sends is weighed, and has no heads to keep.
     pub fn weigh(&self) {
+        self.forget_heads();
         self.flood.replace(Some(Box::default()));
     }
 
@@ -264,23 +270,6 @@ impl Watch {
         }
     }
 
-    /// An answer begins whose pieces the client has to make room for.
-    pub fn offer(&self) -> usize {
-        self.unread.borrow_mut().insert(Some(self.now.get()))
-    }
-
-    /// The next piece of an answer was handed on, or is waited for.
-    pub fn offered(&self, key: usize, handed_on: bool) {
-        if let Some(since) = self.unread.borrow_mut().get_mut(key) {
-            *since = handed_on.then(|| self.now.get());
-        }
-    }
-
-    /// An answer has ended.
-    pub fn withdraw(&self, key: usize) {
-        self.unread.borrow_mut().try_remove(key);
-    }
-
     /// Whether the raw head of the request that is beginning names a header. `None` when the head was not seen whole,
     /// which pipelining and early answers can bring about; then it stays so.
     #[must_use]
@@ -384,16 +373,25 @@ impl Watch {
         }
         let waited = now.saturating_duration_since(self.since.get());
         let late = |since: &Option<Instant>| {
-            since.is_some_and(|since| now.saturating_duration_since(since) >= deadlines.write)
+            since.is_some_and(|since| now.saturating_duration_since(since) >= deadlines.write.silence)
         };
-        let (order, loss) = if late(&self.stalled.get()) || self.unread.borrow().iter().any(|(_, s)| late(s))
-        {
+        let halted = |flood: &Flood| flood.halted(deadlines.write.silence) > self.requests.get();
+        let unread = late(&self.stalled.get())
+            || self.unread.borrow().iter().any(|(_, offer)| late(&offer.since))
+            || self.flood.borrow().as_deref().is_some_and(halted);
+        let (order, loss) = if unread {
             (Order::Close, Some(Loss::Unread))
+        } else if self.is_read_too_slowly((before, now), &deadlines.write) {
+            (Order::Close, Some(Loss::Slow))
         } else {
             match self.phase.get() {
                 // A connection that has never sent a request is given as long as a head.
                 Phase::Idle if !self.served.get() && waited >= deadlines.header => {
                     (Order::Close, Some(Loss::Header))
+                }
+                // Everything was answered, and the end of it is still unread.
+                Phase::Idle if waited >= deadlines.idle.saturating_add(deadlines.write.silence) => {
+                    (Order::Close, Some(Loss::Unread))
                 }
                 Phase::Idle if waited >= deadlines.idle => (Order::Drain, Some(Loss::Idle)),
                 Phase::Idle if waited >= REST && !self.rests.get() && self.holds_nothing() => {
@@ -415,7 +413,7 @@ mod tests {
 
     const DEADLINES: Deadlines = Deadlines {
         header: Duration::from_secs(1),
-        write: Duration::from_secs(5),
+        write: Pace { rate: 100, silence: Duration::from_secs(5) },
         idle: Duration::from_secs(10),
     };
 
@@ -456,6 +454,57 @@ mod tests {
         stalled.begin(Follows::Nothing);
         stalled.stalled.set(Some(Instant::now()));
         assert_eq!((after(&stalled, 4), after(&stalled, 6)), (Order::None, Order::Close));
+    }
+
+    /// What becomes of a connection whose client takes so many bytes in each of so many seconds and is waited for all the time.
+    fn taking(count: u64, seconds: u64, offer: impl Fn(&Watch, Instant)) -> Order {
+        let watch = established();
+        watch.begin(Follows::Nothing);
+        let start = Instant::now();
+        for second in 1..=seconds {
+            let now = start + Duration::from_secs(second);
+            offer(&watch, now);
+            watch.wrote(usize::try_from(count).unwrap());
+            let deadlines =
+                Deadlines { write: Pace { rate: 100, silence: Duration::from_secs(60) }, ..DEADLINES };
+            if let Some(loss) = watch.inspect(now, &deadlines) {
+                assert_eq!(loss, Loss::Slow);
+            }
+        }
+        watch.order.get()
+    }
+
+    #[test]
+    fn who_takes_too_little_of_what_waits_is_let_go() {
+        let stalls = |watch: &Watch, now: Instant| watch.stalled.set(now.checked_sub(Duration::from_secs(1)));
+        assert_eq!(taking(1, 4, stalls), Order::None, "everybody is given some time");
+        assert_eq!(taking(1, 7, stalls), Order::Close);
+        assert_eq!(taking(100, 1000, stalls), Order::None, "as much as is asked for");
+        assert_eq!(taking(1, 1000, |watch, _| watch.stalled.set(None)), Order::None, "nothing waits");
+        assert_eq!(taking(1, 1000, |watch, _| watch.forget_answers()), Order::None, "no answers");
+        // One answer among others, whatever is taken of these.
+        let answer = |piece: u64| {
+            move |watch: &Watch, now: Instant| {
+                let key = if watch.unread.borrow().is_empty() { watch.offer() } else { 0 };
+                watch.offered(key, Some(piece));
+                if let Some(offer) = watch.unread.borrow_mut().get_mut(key) {
+                    offer.since = now.checked_sub(Duration::from_secs(1));
+                }
+            }
+        };
+        assert_eq!(taking(1 << 20, 7, answer(1)), Order::Close);
+        assert_eq!(taking(1 << 20, 1000, answer(100)), Order::None);
+    }
+
+    #[test]
+    fn what_was_answered_and_is_not_taken_does_not_stay() {
+        let watch = established();
+        watch.begin(Follows::Nothing);
+        watch.end();
+        assert_eq!(
+            (after(&watch, 11), after(&watch, 14), after(&watch, 16)),
+            (Order::Drain, Order::Drain, Order::Close)
+        );
     }
 
     #[test]

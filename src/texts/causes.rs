@@ -60,7 +60,8 @@ const fn english(cause: Cause) -> &'static str {
         Cause::RateSource => "Too many from this source",
         Cause::RateService => "Too many from this client",
         Cause::RateUser => "Too many for this user",
-        Cause::BodySlow => "Body stopped arriving",
+        Cause::BodySilent => "Body stopped arriving",
+        Cause::BodySlow => "Body too slow",
         Cause::Overloaded => "Gateway overloaded",
     }
 }
@@ -173,10 +174,15 @@ const fn german(cause: Cause) -> (&'static str, &'static str, &'static str) {
             "Für den Benutzer wurden mehr Anfragen gesendet, als die Rate eines Benutzers erlaubt.",
             RATE_MEND,
         ),
-        Cause::BodySlow => (
+        Cause::BodySilent => (
             "Inhalt blieb aus",
             "Der Inhalt der Anfrage kam nicht weiter an, und zu lange kam nichts.",
             "Der Client sendet den Inhalt ohne lange Pausen, oder Sie erhöhen `limits.body_timeout`.",
+        ),
+        Cause::BodySlow => (
+            "Inhalt kam zu langsam",
+            "Der Inhalt der Anfrage kam zu langsam an: weniger Bytes in jeder Sekunde, als es sein müssen.",
+            "Der Client sendet den Inhalt schneller, oder Sie senken `min_body_rate` für diesen Upstream oder in `[limits]`; \"off\" ist für Inhalte, die Ströme von Ereignissen sind.",
         ),
         Cause::Overloaded => (
             "Gateway überlastet",

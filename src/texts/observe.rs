@@ -93,6 +93,11 @@ super::catalogue! {
     ruled_users(list) = "users {list}", "Benutzer {list}";
     ruled_clients(list) = "clients {list}", "Clients {list}";
     ruled_scope(list) = "also in scope: {list}", "außerdem im Geltungsbereich: {list}";
+    upstream_rates = "Rates", "Raten";
+    upstream_any_rate = "none beside those of the gateway", "keine außer denen des Gateways";
+    rate_of_source(rate) = "{rate} from one address", "{rate} von einer Adresse";
+    rate_of_service(rate) = "{rate} with tokens of one client", "{rate} mit Token eines Clients";
+    rate_of_user(rate) = "{rate} on behalf of one user", "{rate} für einen Benutzer";
     ruled_number(number) = "Rule {number}", "Regel {number}";
 }
 

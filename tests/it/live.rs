@@ -58,12 +58,15 @@ fn pieces(kind: &str, piece: &str, count: usize) -> Reply {
 }
 
 fn handshake(target: &str, token: &str) -> Request {
+    upgrade(target).bearer(token)
+}
+
+fn upgrade(target: &str) -> Request {
     Request::get(target)
         .header("Upgrade", "websocket")
         .header("Connection", "Upgrade")
         .header("Sec-WebSocket-Version", "13")
         .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
-        .bearer(token)
 }
 
 fn websocket(gateway: &Gateway, target: &str, token: &str) -> RawClient {
@@ -229,6 +232,68 @@ fn whatever_ends_access_ends_a_websocket() {
     assert_closed("a rule that asks for more", &mut ruled, 1008);
     neighbour.send(STILL);
     assert_eq!(neighbour.take(STILL.len()).expect("john may"), STILL);
+}
+
+/// The same of what people make for their programs, and of streams that have no end of their own.
+#[test]
+fn what_a_program_of_a_person_opened_ends_with_its_credential() {
+    let (gateway, _upstream) = start(|setup| {
+        setup.user("jane", "").user("john", "");
+    });
+    // A credential: who sends it, how it is taken back.
+    let make = |user: &str, password: bool| {
+        let arguments: &[&str] = if password {
+            &["user", "app-password", "add", user, "--name", "git", "--json"]
+        } else {
+            &["token", "create", "--user", user, "--name", "ci", "--scope", "alpha", "--json"]
+        };
+        let made: serde_json::Value = serde_json::from_str(&gateway.command(arguments)).unwrap();
+        let text = made[if password { "password" } else { "token" }].as_str().unwrap();
+        let value = if password {
+            format!("Basic {}", forge::base64(format!("{user}:{text}").as_bytes()))
+        } else {
+            format!("Bearer {text}")
+        };
+        eventually("the gateway knows it", || {
+            gateway.send(&Request::get("/api/x").header("Authorization", &value)).status == 200
+        });
+        (made["id"].as_str().unwrap().to_owned(), value)
+    };
+    let open = |value: &str| {
+        let mut socket = gateway.raw();
+        socket.send(upgrade("/api/ws").header("Authorization", value).bytes());
+        assert_eq!(socket.head(Instant::now() + Duration::from_secs(10)).expect("an answer").status, 101);
+        assert_eq!(socket.take(7).unwrap(), b"\x81\x05hello");
+        let mut events = gateway.raw();
+        events.send(Request::get("/api/events").header("Authorization", value).bytes());
+        events.wait_for("data: x");
+        (socket, events)
+    };
+    for password in [false, true] {
+        let what = if password { "an application password" } else { "a permanent token" };
+        let (id, taken_back) = make("jane", password);
+        let (_, other) = make("jane", password);
+        let (mut socket, mut events) = open(&taken_back);
+        let mut neighbour = open(&other);
+        let taking_back: &[&str] = if password {
+            &["user", "app-password", "remove", "jane", &id]
+        } else {
+            &["token", "revoke", "--user", "jane", &id]
+        };
+        gateway.command(taking_back);
+        assert_closed(&format!("{what} that is taken back"), &mut socket, 1008);
+        assert_cut(&format!("{what} that is taken back"), &mut events);
+        neighbour.0.send(STILL);
+        assert_eq!(neighbour.0.take(STILL.len()).expect("the other one goes on"), STILL);
+        let (_, johns) = make("john", password);
+        let (mut socket, mut events) = open(&johns);
+        gateway.command(&["user", "ban", "john"]);
+        assert_closed(&format!("{what} of a user who is banned"), &mut socket, 1008);
+        assert_cut(&format!("{what} of a user who is banned"), &mut events);
+        gateway.command(&["user", "unban", "john"]);
+        neighbour.0.send(STILL);
+        assert_eq!(neighbour.0.take(STILL.len()).expect("jane goes on"), STILL);
+    }
 }
 
 #[test]

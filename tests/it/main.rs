@@ -27,6 +27,7 @@ mod live;
 mod observation;
 mod operation;
 mod own_endpoints;
+mod pace;
 mod panics;
 mod paths;
 mod people;

@@ -13,6 +13,7 @@ use std::{
 
 use http::{Request, Response};
 use http_body_util::Full;
+use hubgate::base::pace::Pace;
 use hubgate::server::{
     admission::Admission,
     connection::{Client, Handler, ProtocolLimits, Tunnel},
@@ -98,7 +99,7 @@ fn start() -> (SocketAddr, std::sync::Arc<Admission>, watch::Sender<Stage>, Join
             max_headers: 100,
             max_streams: 100,
         },
-        deadlines: Deadlines { header: patience, write: patience, idle: patience },
+        deadlines: Deadlines { header: patience, write: Pace { rate: 0, silence: patience }, idle: patience },
         admission: std::sync::Arc::clone(&admission),
         stage: told,
     };

@@ -405,6 +405,40 @@ fn the_commands_and_the_pages_say_so() {
 }
 
 #[test]
+fn what_would_be_refused_is_found_by_its_request_id() {
+    let upstream = Upstream::start();
+    let console = Console::with(|setup| {
+        setup.route("alpha", "/watched", &upstream, "enforce = false");
+    });
+    let mut root = console.signed_in("root");
+    let id = |request: &Request| {
+        assert_eq!(console.gateway.send(request).status, 200);
+        upstream.take().remove(0).header("x-request-id").unwrap()
+    };
+    let why = |root: &mut Browser<'_>, id: &str| page(&root.get(&format!("/hub/admin/why?request={id}")));
+    let without = id(&Request::get("/watched/secret/x"));
+    let shown = why(&mut root, &without);
+    for part in [
+        "Not enforced: otherwise 401",
+        "Nobody is refused here",
+        "The client would be told",
+        "<code>unauthorized</code>",
+        "/watched/secret/x",
+    ] {
+        assert!(shown.contains(part), "{part} is not in {shown}");
+    }
+    let elsewhere = id(&Request::get("/watched/x").bearer(&console.gateway.machine_token("beta")));
+    let shown = why(&mut root, &elsewhere);
+    assert!(shown.contains("Not enforced: otherwise 403") && shown.contains("scope_missing"), "{shown}");
+    // What passes by the rules is none of it, and nothing was refused.
+    let good = id(&Request::get("/watched/x").bearer(&console.gateway.machine_token("alpha")));
+    let shown = why(&mut root, &good);
+    assert!(shown.contains("No refusal with this id") && !shown.contains("otherwise"), "{shown}");
+    let shown = page(&root.get("/hub/admin"));
+    assert!(!shown.contains(&without) && !shown.contains(&elsewhere), "{shown}");
+}
+
+#[test]
 fn the_page_of_upstreams_marks_it() {
     let console = Console::with(|setup| {
         setup.route_to("alpha", "/watched", &["http://127.0.0.1:9".to_owned()], "enforce = false");

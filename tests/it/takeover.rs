@@ -3,6 +3,7 @@
 
 use std::{
     fs::{self, File},
+    io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     os::{fd::OwnedFd, unix::net::UnixDatagram},
     path::{Path, PathBuf},
@@ -21,9 +22,10 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt as _;
 
 use crate::support::{
-    Gateway, RawClient, Request, Upstream,
+    Gateway, RawClient, Request, Setup, Upstream,
     gateway::eventually,
     process::{free_port, program, try_plain_get},
     tls,
@@ -87,6 +89,11 @@ struct Rush {
 
 impl Rush {
     fn begin(https: SocketAddr, http: SocketAddr) -> Self {
+        Self::through(b"", https, http)
+    }
+
+    /// The same with these bytes at the beginning of each connection.
+    fn through(header: &'static [u8], https: SocketAddr, http: SocketAddr) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let answered = Arc::new(AtomicUsize::new(0));
         let failures = Arc::<Mutex<Vec<String>>>::default();
@@ -110,7 +117,7 @@ impl Rush {
         }
         let kept_answers = Arc::<AtomicUsize>::default();
         let (stopped, count, failed) = (Arc::clone(&stop), Arc::clone(&kept_answers), Arc::clone(&failures));
-        threads.push(thread::spawn(move || kept(https, &stopped, &count, &failed)));
+        threads.push(thread::spawn(move || kept((https, header), &stopped, &count, &failed)));
         let (stopped, refused) = (Arc::clone(&stop), Arc::clone(&failures));
         threads.push(thread::spawn(move || {
             for number in 0.. {
@@ -119,7 +126,10 @@ impl Rush {
                 }
                 let tls = number % 3 == 0;
                 match TcpStream::connect(if tls { https } else { http }) {
-                    Ok(socket) => sender.send((tls, socket)).unwrap(),
+                    Ok(mut socket) => match socket.write_all(header) {
+                        Ok(()) => sender.send((tls, socket)).unwrap(),
+                        Err(error) => refused.lock().unwrap().push(format!("cut off: {error}")),
+                    },
                     Err(error) => refused.lock().unwrap().push(format!("refused: {error}")),
                 }
                 thread::sleep(Duration::from_millis(1));
@@ -153,14 +163,20 @@ impl Rush {
 
 /// Requests one after another over HTTP/2, on one connection for as long as that is kept, until told to stop. What the gateway
 /// says it has not begun to answer is asked again; anything else that is not answered is a failure.
-fn kept(address: SocketAddr, stop: &AtomicBool, answered: &AtomicUsize, failures: &Mutex<Vec<String>>) {
+fn kept(
+    (address, header): (SocketAddr, &[u8]),
+    stop: &AtomicBool,
+    answered: &AtomicUsize,
+    failures: &Mutex<Vec<String>>,
+) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         while !stop.load(Ordering::SeqCst) {
-            let Ok(socket) = tokio::net::TcpStream::connect(address).await else {
+            let Ok(mut socket) = tokio::net::TcpStream::connect(address).await else {
                 failures.lock().unwrap().push("http/2: refused".into());
                 continue;
             };
+            socket.write_all(header).await.unwrap();
             let connector = tokio_rustls::TlsConnector::from(Arc::clone(&tls::client("h2").0));
             let stream = connector.connect("localhost".try_into().unwrap(), socket).await.unwrap();
             let (mut sender, connection) =
@@ -197,7 +213,6 @@ fn secure(socket: TcpStream) -> Result<(), String> {
 
 /// The same in the clear, where it is redirected.
 fn plain(mut socket: TcpStream) -> Result<(), String> {
-    use std::io::{Read as _, Write as _};
     socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let mut said = Vec::new();
     let asked = socket
@@ -220,10 +235,24 @@ struct House {
     management: SocketAddr,
     config: PathBuf,
     folder: TempDir,
-    _upstream: Upstream,
+    upstream: Upstream,
 }
 
 fn house() -> House {
+    house_with(|_| {})
+}
+
+/// Behind a proxy that says whose connection it carries.
+fn house_behind_a_proxy() -> House {
+    house_with(|setup| {
+        setup.set("listen", "proxy_protocol", "true").set("listen", "trusted_proxies", r#"["127.0.0.1"]"#);
+    })
+}
+
+/// What such a proxy says.
+const HEADER: &[u8] = b"PROXY TCP4 203.0.113.9 127.0.0.1 12345 443\r\n";
+
+fn house_with(configure: impl FnOnce(&mut Setup)) -> House {
     let [https, http, management] = [(); 3].map(|()| free_port());
     let upstream = Upstream::start();
     let (config, folder) = Gateway::prepare(|setup| {
@@ -234,9 +263,10 @@ fn house() -> House {
             .set("listen", "management", &format!("\"127.0.0.1:{management}\""))
             .set("listen", "workers", "2")
             .set("log", "level", r#""info""#);
+        configure(setup);
     });
     let (https, http, management) = (local(https), local(http), local(management));
-    House { https, http, management, config, folder, _upstream: upstream }
+    House { https, http, management, config, folder, upstream }
 }
 
 impl House {
@@ -283,6 +313,55 @@ fn the_next_process_takes_over_and_nobody_notices() {
     assert!(TcpStream::connect(house.https).is_err(), "nobody listens any more");
 }
 
+/// The same where each connection begins with a proxy's word on whose it is, which has to be read before anything else.
+#[test]
+fn the_next_process_takes_over_behind_a_proxy() {
+    let house = house_behind_a_proxy();
+    let mut serving = house.serve("0", &house.config, &["--take-over"]);
+    serving.says(" ready");
+    let rush = Rush::through(HEADER, house.https, house.http);
+    rush.more(50);
+    for number in 1..=2 {
+        let next = house.serve(&number.to_string(), &house.config, &["--take-over"]);
+        next.says("taken over from the process before");
+        assert_eq!(serving.ends(), Some(0), "{}", serving.log());
+        assert!(!serving.log().contains("drain timeout has passed"), "{}", serving.log());
+        serving = next;
+        rush.more(100);
+    }
+    rush.end();
+    // The new one reads that word too, and insists on it.
+    let mut unnamed = TcpStream::connect(house.http).unwrap();
+    unnamed.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    unnamed.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    assert_eq!(unnamed.read(&mut [0; 64]).unwrap_or(0), 0, "nobody is told anything without it");
+    serving.signal("TERM");
+    assert_eq!(serving.ends(), Some(0));
+    let seen = house.upstream.requests();
+    assert!(seen.iter().all(|r| r.header("x-forwarded-for").as_deref() == Some("203.0.113.9")));
+}
+
+#[test]
+fn a_supervisors_sockets_behind_a_proxy_are_never_without_somebody() {
+    let mut house = house_behind_a_proxy();
+    let supervisor = Activation::prepare(&mut house);
+    let rush = Rush::through(HEADER, house.https, house.http);
+    let mut serving = supervisor.start(&house, "0");
+    assert!(supervisor.hears().starts_with("READY=1"), "{}", serving.log());
+    rush.more(50);
+    for name in ["1", "2"] {
+        serving.signal("TERM");
+        assert!(supervisor.hears().starts_with("STOPPING=1"));
+        assert_eq!(serving.ends(), Some(0), "{}", serving.log());
+        serving = supervisor.start(&house, name);
+        assert!(supervisor.hears().starts_with("READY=1"), "{}", serving.log());
+        rush.more(100);
+    }
+    rush.end();
+    serving.signal("TERM");
+    assert_eq!(serving.ends(), Some(0));
+}
+
 #[test]
 fn one_that_cannot_start_takes_nothing_over() {
     let house = house();
@@ -319,6 +398,16 @@ struct Activation {
 }
 
 impl Activation {
+    /// Opens them. The one that has a name is in the place of the address of the file; the other one is known by its address.
+    fn prepare(house: &mut House) -> Self {
+        let path = house.folder.path().join("notify.sock");
+        let https = TcpListener::bind("127.0.0.1:0").unwrap();
+        house.https = https.local_addr().unwrap();
+        let notify = UnixDatagram::bind(&path).unwrap();
+        notify.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        Self { https, http: TcpListener::bind(house.http).unwrap(), notify, path }
+    }
+
     /// Starts a gateway as systemd does: sockets from the third descriptor on, and the variables.
     fn start(&self, house: &House, name: &str) -> Process {
         let give = |socket: &TcpListener| Stdio::from(OwnedFd::from(socket.try_clone().unwrap()));
@@ -348,13 +437,7 @@ impl Activation {
 #[test]
 fn a_supervisors_sockets_are_never_without_somebody() {
     let mut house = house();
-    // Named, it is in the place of the address of the file; the other one is known by its address.
-    let path = house.folder.path().join("notify.sock");
-    let https = TcpListener::bind("127.0.0.1:0").unwrap();
-    house.https = https.local_addr().unwrap();
-    let notify = UnixDatagram::bind(&path).unwrap();
-    notify.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    let supervisor = Activation { https, http: TcpListener::bind(house.http).unwrap(), notify, path };
+    let supervisor = Activation::prepare(&mut house);
     // Who comes before anybody serves is answered too.
     let rush = Rush::begin(house.https, house.http);
     let mut serving = supervisor.start(&house, "0");
@@ -394,12 +477,7 @@ fn two_of_a_supervisors_processes_serve_and_one_leaves() {
     let without = text.replace(&management, "management = \"127.0.0.1:0\"");
     assert_ne!(text, without);
     fs::write(&house.config, without).unwrap();
-    let path = house.folder.path().join("notify.sock");
-    let https = TcpListener::bind("127.0.0.1:0").unwrap();
-    house.https = https.local_addr().unwrap();
-    let notify = UnixDatagram::bind(&path).unwrap();
-    notify.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    let supervisor = Activation { https, http: TcpListener::bind(house.http).unwrap(), notify, path };
+    let supervisor = Activation::prepare(&mut house);
     let mut blue = supervisor.start(&house, "blue");
     assert!(supervisor.hears().starts_with("READY=1"), "{}", blue.log());
     let rush = Rush::begin(house.https, house.http);

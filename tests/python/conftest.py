@@ -231,7 +231,7 @@ class Gateway:
         self._output = (folder / "output").open("wb")
         environment = {key: value for key, value in os.environ.items() if not key.startswith("HUBGATE_")}
         self.process = subprocess.Popen(
-            [binary(), "serve", "--config", "gateway.toml"],
+            self.command(),
             cwd=folder,
             env=environment | {"TRACKER_SECRET": SECRETS["tracker"]},
             stdin=subprocess.DEVNULL,
@@ -239,6 +239,9 @@ class Gateway:
             stderr=subprocess.STDOUT,
         )
         self._wait()
+
+    def command(self) -> list:
+        return [binary(), "serve", "--config", "gateway.toml"]
 
     def output(self) -> str:
         return (self.folder / "output").read_text(errors="replace")

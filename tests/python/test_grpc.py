@@ -2,11 +2,13 @@
 
 import concurrent.futures
 import threading
+import time
 
 import grpc
 import pytest
+import requests
 from conftest import Gateway, Upstream
-from test_client_credentials import token
+from test_client_credentials import ROBOT, token
 
 PATH = "/demo.Echo"
 
@@ -148,3 +150,40 @@ def test_a_call_that_is_given_up_ends_at_the_server(house):
         list(late)
     assert ended.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     assert echo.cancelled.wait(10)
+
+
+@pytest.mark.parametrize("kind", ["Hang", "Both"])
+def test_a_stream_ends_with_the_token_that_opened_it(house, kind, record_property):
+    echo, gateway, channel = house
+    echo.cancelled.clear()
+    text, other = token(gateway), token(gateway)
+    done = threading.Event()
+
+    def say():
+        yield b"begun"
+        done.wait(40)
+
+    def begin(text):
+        metadata = (("authorization", f"Bearer {text}"),)
+        if kind == "Hang":
+            return channel.unary_stream(f"{PATH}/Hang")(b"", metadata=metadata, timeout=40)
+        return channel.stream_stream(f"{PATH}/Both")(say(), metadata=metadata, timeout=40)
+
+    call, neighbour = begin(text), begin(other)
+    assert b"begun" in next(call) and b"begun" in next(neighbour)
+    revoked = requests.post(f"{gateway.oauth_url}/revoke", data={"token": text}, auth=ROBOT, verify=gateway.certificate, timeout=10)
+    began = time.monotonic()
+    assert revoked.status_code == 200, revoked.text
+    try:
+        with pytest.raises(grpc.RpcError) as ended:
+            next(call)
+        took = time.monotonic() - began
+        record_property("seconds", took)
+        print(f"{kind}: ended {took:.3f} s after the revocation, {ended.value.code()}")
+        assert ended.value.code() != grpc.StatusCode.DEADLINE_EXCEEDED
+        assert took < 15
+        # What another token opened goes on.
+        assert neighbour.is_active()
+    finally:
+        done.set()
+        neighbour.cancel()

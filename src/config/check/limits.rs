@@ -37,6 +37,9 @@ pub(super) const fn websocket_timeout() -> RangeInclusive<Duration> {
 /// What a body may be; nothing above is a body that anybody meant to send.
 pub(super) const BODY: RangeInclusive<u64> = 0..=1 << 40;
 
+/// What has to move each second; more would keep out people on a train.
+const PACE: RangeInclusive<u64> = 0..=1 << 20;
+
 pub(super) fn oauth(section: &Section<'_, '_>) -> OAuth {
     let default = OAuth::default();
     let profiles = [("hub", OAuthProfile::Hub), ("oauth21", OAuthProfile::OAuth21)];
@@ -85,6 +88,12 @@ fn rate(section: &Section<'_, '_>, key: &'static str, default: Option<Rate>) -> 
     section.get(key).map_or(default, |entry| entry.unless_off(default, |entry| entry.parse(value::rate)))
 }
 
+/// Bytes that have to move each second; 0 for "off".
+pub(super) fn pace(section: &Section<'_, '_>, key: &'static str) -> Option<u64> {
+    let entry = section.get(key)?;
+    if entry.as_text().is_some_and(|text| text == "off") { Some(0) } else { entry.size(&PACE) }
+}
+
 /// How often requests may come: of the gateway, of an upstream or of a rule.
 pub(super) fn requests(section: &Section<'_, '_>) -> RequestRates {
     RequestRates {
@@ -105,6 +114,8 @@ pub(super) fn limits(section: &Section<'_, '_>) -> Limits {
         header_timeout: section.duration("header_timeout", timeout(), default.header_timeout),
         body_timeout: section.duration("body_timeout", timeout(), default.body_timeout),
         write_timeout: section.duration("write_timeout", timeout(), default.write_timeout),
+        min_body_rate: pace(section, "min_body_rate").unwrap_or(default.min_body_rate),
+        min_answer_rate: pace(section, "min_answer_rate").unwrap_or(default.min_answer_rate),
         idle_timeout: section.duration("idle_timeout", timeout(), default.idle_timeout),
         drain_timeout: section.duration("drain_timeout", seconds(0, HOUR), default.drain_timeout),
         max_header_size: usize::try_from(section.size(

@@ -443,9 +443,23 @@ fn services_are_told_apart() {
 }
 
 #[test]
+fn paces_are_sizes_or_off() {
+    let limits = |text: &str| good(&format!("[limits]\n{text}")).limits;
+    let default = limits("");
+    assert_eq!((default.min_body_rate, default.min_answer_rate), (240, 240));
+    let set = limits("min_body_rate = \"off\"\nmin_answer_rate = \"1KiB\"");
+    assert_eq!((set.min_body_rate, set.min_answer_rate), (0, 1024));
+    assert_eq!(limits("min_body_rate = \"0B\"").min_body_rate, 0);
+    for wrong in ["240", "\"240B/s\"", "\"1GiB\"", "\"none\""] {
+        assert!(only(&format!("[limits]\nmin_body_rate = {wrong}")).message.contains("limits.min_body_rate"));
+    }
+}
+
+#[test]
 fn upstreams_are_told_apart_and_hide_nothing() {
     let all = |text: &str| format!("{}{text}", service(""));
-    let config = good(&all(&upstream("path = \"/a\"\nmax_body_size = \"1GiB\"")));
+    let config = good(&all(&upstream("path = \"/a\"\nmax_body_size = \"1GiB\"\nmin_body_rate = \"off\"")));
+    assert_eq!(config.upstreams[0].min_body_rate, Some(0));
     assert_eq!((config.upstreams[0].path.as_str(), config.upstreams[0].delivery.to[0].port), ("/a", 1));
     assert_eq!(good(&all(&upstream(""))).upstreams[0].path, "/");
     good(&all(&format!("{}{}", upstream("path = \"/a\""), upstream("path = \"/a\"\nhost = \"b.example\""))));

@@ -77,6 +77,7 @@ fn upstream(
             Upstream::WEBSOCKET_TIMEOUT,
         ),
         max_body_size: section.get("max_body_size").and_then(|value| value.size(&limits::BODY)),
+        min_body_rate: limits::pace(section, "min_body_rate"),
         rates: limits::requests(section),
         tls: tls_files(section),
         rules,

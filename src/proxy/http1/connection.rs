@@ -12,11 +12,11 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
-use http_body::{Body, Frame};
+use http_body::Frame;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
 use super::{
-    Fault, Malformed, Outgoing,
+    Fault, Malformed, Outgoing, Paced,
     answer::{self, Head, Length, MAX_HEAD, Scanner},
     body::{Decoder, Piece},
 };
@@ -64,7 +64,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     ///
     /// # Errors
     /// [`Fault`]
-    pub fn poll_answer<B: Body<Data = Bytes> + Unpin>(
+    pub fn poll_answer<B: Paced>(
         &mut self,
         request: &mut Outgoing<B>,
         cx: &mut Context<'_>,
@@ -230,15 +230,18 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
+    use std::{cell::Cell, convert::Infallible, rc::Rc};
 
     use http::{HeaderMap, Method, uri::PathAndQuery};
+    use http_body::Body;
     use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
     use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
 
     use super::{super::RequestHead, *};
 
     type Sent = UnsyncBoxBody<Bytes, Infallible>;
+
+    impl Paced for Sent {}
 
     fn request(method: &Method, declared: Option<u64>, pieces: Vec<&'static [u8]>) -> Outgoing<Sent> {
         let head = RequestHead::new(method, &PathAndQuery::from_static("/a?b"));
@@ -462,5 +465,54 @@ mod tests {
         drop(far);
         let sent = poll_fn(|cx| request.poll(connection.io(), cx)).await;
         assert!(matches!(sent, Err(Fault::Io(_))), "{sent:?}");
+    }
+
+    /// A body that comes in small pieces and has no end, and whose sender is told when it is not the one that is waited for.
+    struct Endless {
+        pieces: usize,
+        paused: Rc<Cell<usize>>,
+    }
+
+    impl Body for Endless {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            let Some(left) = self.pieces.checked_sub(1) else { return Poll::Pending };
+            self.pieces = left;
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"a small piece")))))
+        }
+    }
+
+    impl Paced for Endless {
+        fn pause(&mut self) {
+            self.paused.set(self.paused.get() + 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_is_not_waited_for_while_the_upstream_does_not_read() {
+        let (near, mut far) = duplex(16);
+        let mut connection = Connection::new(near);
+        let paused = Rc::<Cell<usize>>::default();
+        let head = RequestHead::new(&Method::POST, &PathAndQuery::from_static("/"));
+        let mut request = Outgoing::new(head, None, Endless { pieces: 3, paused: Rc::clone(&paused) });
+        let mut poll =
+            async || poll_fn(|cx| Poll::Ready(connection.poll_answer(&mut request, cx).is_pending())).await;
+        assert!(poll().await);
+        assert!(paused.get() > 0, "what came in is not taken");
+        let mut taken = Vec::new();
+        while !taken.ends_with(b"\r\na small piece\r\n")
+            || taken.windows(7).filter(|w| w == b"a small").count() < 3
+        {
+            assert!(poll().await);
+            far.read_buf(&mut taken).await.unwrap();
+        }
+        let before = paused.get();
+        assert!(poll().await);
+        assert_eq!(paused.get(), before, "all of it was taken: now it is the client");
     }
 }

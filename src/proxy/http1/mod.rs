@@ -17,7 +17,11 @@ pub mod connection;
 mod outgoing;
 mod request;
 
-pub use self::{connection::Connection, outgoing::Outgoing, request::RequestHead};
+pub use self::{
+    connection::Connection,
+    outgoing::{Outgoing, Paced},
+    request::RequestHead,
+};
 
 /// Why an answer cannot be read. The text is for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -24,6 +24,14 @@ const COPIED: usize = 1024;
 /// As many bytes are written before more is taken in.
 const GATHERED: usize = 16 * 1024;
 
+/// A body that comes in from somebody who may be slow.
+pub trait Paced: Body<Data = Bytes> + Unpin {
+    /// What has come in of it is not taken by the other side: it is not its sender who is waited for now.
+    fn pause(&mut self) {}
+}
+
+impl Paced for http_body_util::Empty<Bytes> {}
+
 /// A request.
 pub struct Outgoing<B> {
     /// Head, sizes of chunks and short pieces.
@@ -53,7 +61,7 @@ enum Framing {
     Chunked,
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
+impl<B: Paced> Outgoing<B> {
     /// A request with the length that its client has declared; without one, the body is sent in chunks.
     #[must_use]
     pub fn new(mut head: RequestHead, declared: Option<u64>, body: B) -> Self {
@@ -172,11 +180,11 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
             let gone = self.data.is_empty() && (self.bytes.is_empty() || self.is_untouched());
             let waits = if gone { self.take_in(cx)? } else { false };
             while self.written < self.bytes.len() || !self.data.is_empty() {
-                let count = ready!(self.write(io, cx))?;
+                let Poll::Ready(count) = self.write(io, cx)? else { return self.blocked() };
                 self.note(count);
             }
             if !self.flushed {
-                ready!(Pin::new(&mut *io).poll_flush(cx))?;
+                let Poll::Ready(()) = Pin::new(&mut *io).poll_flush(cx)? else { return self.blocked() };
                 self.flushed = true;
             }
             if self.body.is_none() {
@@ -186,6 +194,14 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// The other side does not read.
+    fn blocked<T>(&mut self) -> Poll<T> {
+        if let Some(body) = &mut self.body {
+            body.pause();
+        }
+        Poll::Pending
     }
 
     /// Takes in what is there of the body, up to a long piece or many short ones. Whether more has to be waited for.

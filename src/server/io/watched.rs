@@ -62,6 +62,14 @@ impl Watched {
         }
     }
 
+    /// What was written is counted, and what stalls is noted.
+    fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(count)) = &written {
+            self.watch.wrote(*count);
+        }
+        self.noted(written)
+    }
+
     fn noted<T>(&self, written: Poll<T>) -> Poll<T> {
         match &written {
             Poll::Ready(_) => self.watch.stalled.set(None),
@@ -93,7 +101,7 @@ impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut *self.inner).poll_write(cx, buf);
         self.sent(&written, std::iter::once(buf));
-        self.noted(written)
+        self.wrote(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -125,7 +133,7 @@ impl AsyncWrite for Watched {
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut *self.inner).poll_write_vectored(cx, bufs);
         self.sent(&written, bufs.iter().map(|buf| &**buf));
-        self.noted(written)
+        self.wrote(written)
     }
 
     fn is_write_vectored(&self) -> bool {

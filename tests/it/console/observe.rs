@@ -22,7 +22,7 @@ fn console() -> Console {
             "ghost",
             "/ghost",
             &["http://127.0.0.1:9".to_owned()],
-            "strip_path = true",
+            "strip_path = true\nrequests_per_source = \"100/s\"\n[[upstream.rule]]\npath = \"/ghost/slow/**\"\nrequests_per_user = \"30/m\"",
         );
     })
 }
@@ -240,6 +240,9 @@ fn upstreams_are_shown_with_rules_and_traffic() {
             "a short-lived token for this service alone",
             "class=\"spark\"",
             "no requests",
+            "none beside those of the gateway",
+            "<dd>100/s from one address</dd>",
+            "token with this service in scope; 30/m on behalf of one user",
         ],
     );
     let found = page(&root.get("/hub/admin/upstreams?find=GHOST"));

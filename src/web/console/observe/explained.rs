@@ -13,7 +13,7 @@ use crate::{
     base::time::Timestamp,
     model::upstream::Credential,
     oauth::cause::{Cause, Mover},
-    observe::refusals::Refused,
+    observe::refusals::{Refused, WOULD_REFUSE},
     proxy::explain::{Explanation, Named, Outcome, ScopeFacts, Subject, TokenFacts, TokenKind},
     texts::Language,
 };
@@ -146,12 +146,18 @@ impl Explained {
         request.push(fact(t.why_source(), refused.source.to_string()));
         let rule = refused.rule.and_then(|number| route?.policy.rules().nth(number.checked_sub(1)?));
         let cause = Cause::named(refused.cause);
+        let passed = refused.decision == WOULD_REFUSE;
+        let status = refused.status;
         Self {
             good: false,
-            heading: t.why_refused(refused.status),
+            heading: if passed { t.why_would_refuse(status) } else { t.why_refused(status) },
             words: cause.map(|cause| words(t, cause)),
-            detail: None,
-            told: Some((t.why_told(), refused.cause.to_owned(), refused.reason.clone())),
+            detail: passed.then(|| t.upstream_unenforced_detail()),
+            told: Some((
+                if passed { t.why_would_be_told() } else { t.why_told() },
+                refused.cause.to_owned(),
+                refused.reason.clone(),
+            )),
             request,
             rule: rule.map(|rule| Rule::of(t, &rule)),
             token: Vec::new(),

@@ -12,9 +12,12 @@ use super::{
 };
 use crate::{
     access::policy::RuleFacts,
-    model::upstream::{Credential, Target},
+    model::{
+        rate::Whose,
+        upstream::{Credential, Target},
+    },
     observe::history::{Period, Point, Series},
-    proxy::{route::Route, upstream::status::Condition},
+    proxy::{rates::RateFacts, route::Route, upstream::status::Condition},
     texts::Language,
     web::{Control, pages::plot::sparkline, reply},
 };
@@ -55,6 +58,7 @@ struct Row {
     strip: bool,
     enforced: bool,
     timeout: String,
+    rates: Vec<String>,
     rules: Vec<Rule>,
     spark: String,
     traffic: String,
@@ -95,6 +99,35 @@ impl Rule {
         }
         Self { number: rule.number, path: rule.path.clone(), words }
     }
+}
+
+/// Rates in words, as gateway.toml spells them.
+fn rates(t: Language, facts: &[RateFacts]) -> Vec<String> {
+    let words = |facts: &RateFacts| {
+        let RateFacts { count, seconds, .. } = facts;
+        let rate = match seconds {
+            1 => format!("{count}/s"),
+            60 => format!("{count}/m"),
+            3600 => format!("{count}/h"),
+            _ => format!("{count}/{seconds}s"),
+        };
+        match facts.whose {
+            Whose::Source => t.rate_of_source(rate),
+            Whose::Service => t.rate_of_service(rate),
+            Whose::User => t.rate_of_user(rate),
+        }
+    };
+    facts.iter().map(words).collect()
+}
+
+/// A rule of a route in words, with its rates.
+fn ruled(t: Language, route: &Route, facts: &RuleFacts) -> Rule {
+    let mut rule = Rule::of(t, facts);
+    let mut of_rule =
+        route.cluster.rates.as_ref().map_or_else(Vec::new, |rates| rates.facts(facts.number.checked_sub(1)));
+    of_rule.retain(|rate| rate.rule);
+    rule.words.extend(rates(t, &of_rule));
+    rule
 }
 
 /// What an upstream gets as `Authorization`, in words.
@@ -191,7 +224,8 @@ fn row(visit: &Visit, route: &Route, slots: &[Option<Point>]) -> Row {
         strip: route.strip_path,
         enforced: route.policy.enforce,
         timeout: t.duration(route.cluster.delivery.first_byte_timeout),
-        rules: route.policy.rules().map(|rule| Rule::of(t, &rule)).collect(),
+        rates: route.cluster.rates.as_ref().map_or_else(Vec::new, |stated| rates(t, &stated.facts(None))),
+        rules: route.policy.rules().map(|rule| ruled(t, route, &rule)).collect(),
         spark: sparkline(&t.upstream_spark(&route.label), &values),
         traffic: t.upstream_traffic(numbers(t).short(number(requests)), numbers(t).short(number(failures))),
         latency,

@@ -31,7 +31,7 @@ impl Record {
             jti: claims.map_or("", |claims| &claims.jti),
         };
         let now = self.worker().gate().clock.now();
-        self.worker().journal().decision(now, self.route, line);
+        self.decide(now, line);
         let (status, host) = (refusal.status, sanitized.map_or("", Sanitized::host));
         // Who is led to the login page was not turned away.
         if refusal.code != ErrorCode::LoginRequired {
@@ -55,7 +55,7 @@ impl Record {
             ..Decision::default()
         };
         let now = self.worker().gate().clock.now();
-        self.worker().journal().decision(now, self.route, line);
+        self.decide(now, line);
         self.worker().journal().refused(refusal.cause.name());
         self.worker().journal().shed("requests");
         self.discount();
@@ -94,6 +94,7 @@ impl Record {
     fn keep(&self, line: Decision<'_>, cause: Cause, (status, host): (StatusCode, &str)) {
         let gate = self.worker().gate();
         self.worker().journal().refused(cause.name());
+        self.noted.refused(cause.name());
         let (method, path) = self.asked();
         let rule = self.view.route(self.route).and_then(|route| route.policy.rule(method, path));
         gate.refusals.keep(Refused {

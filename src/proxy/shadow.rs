@@ -48,7 +48,7 @@ fn instead(record: &Record, route: &Route, denied: Denied) -> Result<Judged, Den
         subject: claims.filter(|claims| !claims.is_service()).map_or("", |claims| &claims.sub),
         jti: claims.map_or("", |claims| &claims.jti),
     };
-    record.worker().journal().decision(record.now, record.route, line);
+    record.decide(record.now, line);
     Ok(Judged::Permitted(permit, None))
 }
 

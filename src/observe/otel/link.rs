@@ -9,7 +9,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
-    Request, StatusCode,
+    Request,
     header::{CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT},
 };
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -110,7 +110,7 @@ impl Link {
         let (parts, body) = answer.into_parts();
         let pause = parts.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         let body = Limited::new(body, ANSWER).collect().await.map_err(|_| Failure::Answer);
-        if parts.status != StatusCode::OK {
+        if !parts.status.is_success() {
             return Err(Failure::Status(parts.status.as_u16(), pause.map(Duration::from_secs)));
         }
         let rejected = encode::rejected(&body?.to_bytes());

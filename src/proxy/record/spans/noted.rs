@@ -150,7 +150,9 @@ impl Noted {
     pub(in crate::proxy) fn decided(&self, line: &Decision<'_>) {
         self.note(|story| {
             story.decision = line.decision;
-            line.client.clone_into(&mut story.client);
+            if !line.client.is_empty() {
+                line.client.clone_into(&mut story.client);
+            }
             if !line.cause.is_empty() {
                 story.cause = line.cause;
             }

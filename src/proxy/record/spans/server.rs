@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_authority_is_a_host_and_perhaps_a_port() {
+    fn otel_an_authority_is_a_host_and_perhaps_a_port() {
         for (authority, host, port) in [
             ("a.example", "a.example", None),
             ("a.example:8443", "a.example", Some(8443)),
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn methods_of_clients_own_have_one_name() {
+    fn otel_methods_of_clients_own_have_one_name() {
         assert_eq!(method(&Method::PATCH), "PATCH");
         assert_eq!(method(&Method::from_bytes(b"PURGE").unwrap()), OTHER);
     }

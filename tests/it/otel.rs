@@ -1,7 +1,12 @@
 //! Spans for an OpenTelemetry collector: what they tell and what they never do, whom they are below, and what becomes of them
 //! when the collector is away.
 
-use std::{net::TcpListener, time::Duration};
+use std::{
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
+
+use socket2::{Domain, Socket, Type};
 
 use crate::support::{
     Gateway, Recorded, Reply, Request, Setup, Upstream,
@@ -407,25 +412,29 @@ fn otel_a_request_that_is_given_up_is_told() {
 
 #[test]
 fn otel_a_collector_that_is_away_is_no_concern_of_requests() {
-    let (gateway, upstream, collector) = start(|_| {});
-    let port = collector.0.origin().rsplit(':').next().unwrap().parse().unwrap();
-    assert_eq!(gateway.send(&Request::get("/public/before")).status, 200);
-    collector.wait_for(2);
-    drop(collector);
+    // The port is taken, and nobody listens there yet.
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(|setup| {
+        setup.standard(&upstream).set("telemetry", "otlp", &format!("\"http://{address}\""));
+    });
     for number in 0..20 {
         assert_eq!(gateway.send(&Request::get(&format!("/public/{number}"))).status, 200);
     }
-    assert_eq!(upstream.count(), 21);
+    assert_eq!(upstream.count(), 20);
     eventually("spans are dropped", || {
         gateway.send(&Request::get("/public/during"));
         dropped(&gateway, "unsent") >= 40
     });
-    let collector = Collector::start_on(port);
+    socket.listen(128).unwrap();
+    let collector = Collector::on(socket.into());
     assert_eq!(gateway.send(&Request::get("/public/after")).status, 200);
-    eventually("spans come again", || {
+    eventually("spans come", || {
         collector.spans().iter().any(|span| span.get("url.path") == Some("/public/after"))
     });
-    eventually("they are counted", || metric(&gateway, "hubgate_spans_sent_total") > 2);
+    eventually("they are counted", || metric(&gateway, "hubgate_spans_sent_total") > 0);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! An OpenTelemetry collector: what it was sent, decoded.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::TcpListener};
 
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
@@ -20,9 +20,9 @@ impl Collector {
         Self::of(Upstream::start())
     }
 
-    /// The same at a port.
-    pub(crate) fn start_on(port: u16) -> Self {
-        Self::of(Upstream::start_on(port))
+    /// The same on a socket that listens.
+    pub(crate) fn on(listener: TcpListener) -> Self {
+        Self::of(Upstream::on(listener, None))
     }
 
     /// The same behind TLS.

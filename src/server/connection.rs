@@ -7,7 +7,7 @@ use std::{
     cell::Cell,
     future::Future,
     net::{IpAddr, SocketAddr},
-    pin::{Pin, pin},
+    pin::Pin,
     rc::Rc,
     sync::Arc,
     task::Poll,
@@ -22,7 +22,7 @@ use http_body::Body;
 use hyper::{
     body::{Bytes, Incoming},
     server::conn::{http1, http2},
-    service::service_fn,
+    service::{HttpService, service_fn},
     upgrade::OnUpgrade,
 };
 use hyper_util::rt::TokioIo;
@@ -124,7 +124,9 @@ pub async fn serve<H: Handler>(
     watch: Rc<Watch>,
 ) -> Result<(), Elapsed> {
     let _ = tcp.set_nodelay(true);
-    let Ok(stream) = timeout_at(deadline, TlsAcceptor::from(tls).accept(tcp)).await? else { return Ok(()) };
+    // Each stage is on the heap by itself, so that a connection has room for the stage it is in and for no other.
+    let accepting = Box::pin(timeout_at(deadline, TlsAcceptor::from(tls).accept(tcp)));
+    let Ok(stream) = accepting.await? else { return Ok(()) };
     watch.established();
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     if http2 {
@@ -132,7 +134,7 @@ pub async fn serve<H: Handler>(
         watch.weigh();
     }
     let peer = handler.connected(client);
-    let io = TokioIo::new(Watched::new(stream, Rc::clone(&watch)));
+    let io = Watched::new(stream, Rc::clone(&watch));
     let switched: Switched<H> = Rc::default();
     let service = {
         let (watch, switched) = (Rc::clone(&watch), Rc::clone(&switched));
@@ -166,8 +168,8 @@ pub async fn serve<H: Handler>(
             .initial_connection_window_size(1024 * 1024)
             // RFC 8441.
             .enable_connect_protocol();
-        let connection = pin!(builder.serve_connection(io, service));
-        drive(connection, &watch, http2::Connection::graceful_shutdown).await;
+        let mut connection = Box::pin(builder.serve_connection(TokioIo::new(io), service));
+        drive(connection.as_mut(), &watch, http2::Connection::graceful_shutdown).await;
     } else {
         let mut builder = http1::Builder::new();
         builder.max_buf_size(limits.max_header_size.max(8192)).half_close(false);
@@ -175,13 +177,39 @@ pub async fn serve<H: Handler>(
         if limits.max_headers != HYPERS_MAX_HEADERS {
             builder.max_headers(limits.max_headers);
         }
-        let mut connection = builder.serve_connection(io, service);
-        if drive(Pin::new(&mut connection), &watch, http1::Connection::graceful_shutdown).await.is_some() {
-            let parts = connection.into_parts();
-            after(parts.io.into_inner(), parts.read_buf, switched.take(), &watch).await;
+        if let Some((io, early)) = serve_http1(&builder, io, service, &watch).await {
+            after(io, early, switched.take(), &watch).await;
         }
     }
     Ok(())
+}
+
+/// Speaks HTTP/1.1 to its end. Returns the connection and what was read too early when it is open still.
+async fn serve_http1<S>(
+    builder: &http1::Builder,
+    mut io: Watched,
+    mut service: S,
+    watch: &Watch,
+) -> Option<(Watched, Bytes)>
+where
+    S: HttpService<Incoming, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+    S::ResBody: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
+{
+    let mut early = Bytes::new();
+    loop {
+        let mut connection = Box::new(builder.serve_connection(TokioIo::new(Early::new(early, io)), service));
+        let end = drive(Pin::new(&mut *connection), watch, http1::Connection::graceful_shutdown).await;
+        if end == End::Closed {
+            return None;
+        }
+        let parts = connection.into_parts();
+        (early, io) = parts.io.into_inner().after(parts.read_buf);
+        if end == End::Over {
+            return Some((io, early));
+        }
+        service = parts.service;
+        watch.rest(&io).await;
+    }
 }
 
 /// The tunnel that an HTTP/1.1 connection becomes, and the mark that it is busy.
@@ -207,31 +235,57 @@ async fn after<T: Tunnel>(mut io: Watched, early: Bytes, switched: Option<(T, En
         return;
     };
     watch.forget_heads();
-    let mut tunnel = pin!(tunnel.run(Early::new(early, io)));
+    let mut tunnel = Box::pin(tunnel.run(Early::new(early, io)));
     std::future::poll_fn(|cx| match watch.order(cx) {
         Order::Close => Poll::Ready(()),
-        Order::None | Order::Drain => tunnel.as_mut().poll(cx),
+        Order::None | Order::Rest | Order::Drain => tunnel.as_mut().poll(cx),
     })
     .await;
 }
 
-/// Polls a connection and obeys the orders of the tick. `None` when it was told to close, or broke.
+/// How [`drive`] ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The protocol came to its end.
+    Over,
+    /// The connection was told to close, or broke.
+    Closed,
+    /// Nothing is asked, and nothing has been for a while.
+    Resting,
+}
+
+impl From<hyper::Result<()>> for End {
+    fn from(ended: hyper::Result<()>) -> Self {
+        if ended.is_ok() { Self::Over } else { Self::Closed }
+    }
+}
+
+/// Polls a connection and obeys the orders of the tick.
 async fn drive<C: Future<Output = hyper::Result<()>>>(
     mut connection: Pin<&mut C>,
     watch: &Watch,
     drain: impl Fn(Pin<&mut C>),
-) -> Option<()> {
+) -> End {
     let mut draining = false;
     let mut told: Option<Instant> = None;
     std::future::poll_fn(|cx| {
         match watch.order(cx) {
             Order::None => {}
-            Order::Close => return Poll::Ready(None),
+            Order::Close => return Poll::Ready(End::Closed),
+            Order::Rest => {
+                // What has arrived meanwhile comes first.
+                let polled = connection.as_mut().poll(cx).map(End::from);
+                return if polled.is_pending() && watch.may_rest() {
+                    Poll::Ready(End::Resting)
+                } else {
+                    polled
+                };
+            }
             Order::Drain if draining => {}
             Order::Drain => {
                 // What has arrived is a request that its sender saw go through: it is read first.
                 if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
-                    return Poll::Ready(ended.ok());
+                    return Poll::Ready(ended.into());
                 }
                 let patient = told.get_or_insert_with(Instant::now).elapsed() < FIRST_REQUEST;
                 if watch.expects_a_request(patient) {
@@ -241,7 +295,7 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
                 drain(connection.as_mut());
             }
         }
-        connection.as_mut().poll(cx).map(Result::ok)
+        connection.as_mut().poll(cx).map(End::from)
     })
     .await
 }

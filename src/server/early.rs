@@ -22,6 +22,16 @@ impl<T> Early<T> {
     pub(super) const fn new(bytes: Bytes, io: T) -> Self {
         Self { bytes, io }
     }
+
+    /// What is unread behind `read`, which was taken from it, and the socket.
+    pub(super) fn after(self, read: Bytes) -> (Bytes, T) {
+        let unread = match (read.is_empty(), self.bytes.is_empty()) {
+            (_, true) => read,
+            (true, false) => self.bytes,
+            (false, false) => [read, self.bytes].concat().into(),
+        };
+        (unread, self.io)
+    }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Early<T> {
@@ -52,6 +62,18 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Early<T> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
 }
 
 #[cfg(test)]
@@ -71,5 +93,17 @@ mod tests {
         let mut rest = String::new();
         early.read_to_string(&mut rest).await.unwrap();
         assert_eq!((&short, rest.as_str()), (b"ea", "rly and late"));
+    }
+
+    #[tokio::test]
+    async fn what_was_read_and_not_used_comes_before_the_rest() {
+        for (early, taken, left) in [("abc", 0, "abc"), ("abc", 3, "abc"), ("abc", 2, "abc"), ("", 0, "")] {
+            let (near, _far) = duplex(64);
+            let mut io = Early::new(Bytes::from(early), near);
+            let mut read = vec![0; taken];
+            io.read_exact(&mut read).await.unwrap();
+            let (unread, _) = io.after(read.into());
+            assert_eq!(unread, left, "{taken} of {early}");
+        }
     }
 }

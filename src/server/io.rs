@@ -6,7 +6,7 @@ mod watched;
 
 use std::{
     cell::{Cell, RefCell},
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
@@ -46,11 +46,17 @@ enum Phase {
 /// reset, and the reset can overtake the answer (RFC 9112 section 9.6).
 const LINGER: Duration = Duration::from_secs(2);
 
-/// What the tick wants of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// After so long without a request an HTTP/1.1 connection gives its buffers back until something arrives: there are many such
+/// connections, and the buffers are most of what each of them takes.
+const REST: Duration = Duration::from_millis(500);
+
+/// What the tick wants of a connection, the weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Order {
     /// Go on.
     None,
+    /// Wait for the next request without buffers.
+    Rest,
     /// Finish what is being answered, then close.
     Drain,
     /// Close now.
@@ -66,6 +72,8 @@ pub struct Watch {
     served: Cell<bool>,
     stalled: Cell<Option<Instant>>,
     order: Cell<Order>,
+    /// It waits without buffers.
+    rests: Cell<bool>,
     waker: RefCell<Option<Waker>>,
     /// The raw head of the next HTTP/1.1 request, as far as it has come.
     head: RefCell<Vec<u8>>,
@@ -114,6 +122,7 @@ impl Watch {
             served: Cell::new(false),
             stalled: Cell::new(None),
             order: Cell::new(Order::None),
+            rests: Cell::new(false),
             waker: RefCell::new(None),
             head: RefCell::new(Vec::new()),
             keep_head: Cell::new(keep_head),
@@ -310,9 +319,37 @@ impl Watch {
         coming && self.keep_head.get()
     }
 
+    /// Whether a connection that was told to rest, and has been polled since, holds nothing: no request, no byte of one, and
+    /// no byte of an answer. The order is carried out, one way or the other.
+    #[must_use]
+    pub fn may_rest(&self) -> bool {
+        self.order.set(Order::None);
+        self.holds_nothing()
+    }
+
+    /// Of HTTP/2 a connection holds more than this knows.
+    fn holds_nothing(&self) -> bool {
+        self.phase.get() == Phase::Idle
+            && self.stalled.get().is_none()
+            && !self.doubtful.get()
+            && self.keep_head.get()
+    }
+
+    /// Waits until something arrives on a connection, or it has to do something else.
+    pub async fn rest(&self, io: &Watched) {
+        self.head.replace(Vec::new());
+        self.rests.set(true);
+        std::future::poll_fn(|cx| match self.order(cx) {
+            Order::None | Order::Rest => io.poll_readable(cx),
+            Order::Drain | Order::Close => Poll::Ready(()),
+        })
+        .await;
+        self.rests.set(false);
+    }
+
     /// Gives an order. A stronger one stays; one that is given again is looked at again. Whether it is a new one.
     pub fn command(&self, order: Order) -> bool {
-        if order == Order::None || self.order.get() == Order::Close {
+        if order == Order::None || order < self.order.get() || self.order.get() == Order::Close {
             return false;
         }
         let before = self.order.replace(order);
@@ -342,6 +379,9 @@ impl Watch {
                     (Order::Close, Some(Loss::Header))
                 }
                 Phase::Idle if waited >= deadlines.idle => (Order::Drain, Some(Loss::Idle)),
+                Phase::Idle if waited >= REST && !self.rests.get() && self.holds_nothing() => {
+                    (Order::Rest, None)
+                }
                 Phase::Head if waited >= deadlines.header => (Order::Close, Some(Loss::Header)),
                 Phase::Lingering if waited >= LINGER => (Order::Close, None),
                 _ => (Order::None, None),
@@ -371,8 +411,9 @@ mod tests {
     fn after(watch: &Watch, seconds: u64) -> Order {
         let before = watch.order.get();
         let loss = watch.inspect(Instant::now() + Duration::from_secs(seconds), &DEADLINES);
-        assert_eq!(loss.is_some(), watch.order.get() != before, "each is counted once");
-        watch.order.get()
+        let order = watch.order.get();
+        assert_eq!(loss.is_some(), order != before && order != Order::Rest, "each is counted once");
+        order
     }
 
     #[test]
@@ -385,14 +426,43 @@ mod tests {
         reading.arrived(b"GET / HT");
         assert_eq!(after(&reading, 2), Order::Close);
         let busy = established();
+        busy.arrived(b"GET / HTTP/1.1\r\n\r\n");
         busy.begin(Follows::Nothing);
         assert_eq!(after(&busy, 1000), Order::None);
         busy.end();
-        assert_eq!((after(&busy, 2), after(&busy, 11)), (Order::None, Order::Drain));
+        assert_eq!(
+            (after(&busy, 0), after(&busy, 2), after(&busy, 11)),
+            (Order::None, Order::Rest, Order::Drain)
+        );
+        assert_eq!(after(&busy, 2), Order::Drain, "the stronger order stays");
         let stalled = established();
         stalled.begin(Follows::Nothing);
         stalled.stalled.set(Some(Instant::now()));
         assert_eq!((after(&stalled, 4), after(&stalled, 6)), (Order::None, Order::Close));
+    }
+
+    #[test]
+    fn what_holds_something_does_not_rest() {
+        let rests = |prepare: fn(&Watch)| {
+            let watch = established();
+            watch.arrived(b"GET / HTTP/1.1\r\n\r\n");
+            watch.begin(Follows::Nothing);
+            watch.end();
+            assert_eq!(after(&watch, 2), Order::Rest);
+            watch.since.set(Instant::now());
+            prepare(&watch);
+            let may = watch.may_rest();
+            assert_eq!(watch.order.get(), Order::None);
+            may
+        };
+        assert!(rests(|_| {}));
+        assert!(!rests(|watch| watch.arrived(b"G")));
+        assert!(!rests(|watch| watch.begin(Follows::Nothing)));
+        assert!(!rests(|watch| watch.stalled.set(Some(Instant::now()))));
+        assert!(!rests(|watch| {
+            watch.begin(Follows::Bytes(1));
+            watch.end();
+        }));
     }
 
     #[test]

@@ -149,3 +149,92 @@ fn bodies_that_do_not_come_to_an_end() {
     let counted = metric(&gateway, "hubgate_refusals_total{cause=\"body_timeout\"}");
     assert_eq!(counted, 3, "each of them");
 }
+
+/// Longer than a connection waits with buffers, shorter than any limit of the standard configuration.
+const A_REST: Duration = Duration::from_millis(900);
+
+#[test]
+fn a_connection_that_has_rested_is_as_good_as_before() {
+    let (gateway, upstream) = start(&[]);
+    let mut client = gateway.raw();
+    let chunked = "POST /public/c HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    let requests = [
+        Request::get("/public/a").bytes(),
+        Request::new("POST", "/public/b").body("hello").bytes(),
+        chunked.as_bytes().to_vec(),
+        Request::new("HEAD", "/public/d").bytes(),
+    ];
+    for request in &requests {
+        std::thread::sleep(A_REST);
+        let method = if request.starts_with(b"HEAD") { "HEAD" } else { "GET" };
+        // In pieces that it has to wait for, and at once.
+        client.send(&request[..10]);
+        std::thread::sleep(Duration::from_millis(30));
+        client.send(&request[10..]);
+        assert_eq!(client.answer_to(method).expect("an answer after a rest").status, 200);
+        client.send(request);
+        assert_eq!(client.answer_to(method).expect("an answer without a rest").status, 200);
+    }
+    let seen = upstream.wait_for(8);
+    assert!(seen.iter().all(|request| request.complete));
+    for bodies in [&seen[2..4], &seen[4..6]] {
+        assert!(bodies.iter().all(|request| request.body == b"hello"));
+    }
+    upstream.take();
+    // What is known of the bytes before is known after: a request that two servers would read differently is refused.
+    std::thread::sleep(A_REST);
+    client.send(chunked.replace("Host:", "Content-Length: 5\r\nHost:"));
+    assert_eq!(client.answer().unwrap().status, 400);
+    assert!(client.closes_within(Duration::from_secs(15)));
+    gateway.assert_innocent(&upstream, "connections that rested");
+}
+
+#[test]
+fn half_a_record_and_half_a_head_do_not_get_lost_in_a_rest() {
+    let (gateway, upstream) = start(&[]);
+    let mut client = gateway.raw();
+    for path in ["/public/a", "/public/b"] {
+        std::thread::sleep(A_REST);
+        let request = Request::get(path).bytes();
+        client.send_encrypted_in_two(&request, A_REST);
+        assert_eq!(client.answer().expect("an answer to a record in two pieces").status, 200);
+    }
+    // The second of two has begun when the first is answered.
+    let request = Request::get("/public/c").bytes();
+    client.send([&request, &request[..10]].concat());
+    assert_eq!(client.answer().unwrap().status, 200);
+    std::thread::sleep(A_REST);
+    client.send(&request[10..]);
+    assert_eq!(client.answer().expect("an answer to a head in two pieces").status, 200);
+    upstream.take();
+    gateway.assert_innocent(&upstream, "pieces around a rest");
+}
+
+#[test]
+fn connections_that_rest_end_as_others_do() {
+    let (mut gateway, _upstream) = start(&[("idle_timeout", "2s")]);
+    let rested = || {
+        let mut client = gateway.raw();
+        client.send(Request::get("/public/x").bytes());
+        assert_eq!(client.answer().unwrap().status, 200);
+        std::thread::sleep(A_REST);
+        client
+    };
+    let open = || metric(&gateway, "hubgate_connections");
+    let before = open();
+    let mut leaving = rested();
+    leaving.finish_sending();
+    assert!(
+        leaving.closes_within(Duration::from_secs(15)),
+        "a client that has nothing more to say is let go"
+    );
+    drop(rested());
+    eventually("clients that went are gone", || open() <= before);
+    let mut silent = rested();
+    assert!(silent.closes_within(Duration::from_secs(15)), "silence has its limit");
+    let mut kept = rested();
+    let began = Instant::now();
+    gateway.stop();
+    assert!(kept.closes_within(Duration::from_secs(15)));
+    assert!(began.elapsed() < Duration::from_secs(10), "a drain waited for {:?}", began.elapsed());
+}

@@ -31,6 +31,11 @@ impl Watched {
         Self { inner: stream, watch }
     }
 
+    /// Whether there is something to read, or to learn: an end is read too.
+    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.inner.get_ref().0.poll_read_ready(cx).map(drop)
+    }
+
     /// Reads until the client has nothing more to say.
     fn discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut space = [0; 16 * 1024];

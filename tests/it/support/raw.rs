@@ -86,6 +86,19 @@ impl RawClient {
         self.stream.write_all(bytes).and_then(|()| self.stream.flush()).is_ok()
     }
 
+    /// Sends these bytes as one record of TLS, the second half of it after `pause`.
+    pub(crate) fn send_encrypted_in_two(&mut self, bytes: &[u8], pause: Duration) {
+        self.stream.conn.writer().write_all(bytes).unwrap();
+        let mut record = Vec::new();
+        while self.stream.conn.wants_write() {
+            self.stream.conn.write_tls(&mut record).unwrap();
+        }
+        let (first, second) = record.split_at(record.len() / 2);
+        self.stream.sock.write_all(first).unwrap();
+        std::thread::sleep(pause);
+        self.stream.sock.write_all(second).unwrap();
+    }
+
     /// The same, waiting at most so long.
     pub(crate) fn try_send_within(&mut self, bytes: &[u8], wait: Duration) -> bool {
         self.stream.sock.set_write_timeout(Some(wait)).unwrap();

@@ -7,7 +7,7 @@ use std::{fmt::Display, sync::Arc, time::Duration};
 use super::shared::Shared;
 use crate::{
     base::time::Timestamp,
-    config::{Config, LogFormat, Mail, MailTls, OAuthProfile, Rate, StoreUrl, Tls},
+    config::{Config, LogFormat, Mail, MailTls, OAuthProfile, Rate, StoreUrl, Telemetry, Tls},
     model::trace::TraceContext,
     server::tls::Certificate,
     web::facts::{CertificateFacts, Facts, Settings, SettingsPart},
@@ -143,9 +143,23 @@ fn settings(config: &Config) -> Settings {
             part("[sessions]", sessions),
             part("[limits]", limits(config)),
             part("[log]", log),
+            part("[telemetry]", config.telemetry.as_ref().map(telemetry).unwrap_or_default()),
             part("[mail]", config.mail.as_ref().map(mail).unwrap_or_default()),
         ],
     }
+}
+
+/// What is sent along to the collector stays out.
+fn telemetry(telemetry: &Telemetry) -> Vec<(&'static str, String)> {
+    let (whole, part) = (telemetry.sample / 10_000, telemetry.sample % 10_000);
+    let part = format!(".{part:04}");
+    let sample = format!("{whole}{}%", part.trim_end_matches('0').trim_end_matches('.'));
+    let mut entries = vec![("otlp", text(&telemetry.otlp))];
+    entries.extend(telemetry.ca.as_ref().map(|ca| ("ca", text(ca.display()))));
+    entries.push(("service_name", text(&telemetry.service_name)));
+    entries.push(("sample", text(sample)));
+    entries.push(("timeout", span(telemetry.timeout)));
+    entries
 }
 
 /// How the gateway signs in at the server stays out, but for the name.

@@ -19,6 +19,7 @@ mod restart;
 mod running;
 mod shared;
 mod sockets;
+mod telemetry;
 mod upstreams;
 
 use std::{
@@ -36,6 +37,7 @@ use self::{
     plane::{WorkerLimits, work},
     shared::Shared,
     sockets::Sockets,
+    telemetry::Telemetry,
 };
 pub use self::{
     data::{DataError, certificate_files, sealing_key},
@@ -207,6 +209,7 @@ pub fn start_on(config: Config, seams: Seams, handed: Handed) -> Result<Running,
     let handler_limits = WorkerLimits::new(&config, workers);
     let (mailer, delivery) = Mailer::new(Arc::clone(&totals));
     mailer.take_up(letters::prepare(&config)?);
+    let telemetry = Telemetry::start(&config, &totals, random.as_ref(), &control)?;
     let people = People::new(&config, &store, (&clock, &random), Arc::clone(&totals))?;
     let first_password = control.block_on(async {
         let plan = people::plan(&config, &store, clock.as_ref(), &random).await?;
@@ -267,10 +270,18 @@ pub fn start_on(config: Config, seams: Seams, handed: Handed) -> Result<Running,
             let (sink, totals) = (sink.clone(), Arc::clone(&totals));
             move || Journal::new(format, sink, totals)
         };
+        let spans = telemetry.spans();
         let (max_requests, load) =
             (handler_limits.max_requests, loads.get(number).map(Arc::clone).unwrap_or_default());
-        let build =
-            move || WorkerParts { gate, own, journal: journal_of(), body_timeout, max_requests, load };
+        let build = move || WorkerParts {
+            gate,
+            own,
+            journal: journal_of(),
+            body_timeout,
+            max_requests,
+            load,
+            spans: spans(),
+        };
         let thread = std::thread::Builder::new().name(format!("worker-{number}"));
         threads.push(thread.spawn(move || work(build, setup))?);
     }
@@ -319,6 +330,7 @@ pub fn start_on(config: Config, seams: Seams, handed: Handed) -> Result<Running,
         workers: threads,
         control: Some(control),
         sink,
+        telemetry,
         listeners,
         plain,
         sockets_stay,

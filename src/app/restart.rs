@@ -47,6 +47,7 @@ pub(super) fn only_by_restart(before: &Config, after: &Config) -> Vec<&'static s
             limits(before) != limits(after),
         ),
         ("log", log(before) != log(after)),
+        ("telemetry", before.telemetry != after.telemetry),
         (
             "public_url, for the listeners that redirect",
             before.public_url != after.public_url && !after.listen.http.is_empty(),

@@ -9,7 +9,10 @@ use std::{
 
 use tokio::{runtime::Runtime, sync::watch, task::AbortHandle};
 
-use super::shared::{ReloadError, Shared};
+use super::{
+    shared::{ReloadError, Shared},
+    telemetry::Telemetry,
+};
 use crate::{
     base::secret::Secret,
     config::Config,
@@ -33,6 +36,7 @@ pub struct Running {
     pub(super) workers: Vec<JoinHandle<()>>,
     pub(super) control: Option<Runtime>,
     pub(super) sink: Sink,
+    pub(super) telemetry: Telemetry,
     /// The listening sockets once more, for the next process.
     pub(super) listeners: Vec<TcpListener>,
     /// What accepts on the plain ones.
@@ -123,6 +127,7 @@ impl Running {
         let in_time = Instant::now() < deadline;
         self.sink.flush(Duration::from_secs(2));
         if let Some(control) = self.control.take() {
+            self.telemetry.end(&control);
             let writing = async { self.shared.note_uses().await.and(self.shared.note_service_uses().await) };
             let noted = async { tokio::time::timeout(LAST_NOTES, writing).await };
             if !matches!(control.block_on(noted), Ok(Ok(()))) {

@@ -74,7 +74,18 @@ fn is_secret(key: &str) -> bool {
     let close = |word: &str| key.len() < 20 && suggest::distance(&key, word) <= 2;
     // Settings of what is secret, which are not secret themselves.
     let setting = key.ends_with("_grace") || key.ends_with("_threads");
-    !setting && (key.contains("secret") || key.contains("passw") || close("secret") || close("password"))
+    !setting
+        && (key.contains("secret")
+            || key.contains("passw")
+            || close("secret")
+            || close("password")
+            || suggest::distance(&key, "headers") <= 1)
+}
+
+/// Whether a text is an address with somebody's password in it.
+fn has_password(text: &str) -> bool {
+    let authority = text.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next());
+    authority.is_some_and(|authority| authority.contains('@'))
 }
 
 fn find_secrets(table: &DeTable<'_>, inside: bool, found: &mut Vec<Range<usize>>) {
@@ -95,6 +106,7 @@ fn find_in_value(value: &DeValue<'_>, span: Range<usize>, secret: bool, found: &
             }
         }
         _ if secret => found.push(span),
+        DeValue::String(text) if has_password(text) => found.push(span),
         _ => {}
     }
 }
@@ -147,13 +159,24 @@ mod tests {
             "secret \"hunter2\"",
             "secret = 'a'\nsecret = 'hunter2'",
             "password = \"hunter2\\q\"",
+            "headers = \"A: hunter2\"",
+            "header = \"A: hunter2\"",
+            "otlp = \"https://u:hunter2@a.example/x\"",
+            "to = [\"http://hunter2@a.example\"]",
         ] {
             let at = text.find("hunter2").unwrap();
             let shown = source(text).excerpt(&(at..at + 1)).text;
             assert!(!shown.contains("hunter2"), "{text} shown as {shown}");
         }
-        for text in ["secret = { env = \"NAME\" }", "secret = { file = \"path\" }", "secret_grace = \"24h\""]
-        {
+        for text in [
+            "secret = { env = \"NAME\" }",
+            "secret = { file = \"path\" }",
+            "secret_grace = \"24h\"",
+            "response_headers = 1",
+            "max_headers = 1",
+            "from = \"a@b.example\"",
+            "otlp = \"https://a.example/x@y\"",
+        ] {
             assert_eq!(source(text).excerpt(&(0..1)).text, text);
         }
     }

@@ -23,7 +23,7 @@ pub use problem::{Problem, Problems, Severity};
 
 use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
-use http::Method;
+use http::{HeaderName, Method};
 use ipnet::IpNet;
 
 use crate::{
@@ -67,6 +67,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[log]`
     pub log: Log,
+    /// `[telemetry]`; `None`: no spans are sent.
+    pub telemetry: Option<Telemetry>,
     /// `[mail]`; `None`: no mail is sent.
     pub mail: Option<Mail>,
     /// `[[service]]`
@@ -241,6 +243,31 @@ pub struct Log {
     pub slow: Option<Duration>,
     /// Whether the gateway takes part in traces.
     pub trace_context: TraceContext,
+}
+
+/// Where spans go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telemetry {
+    /// The collector, as it is configured.
+    pub otlp: String,
+    /// Whether it is reached by TLS.
+    pub tls: bool,
+    /// Its name or address, without brackets.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// What is posted to.
+    pub path: String,
+    /// What is sent along.
+    pub headers: Vec<(HeaderName, Secret)>,
+    /// Certificates that it is checked against instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// The gateway's name there.
+    pub service_name: String,
+    /// How many of a million traces that begin here are recorded.
+    pub sample: u32,
+    /// How long it may take to take one batch.
+    pub timeout: Duration,
 }
 
 /// How the connection to the mail server is protected.

@@ -66,7 +66,7 @@ pub(super) const VARIABLE_PREFIX: &str = "HUBGATE_";
 pub(super) const OTHER_VARIABLES: [&str; 1] = ["HUBGATE_CONFIG"];
 
 /// All tables, the root first.
-pub(super) const TABLES: [&Table; 21] = [
+pub(super) const TABLES: [&Table; 23] = [
     &ROOT,
     &ADMIN_PASSWORD,
     &LISTEN,
@@ -77,6 +77,8 @@ pub(super) const TABLES: [&Table; 21] = [
     &SESSIONS,
     &LIMITS,
     &LOG,
+    &TELEMETRY,
+    &TELEMETRY_HEADERS,
     &MAIL,
     &MAIL_PASSWORD,
     &SERVICE,
@@ -95,8 +97,8 @@ pub(super) static ROOT: Table = Table {
     shape: Shape::Single,
     keys: &["public_url", "data_dir", "admin_password"],
     tables: &[
-        &LISTEN, &TLS, &STORE, &HUB, &OAUTH, &SESSIONS, &LIMITS, &LOG, &MAIL, &SERVICE, &USER, &UPSTREAM,
-        &TEST,
+        &LISTEN, &TLS, &STORE, &HUB, &OAUTH, &SESSIONS, &LIMITS, &LOG, &TELEMETRY, &MAIL, &SERVICE, &USER,
+        &UPSTREAM, &TEST,
     ],
     later: &[],
 };
@@ -188,6 +190,22 @@ pub(super) static LOG: Table = Table {
     path: "log",
     shape: Shape::Single,
     keys: &["format", "level", "access", "slow", "trace_context"],
+    tables: &[],
+    later: &[],
+};
+
+pub(super) static TELEMETRY: Table = Table {
+    path: "telemetry",
+    shape: Shape::Single,
+    keys: &["otlp", "headers", "ca", "service_name", "sample", "timeout"],
+    tables: &[],
+    later: &[],
+};
+
+pub(super) static TELEMETRY_HEADERS: Table = Table {
+    path: "telemetry.headers",
+    shape: Shape::Inline,
+    keys: &["env", "file"],
     tables: &[],
     later: &[],
 };

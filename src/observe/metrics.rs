@@ -165,6 +165,10 @@ const COUNTERS: &[(&str, &str)] = &[
     ("upstream_errors", "Requests that an upstream did not answer, by route and kind"),
     ("websockets_opened", "WebSockets opened, by route"),
     ("upstream_connections_opened", "Connections opened to upstreams, by route"),
+    #[cfg(feature = "otel")]
+    ("spans_sent", "Spans that the OpenTelemetry collector has taken"),
+    #[cfg(feature = "otel")]
+    ("spans_dropped", "Spans that were lost, by cause"),
 ];
 
 /// Writes everything in the OpenMetrics text format.
@@ -192,7 +196,12 @@ impl Collector for Everything {
         for (name, help) in COUNTERS {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             for ((_, labels), count) in counters.iter().filter(|((known, _), _)| known == name) {
-                metric.encode_family(labels)?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
+                // An empty set of labels would be written as one.
+                if labels.is_empty() {
+                    metric.encode_counter::<NoLabelSet, _, u64>(count, None)?;
+                } else {
+                    metric.encode_family(labels)?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
+                }
             }
         }
         let durations = self.totals.durations.lock().unwrap_or_else(PoisonError::into_inner);
@@ -259,6 +268,7 @@ mod tests {
             vec![("route", "/a".to_owned()), ("method", "GET".to_owned()), ("status", "200".to_owned())];
         totals.add("requests", labels.clone(), 2);
         totals.add("requests", labels, 1);
+        totals.add("mails", Vec::new(), 5);
         let mut histogram = Histogram::default();
         for micros in [50, 300, 20_000_000] {
             histogram.observe(micros);
@@ -281,6 +291,7 @@ mod tests {
         let text = render(&totals, &Arc::new(gauges)).unwrap();
         for line in [
             "hubgate_requests_total{route=\"/a\",method=\"GET\",status=\"200\"} 3",
+            "hubgate_mails_total 5",
             "hubgate_request_duration_seconds_bucket{le=\"0.0001\",route=\"/a\"} 1",
             "hubgate_request_duration_seconds_bucket{le=\"+Inf\",route=\"/a\"} 3",
             "hubgate_request_duration_seconds_count{route=\"/a\"} 3",

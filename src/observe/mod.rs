@@ -8,5 +8,7 @@ pub mod journal;
 pub mod line;
 pub mod log;
 pub mod metrics;
+#[cfg(feature = "otel")]
+pub mod otel;
 pub mod refusals;
 pub mod sink;

@@ -175,6 +175,7 @@ async fn send(
             pools.cluster.note_retry();
         }
         loop {
+            record.noted.attempts(pool);
             let idle = if repeated { None } else { pool.idle(switches) };
             let mut lease = match idle {
                 Some(lease) => lease,
@@ -195,6 +196,7 @@ async fn send(
             match poll_fn(|cx| lease.poll_answer(request, cx)).await {
                 Ok(head) => {
                     record.course(Course::answered);
+                    record.noted.answered(head.status);
                     return Ok((head, lease));
                 }
                 Err(fault @ Fault::RequestBody) => {
@@ -250,6 +252,11 @@ async fn connect(record: &mut Record, pool: &Rc<TargetPool>, switches: bool) -> 
 
 /// There was no connection to a target.
 fn not_connected(record: &Record, pool: &TargetPool, error: &ConnectError) {
+    record.noted.failed(match error {
+        ConnectError::Full | ConnectError::Waited => "queue",
+        ConnectError::TimedOut => "connect_timeout",
+        ConnectError::Failed(_) => "connect",
+    });
     if matches!(error, ConnectError::Full | ConnectError::Waited) {
         record.worker().journal().shed("upstream_queue");
         pool.node.state.note(Cause::Queue, error, Instant::now());
@@ -261,6 +268,8 @@ fn not_connected(record: &Record, pool: &TargetPool, error: &ConnectError) {
 }
 
 fn failed(record: &Record, pool: &TargetPool, fault: &Fault, body: BodyFault) -> Refusal {
+    let of_body = body != BodyFault::None || matches!(fault, Fault::RequestBody);
+    record.noted.failed(if of_body { "request_body" } else { "answer" });
     match body {
         BodyFault::TooLarge => {
             let limit = record.view.route(record.route).map_or(0, |route| route.max_body_size);

@@ -104,5 +104,5 @@ pub(super) fn ended(record: &Record, refusal: &Refusal) {
         ..Decision::default()
     };
     let now = record.worker().gate().clock.now();
-    record.worker().journal().decision(now, record.route, line);
+    record.decide(now, line);
 }

@@ -59,7 +59,6 @@ use hyper::body::{Body as _, Incoming};
 use self::{
     browser::{Asked, Entry, Found},
     credential::{known, known_password, repeated},
-    inherited::Inherited,
     peer::{Peer, Remembered},
     record::Record,
     refusal::{Form, RETRY, Refusal},
@@ -141,7 +140,7 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
     if extended && let Err(refusal) = sanitized.extend(worker.gate().random.bytes()) {
         return refuse(record, form, &refusal);
     }
-    inherit(&mut record, &sanitized.forwarded);
+    inherit(&mut record, &sanitized);
     // 2 how often this source asks
     if let Err(refusal) = rates::source(&record) {
         return refuse_at(record, form, (&refusal, None), &sanitized);
@@ -247,8 +246,9 @@ fn pass(
 }
 
 /// What a trusted proxy says of the client is taken up.
-fn inherit(record: &mut Record, forwarded: &Inherited) {
-    record.inherit(forwarded);
+fn inherit(record: &mut Record, sanitized: &Sanitized) {
+    record.inherit(sanitized);
+    let forwarded = &sanitized.forwarded;
     // From the right: the nearest address that is no proxy of ours is the client's.
     if forwarded.for_chain.is_empty() {
         return;
@@ -333,7 +333,7 @@ fn decide(
         jti: claims.map_or("", |c| &c.jti),
         ..Decision::default()
     };
-    record.worker().journal().decision(record.now, record.route, line);
+    record.decide(record.now, line);
     let remembered = remembered.and_then(Result::ok).filter(|_| permit.identity().is_some());
     Ok(Judged::Permitted(permit, remembered))
 }

@@ -42,12 +42,14 @@ pub(super) fn outbound(
     body: RequestBody,
 ) -> Option<Outgoing<RequestBody>> {
     let Sanitized { parts, target, authority, forwarded, trailers, .. } = sanitized;
-    let mut head = if route.strip_path || !route.prepend_path.is_empty() {
+    let target = if route.strip_path || !route.prepend_path.is_empty() {
         let prefix = if route.strip_path { route.path.as_str() } else { "" };
-        RequestHead::new(&parts.method, &rewritten(&target, prefix, &route.prepend_path)?)
+        rewritten(&target, prefix, &route.prepend_path)?
     } else {
-        RequestHead::new(&parts.method, &target)
+        target
     };
+    record.noted.forwards(&target);
+    let mut head = RequestHead::new(&parts.method, &target);
     if trailers {
         head.takes_trailers();
     }
@@ -100,7 +102,8 @@ fn metadata(
     record: &Record,
 ) -> Option<()> {
     let context = record.view.snapshot.trace_context;
-    trace::write(head, context, record.trace(), (&inherited, &record.id))?;
+    let span = record.noted.client_span();
+    trace::write(head, context, (record.trace(), span), (&inherited, &record.id))?;
     let Inherited { for_chain, proto, host, forwarded, request_id, .. } = inherited;
     // One field: many servers read only the first, or only the last, of several.
     if for_chain.is_empty() {

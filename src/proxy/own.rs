@@ -90,7 +90,7 @@ pub(super) async fn endpoint(
         ..Decision::default()
     };
     let now = record.worker().gate().clock.now();
-    record.worker().journal().decision(now, OWN_ROUTE, line);
+    record.decide(now, line);
     record.status = response.status();
     if outcome.decision == "refused" {
         record.own_refused(outcome, &host);

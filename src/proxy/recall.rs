@@ -31,7 +31,7 @@ impl Record {
             jti: claims.map_or("", |claims| &claims.jti),
         };
         let now = self.worker().gate().clock.now();
-        self.worker().journal().decision(now, self.route, line);
+        self.decide(now, line);
         let (status, host) = (refusal.status, sanitized.map_or("", Sanitized::host));
         // Who is led to the login page was not turned away.
         if refusal.code != ErrorCode::LoginRequired {
@@ -55,7 +55,7 @@ impl Record {
             ..Decision::default()
         };
         let now = self.worker().gate().clock.now();
-        self.worker().journal().decision(now, self.route, line);
+        self.decide(now, line);
         self.worker().journal().refused(refusal.cause.name());
         self.worker().journal().shed("requests");
         self.discount();
@@ -101,6 +101,7 @@ impl Record {
 
     fn keep(&self, line: Decision<'_>, cause: Cause, answer: (StatusCode, &str)) {
         self.worker().journal().refused(cause.name());
+        self.noted.refused(cause.name());
         self.remember(line, cause, answer);
     }
 

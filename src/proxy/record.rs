@@ -2,23 +2,26 @@
 //!
 //! Invariant: the line is written once, when the record is dropped: after the last byte, after a break, after a panic.
 
+pub mod spans;
+
 use std::{cell::Cell, net::IpAddr, rc::Rc, time::Instant};
 
 use http::{Method, StatusCode, Version, uri::PathAndQuery};
 
+use self::spans::Noted;
 use super::{
     course::Course,
-    inherited::Inherited,
     live::Held,
     peer::Peer,
     rates::Told,
+    sanitize::Sanitized,
     trace::Trace,
     worker::{View, Worker},
 };
 use crate::{
     access::policy::Permit,
     base::time::Timestamp,
-    observe::journal::{Access, NO_ROUTE, OWN_ROUTE, RouteNumber},
+    observe::journal::{Access, Decision, NO_ROUTE, OWN_ROUTE, RouteNumber},
 };
 
 /// A request's id: 32 hexadecimal digits, or what a trusted proxy sent.
@@ -82,6 +85,8 @@ pub struct Record {
     pub(super) told: Cell<Option<Box<Told>>>,
     /// How its time is spent, where that is of interest.
     course: Option<Box<Course>>,
+    /// What its spans will tell.
+    pub(super) noted: Noted,
 }
 
 impl Record {
@@ -93,14 +98,15 @@ impl Record {
         peer: &Peer,
         (method, target, version): (Method, Option<PathAndQuery>, Version),
     ) -> Self {
-        let id = RequestId::Own(worker.next_id());
+        let id = worker.next_id();
+        let noted = Noted::begin(&worker, view.snapshot.trace_context, &id);
         let now = worker.gate().clock.now();
         worker.take_on();
         let course = view.snapshot.slow.map(|_| Box::default());
         Self {
             worker,
             view,
-            id,
+            id: RequestId::Own(id),
             trace: None,
             source: peer.ip(),
             source_text: Rc::clone(&peer.text),
@@ -118,12 +124,17 @@ impl Record {
             counts: true,
             told: Cell::new(None),
             course,
+            noted,
         }
     }
 
-    /// What a trusted proxy says of the request's id and its trace is taken up.
-    pub(super) fn inherit(&mut self, said: &Inherited) {
-        self.trace = Trace::of(self.view.snapshot.trace_context, said, &self.id);
+    /// Its head was understood. What a trusted proxy says of the request's id and its trace is taken up.
+    pub(super) fn inherit(&mut self, sanitized: &Sanitized) {
+        let said = &sanitized.forwarded;
+        let recorded = self.noted.is_sampled();
+        self.trace = Trace::of(self.view.snapshot.trace_context, said, (&self.id, recorded));
+        self.noted.inherit(&self.worker, self.id.as_bytes(), self.trace.as_deref());
+        self.noted.understood(sanitized);
         if let Some(id) = said.request_id.as_ref().and_then(|id| id.to_str().ok()) {
             self.id = RequestId::Inherited(Rc::from(id));
         }
@@ -188,6 +199,12 @@ impl Record {
         self.complete = true;
     }
 
+    /// Writes its decision line.
+    pub(super) fn decide(&self, now: Timestamp, line: Decision<'_>) {
+        self.noted.decided(&line);
+        self.worker.journal().decision(now, self.route, line);
+    }
+
     /// What was permitted to it.
     pub(super) fn held(&self, permit: Permit) -> Held {
         let target = self.target.clone().unwrap_or_else(|| PathAndQuery::from_static("/"));
@@ -236,6 +253,7 @@ impl Drop for Record {
             complete: self.complete || bodiless,
         };
         self.worker.journal().access(now, self.route, &access);
+        Noted::finish(self, &access);
         if let (Some((after, format)), Some(course)) = (self.view.snapshot.slow, &self.course) {
             let (taken, parts) = course.taken(self.started);
             if taken >= after {

@@ -49,7 +49,7 @@ fn instead(record: &Record, route: &Route, sanitized: &Sanitized, denied: Denied
         subject: claims.filter(|claims| !claims.is_service()).map_or("", |claims| &claims.sub),
         jti: claims.map_or("", |claims| &claims.jti),
     };
-    record.worker().journal().decision(record.now, record.route, line);
+    record.decide(record.now, line);
     record.let_pass(line, refusal, sanitized);
     Ok(Judged::Permitted(permit, None))
 }

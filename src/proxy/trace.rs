@@ -28,22 +28,43 @@ pub struct Trace {
     span: [u8; 16],
     sampled: bool,
     state: Option<HeaderValue>,
+    /// The proxy's part in it, where it is the proxy's trace.
+    #[cfg(feature = "otel")]
+    parent: Option<[u8; 16]>,
 }
 
 impl Trace {
-    /// The trace of a request about which a trusted proxy says something; `own` is the id that the request has got here.
-    /// `None`: its trace is named as it is.
+    /// The trace of a request about which a trusted proxy says something; `own` is the id that the request has got here, and
+    /// `recorded` whether a trace that begins here is. `None`: its trace is named as it is.
     #[must_use]
-    pub(super) fn of(context: TraceContext, said: &Inherited, own: &RequestId) -> Option<Box<Self>> {
+    pub(super) fn of(
+        context: TraceContext,
+        said: &Inherited,
+        (own, recorded): (&RequestId, bool),
+    ) -> Option<Box<Self>> {
         let RequestId::Own(own) = own else { return None };
         if context == TraceContext::Off || (said.traceparent.is_none() && said.request_id.is_none()) {
             return None;
         }
         let span = *own.last_chunk()?;
-        let begun = || Self { id: *own, span, sampled: context == TraceContext::Sampled, state: None };
+        let begun = || Self {
+            id: *own,
+            span,
+            sampled: recorded || context == TraceContext::Sampled,
+            state: None,
+            #[cfg(feature = "otel")]
+            parent: None,
+        };
         let taken_up = |parent: &HeaderValue| {
             let parent = parse(parent.as_bytes())?;
-            Some(Self { id: parent.0, span, sampled: parent.1, state: said.tracestate.clone() })
+            Some(Self {
+                id: parent.id,
+                span,
+                sampled: parent.sampled,
+                state: said.tracestate.clone(),
+                #[cfg(feature = "otel")]
+                parent: Some(parent.span),
+            })
         };
         Some(Box::new(said.traceparent.as_ref().and_then(taken_up).unwrap_or_else(begun)))
     }
@@ -53,14 +74,33 @@ impl Trace {
     pub const fn id(&self) -> &[u8] {
         &self.id
     }
+
+    /// What a trusted proxy says of it; `None`: it begins here.
+    #[cfg(feature = "otel")]
+    pub(super) fn above(&self) -> Option<Above> {
+        let Self { id, parent, sampled, state, .. } = self;
+        Some(Above { trace: *id, span: (*parent)?, sampled: *sampled, state: state.clone() })
+    }
 }
 
-/// Tells the upstream. `trace`: one that was taken up, or else the trace begins here with the request's own `id`.
+/// What a trusted proxy says of a trace.
+#[cfg(feature = "otel")]
+pub(super) struct Above {
+    pub(super) trace: [u8; 32],
+    /// Its own part in it.
+    pub(super) span: [u8; 16],
+    pub(super) sampled: bool,
+    /// `tracestate`
+    pub(super) state: Option<HeaderValue>,
+}
+
+/// Tells the upstream. `trace`: one that was taken up, or else the trace begins here with the request's own `id`. `client_span`: what
+/// the upstream is below, where the gateway's own spans are recorded.
 #[must_use]
 pub(super) fn write(
     head: &mut RequestHead,
     context: TraceContext,
-    trace: Option<&Trace>,
+    (trace, client_span): (Option<&Trace>, Option<[u8; 16]>),
     (said, id): (&Inherited, &RequestId),
 ) -> Option<()> {
     if context == TraceContext::Off {
@@ -73,15 +113,17 @@ pub(super) fn write(
     }
     let flags = |sampled| if sampled { b"-01" } else { b"-00" };
     if let Some(trace) = trace {
-        head.set_words(TRACEPARENT, &[b"00-", &trace.id, b"-", &trace.span, flags(trace.sampled)])?;
+        let span = client_span.as_ref().unwrap_or(&trace.span);
+        head.set_words(TRACEPARENT, &[b"00-", &trace.id, b"-", span, flags(trace.sampled)])?;
         if let Some(state) = &trace.state {
             head.set(TRACESTATE, state);
         }
         return Some(());
     }
     let RequestId::Own(id) = id else { return Some(()) };
-    let (_, span) = id.split_at_checked(16)?;
-    head.set_words(TRACEPARENT, &[b"00-", id, b"-", span, flags(context == TraceContext::Sampled)])
+    let span = client_span.as_ref().or_else(|| id.last_chunk())?;
+    let sampled = client_span.is_some() || context == TraceContext::Sampled;
+    head.set_words(TRACEPARENT, &[b"00-", id, b"-", span, flags(sampled)])
 }
 
 /// Whether a `traceparent` is valid.
@@ -89,8 +131,16 @@ pub(super) fn is_traceparent(value: &[u8]) -> bool {
     parse(value).is_some()
 }
 
-/// Section 3.2.2: the trace's id and whether it is sampled. Of a version that is not known yet the part that is.
-fn parse(value: &[u8]) -> Option<([u8; 32], bool)> {
+/// What a `traceparent` says.
+#[derive(Debug, PartialEq, Eq)]
+struct Parsed {
+    id: [u8; 32],
+    span: [u8; 16],
+    sampled: bool,
+}
+
+/// Section 3.2.2. Of a version that is not known yet the part that is.
+fn parse(value: &[u8]) -> Option<Parsed> {
     let (known, more) = value.split_at_checked(LENGTH)?;
     let (version, rest) = known.split_first_chunk::<2>()?;
     let (id, rest) = rest.strip_prefix(b"-")?.split_first_chunk::<32>()?;
@@ -107,7 +157,7 @@ fn parse(value: &[u8]) -> Option<([u8; 32], bool)> {
     let [_, low] = *flags;
     // The lowest bit of the two digits; the others have no meaning yet, and are not passed on.
     let sampled = matches!(low, b'1' | b'3' | b'5' | b'7' | b'9' | b'b' | b'd' | b'f');
-    valid.then_some((*id, sampled))
+    valid.then_some(Parsed { id: *id, span: *parent, sampled })
 }
 
 /// The `tracestate` of several fields as one list; `None` when there is none, or when one of them is no such list (section 3.3).
@@ -162,7 +212,7 @@ mod tests {
 
     #[test]
     fn traceparents_are_read_by_the_book() {
-        let id = *b"4bf92f3577b34da6a3ce929d0e0e4736";
+        let (id, span) = (*b"4bf92f3577b34da6a3ce929d0e0e4736", *b"00f067aa0ba902b7");
         for (text, sampled) in [
             (GOOD.to_owned(), true),
             (GOOD.replace("-01", "-00"), false),
@@ -171,7 +221,7 @@ mod tests {
             (GOOD.replacen("00-", "01-", 1), true),
             (GOOD.replacen("00-", "cc-", 1) + "-what-comes-later", true),
         ] {
-            assert_eq!(parse(text.as_bytes()), Some((id, sampled)), "{text}");
+            assert_eq!(parse(text.as_bytes()), Some(Parsed { id, span, sampled }), "{text}");
         }
         for bad in [
             String::new(),
@@ -234,13 +284,23 @@ mod tests {
             request_id: id.map(|text| HeaderValue::from_str(text).unwrap()),
             ..Inherited::default()
         };
-        let trace = Trace::of(TraceContext::On, &said(Some(GOOD), Some("a=1"), None), &own).unwrap();
+        let trace = Trace::of(TraceContext::On, &said(Some(GOOD), Some("a=1"), None), (&own, false)).unwrap();
         assert_eq!((trace.id(), trace.sampled), (&b"4bf92f3577b34da6a3ce929d0e0e4736"[..], true));
         assert_eq!((trace.span, trace.state.is_some()), (*b"1111111111111111", true));
         // An id that was taken over is none of a trace.
-        let trace = Trace::of(TraceContext::Sampled, &said(None, None, Some("theirs")), &own).unwrap();
-        assert_eq!((trace.id(), trace.sampled), (&b"0123456789abcdef1111111111111111"[..], true));
-        assert!(Trace::of(TraceContext::On, &said(None, None, None), &own).is_none());
-        assert!(Trace::of(TraceContext::Off, &said(Some(GOOD), None, None), &own).is_none());
+        for (context, recorded, sampled) in [
+            (TraceContext::Sampled, false, true),
+            (TraceContext::On, false, false),
+            (TraceContext::On, true, true),
+        ] {
+            let trace = Trace::of(context, &said(None, None, Some("theirs")), (&own, recorded)).unwrap();
+            assert_eq!((trace.id(), trace.sampled), (&b"0123456789abcdef1111111111111111"[..], sampled));
+        }
+        // What is recorded here decides nothing for a trace of another.
+        let unsampled = GOOD.replace("-01", "-00");
+        let trace = Trace::of(TraceContext::On, &said(Some(&unsampled), None, None), (&own, true)).unwrap();
+        assert!(!trace.sampled);
+        assert!(Trace::of(TraceContext::On, &said(None, None, None), (&own, false)).is_none());
+        assert!(Trace::of(TraceContext::Off, &said(Some(GOOD), None, None), (&own, false)).is_none());
     }
 }

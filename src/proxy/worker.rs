@@ -16,6 +16,7 @@ use std::{
 use super::{
     gate::{Gate, OwnEndpoints, Snapshot},
     live::Look,
+    record::spans::Spans,
     route::Route,
     upstream::{Cluster, Pools},
     waits::Waits,
@@ -74,6 +75,8 @@ pub struct WorkerParts {
     pub max_requests: usize,
     /// Where it tells how many these are.
     pub load: Arc<AtomicUsize>,
+    /// Its way to the collector of spans.
+    pub spans: Spans,
 }
 
 /// For so long after a new snapshot requests may still be taken up that were judged by the one before.
@@ -162,6 +165,12 @@ impl Worker {
         &self.parts.journal
     }
 
+    /// Its way to the collector of spans.
+    #[must_use]
+    pub(super) const fn spans(&self) -> &Spans {
+        &self.parts.spans
+    }
+
     /// Its requests that wait for an upstream.
     #[must_use]
     pub(super) const fn waits(&self) -> &Waits {
@@ -240,6 +249,7 @@ impl Worker {
             }
         };
         self.parts.journal.hand_over(|route| view.label(route).to_owned(), passed);
+        self.spans().hand_over();
     }
 
     /// Judges again what is still going on.

@@ -35,6 +35,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{
+    drive::{End, drive},
     early::Early,
     io::{Follows, Order, Watch, Watched},
 };
@@ -247,67 +248,6 @@ async fn after<T: Tunnel>(mut io: Watched, early: Bytes, switched: Option<(T, En
     })
     .await;
 }
-
-/// How [`drive`] ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    /// The protocol came to its end.
-    Over,
-    /// The connection was told to close, or broke.
-    Closed,
-    /// Nothing is asked, and nothing has been for a while.
-    Resting,
-}
-
-impl From<hyper::Result<()>> for End {
-    fn from(ended: hyper::Result<()>) -> Self {
-        if ended.is_ok() { Self::Over } else { Self::Closed }
-    }
-}
-
-/// Polls a connection and obeys the orders of the tick.
-async fn drive<C: Future<Output = hyper::Result<()>>>(
-    mut connection: Pin<&mut C>,
-    watch: &Watch,
-    drain: impl Fn(Pin<&mut C>),
-) -> End {
-    let mut draining = false;
-    let mut told: Option<Instant> = None;
-    std::future::poll_fn(|cx| {
-        match watch.order(cx) {
-            Order::None => {}
-            Order::Close => return Poll::Ready(End::Closed),
-            Order::Rest => {
-                // What has arrived meanwhile comes first.
-                let polled = connection.as_mut().poll(cx).map(End::from);
-                return if polled.is_pending() && watch.may_rest() {
-                    Poll::Ready(End::Resting)
-                } else {
-                    polled
-                };
-            }
-            Order::Drain if draining => {}
-            Order::Drain => {
-                // What has arrived is a request that its sender saw go through: it is read first.
-                if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
-                    return Poll::Ready(ended.into());
-                }
-                let patient = told.get_or_insert_with(Instant::now).elapsed() < LAST_REQUEST;
-                if watch.expects_a_request(patient) {
-                    return Poll::Pending;
-                }
-                draining = true;
-                drain(connection.as_mut());
-            }
-        }
-        connection.as_mut().poll(cx).map(End::from)
-    })
-    .await
-}
-
-/// For so long a connection that is told to end waits for a request: whoever asks just now would find it closed, and could not
-/// know whether the request was carried out (RFC 9112 section 9.5). The answer says that it was the last.
-const LAST_REQUEST: Duration = Duration::from_secs(1);
 
 impl Watch {
     /// hyper takes a Content-Length away when there is a Transfer-Encoding, and the handler could not refuse the pair.

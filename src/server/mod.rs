@@ -4,6 +4,7 @@
 
 pub mod admission;
 pub mod connection;
+mod drive;
 mod early;
 mod flood;
 pub mod handover;

@@ -26,6 +26,8 @@ mod limits;
 mod live;
 mod observation;
 mod operation;
+#[cfg(feature = "otel")]
+mod otel;
 mod own_endpoints;
 mod pace;
 mod panics;

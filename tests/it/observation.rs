@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+#[cfg(not(feature = "otel"))]
+use crate::support::process;
 use crate::support::{Gateway, Recorded, Reply, Request, Setup, Upstream, gateway::eventually};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -290,5 +292,21 @@ fn a_slow_request_without_an_upstream_has_its_time_alone() {
     assert!(line["ms"].as_f64() >= Some(250.0), "{line}");
     for part in ["before_ms", "queue_ms", "connect_ms", "first_byte_ms", "body_ms", "upstream"] {
         assert!(line[part].is_null(), "{line}");
+    }
+}
+
+#[cfg(not(feature = "otel"))]
+#[test]
+fn a_program_without_opentelemetry_refuses_to_be_told_of_a_collector() {
+    let (config, folder) = Gateway::prepare(|setup| {
+        setup.set("telemetry", "otlp", r#""http://127.0.0.1:4318""#);
+    });
+    let path = config.display().to_string();
+    for command in ["check", "serve"] {
+        let output = process::run(&[command, "--config", &path], folder.path());
+        let written = process::written(&output);
+        assert!(!output.status.success(), "{command}: {written}");
+        assert!(written.contains("`telemetry.otlp` needs OpenTelemetry"), "{command}: {written}");
+        assert!(written.contains("--features otel"), "{command}: {written}");
     }
 }

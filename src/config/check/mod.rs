@@ -11,6 +11,7 @@ mod mail;
 mod rule;
 mod secret;
 mod service;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod upstream;
@@ -73,6 +74,7 @@ fn config(root: &Section<'_, '_>, text: &str, file: &Path) -> Option<Config> {
     let sessions = limits::sessions(&root.single(&schema::SESSIONS));
     let limits = limits::limits(&root.single(&schema::LIMITS));
     let log = limits::log(&root.single(&schema::LOG));
+    let telemetry = telemetry::telemetry(&root.single(&schema::TELEMETRY), log.trace_context);
     let mail = mail::mail(&root.single(&schema::MAIL));
     let services = service::services(root, oauth.profile);
     let admin_password = user::admin_password(root);
@@ -91,6 +93,7 @@ fn config(root: &Section<'_, '_>, text: &str, file: &Path) -> Option<Config> {
         sessions,
         limits,
         log,
+        telemetry,
         mail,
         services,
         admin_password,

@@ -20,7 +20,7 @@ const SHORTEST: usize = 16;
 const FORMS: &str = r#"write { env = "NAME" } or { file = "path" }, or the secret itself in quotes"#;
 
 /// What is wrong with the text of a secret.
-type Check = fn(&str) -> Result<(), Wrong>;
+pub(super) type Check = fn(&str) -> Result<(), Wrong>;
 
 /// The secret of a service.
 pub(super) fn secret(value: &Entry<'_, '_>) -> Option<Secret> {
@@ -43,6 +43,11 @@ pub(super) fn mail_password(value: &Entry<'_, '_>) -> Option<Secret> {
         text if text.chars().any(char::is_control) => Err(wrong("contains control characters")),
         _ => Ok(()),
     })
+}
+
+/// Header fields for the collector of spans: whatever that has given out.
+pub(super) fn headers(value: &Entry<'_, '_>, check: Check) -> Option<Secret> {
+    read(value, &schema::TELEMETRY_HEADERS, check)
 }
 
 fn read(value: &Entry<'_, '_>, schema: &'static Table, check: Check) -> Option<Secret> {

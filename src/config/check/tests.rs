@@ -115,11 +115,17 @@ fn settings_that_the_shipped_file_has_off_work_when_switched_on() {
         std::fs::write(folder.path().join(name), made.cert.pem()).unwrap();
     }
     std::fs::write(folder.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    let mut section = "";
     let on: String = SHIPPED
         .lines()
-        .map(|line| match line.trim_start().strip_prefix('#') {
-            Some(rest) if rest.starts_with(char::is_alphabetic) => format!("{rest}\n"),
-            _ => format!("{line}\n"),
+        .map(|line| {
+            section = if line.starts_with('[') { line } else { section };
+            match line.trim_start().strip_prefix('#') {
+                // A program without OpenTelemetry refuses these.
+                Some(_) if section == "[telemetry]" && !cfg!(feature = "otel") => format!("{line}\n"),
+                Some(rest) if rest.starts_with(char::is_alphabetic) => format!("{rest}\n"),
+                _ => format!("{line}\n"),
+            }
         })
         .collect();
     std::fs::write(folder.path().join("jane.password"), "correct horse\n").unwrap();
@@ -127,6 +133,7 @@ fn settings_that_the_shipped_file_has_off_work_when_switched_on() {
         ("YOUTRACK_SECRET", "0123456789abcdef\n"),
         ("ADMIN_PASSWORD", "battery staple\n"),
         ("MAIL_PASSWORD", "of the mail server\n"),
+        ("OTLP_HEADERS", "Authorization: Bearer of-the-collector\n"),
     ]);
     let file = folder.path().join("gateway.toml");
     std::fs::write(&file, on).unwrap();
@@ -146,6 +153,75 @@ fn settings_that_the_shipped_file_has_off_work_when_switched_on() {
     assert_eq!(mail.ca, Some(folder.path().join("internal-ca.pem")));
     let (user, password) = mail.credentials.unwrap();
     assert_eq!((user.as_str(), password.expose()), ("hubgate", "of the mail server"));
+    assert_eq!(config.telemetry.is_some(), cfg!(feature = "otel"));
+}
+
+#[cfg(not(feature = "otel"))]
+#[test]
+fn spans_are_refused_by_a_program_that_cannot_send_them() {
+    assert!(good("").telemetry.is_none() && good("[telemetry]").telemetry.is_none());
+    for text in ["otlp = \"http://127.0.0.1:4318\"", "otlp = \"http://127.0.0.1:4318\"\nsample = \"10%\""] {
+        let problem = only(&format!("[telemetry]\n{text}"));
+        assert!(problem.message.contains("`telemetry.otlp` needs OpenTelemetry"), "{problem:?}");
+        assert!(problem.help.as_ref().unwrap().contains("--features otel"), "{problem:?}");
+    }
+    // Not only from the file.
+    let env = [("HUBGATE_TELEMETRY_OTLP", "http://127.0.0.1:4318")];
+    let problem = sole(read_with(HEAD, &env));
+    assert_eq!(problem.variable.as_deref(), Some("HUBGATE_TELEMETRY_OTLP"));
+}
+
+#[cfg(feature = "otel")]
+#[test]
+fn otel_spans_go_where_the_file_says_and_nowhere_else() {
+    assert!(good("").telemetry.is_none() && good("[telemetry]").telemetry.is_none());
+    let local = "otlp = \"http://127.0.0.1:4318\"";
+    let telemetry = good(&format!("[telemetry]\n{local}")).telemetry.unwrap();
+    assert_eq!((telemetry.service_name.as_str(), telemetry.sample), ("hubgate", 1_000_000));
+    assert_eq!((telemetry.timeout.as_secs(), telemetry.headers.len(), telemetry.tls), (10, 0, false));
+    let with = |lines: &str| format!("[telemetry]\notlp = \"https://o.example/otlp\"\n{lines}");
+    let telemetry =
+        good(&with("headers = \"api-key: hunter2\\nX-B: c\"\nsample = \"0.5%\"")).telemetry.unwrap();
+    let headers: Vec<_> = telemetry.headers.iter().map(|(n, v)| (n.as_str(), v.expose())).collect();
+    assert_eq!((headers, telemetry.sample), (vec![("api-key", "hunter2"), ("x-b", "c")], 5000));
+    assert!(!format!("{telemetry:?}").contains("hunter2"));
+    let sampled = "[log]\ntrace_context = \"sampled\"\n";
+    assert!(read(&format!("{sampled}[telemetry]\n{local}\nsample = \"100%\"")).is_ok());
+    assert!(read(&format!("[telemetry]\n{local}\nheaders = \"a: hunter2\"")).is_ok(), "on this machine");
+    for (text, message, help) in [
+        ("[telemetry]\nsample = \"10%\"".to_owned(), "`[telemetry]` has no `otlp`", "127.0.0.1:4318"),
+        ("[telemetry]\notlp = \"127.0.0.1:4318\"".to_owned(), "not the address of a collector", "http://"),
+        ("[telemetry]\notlp = \"http://u:hunter2@a\"".to_owned(), "a user name or password", "headers"),
+        ("[telemetry]\notlp = \"http://a/v1/traces\"".to_owned(), "names more than", "/v1/traces"),
+        (
+            "[telemetry]\notlp = \"http://a.example\"\nheaders = \"a: hunter2\"".to_owned(),
+            "`telemetry.headers` would be sent in the clear",
+            "https://",
+        ),
+        (with("headers = \"hunter2\""), "no list of header fields", "Authorization: Bearer"),
+        (with("headers = \"Host: hunter2\""), "no list of header fields", "Authorization: Bearer"),
+        (with("headers = { env = \"UNSET\" }"), "names a variable that is not set", "UNSET"),
+        (with("headers = { env = \"A\", file = \"b\" }"), "names not exactly one place", "env"),
+        (with("ca = \"nothing.pem\""), "names a file that cannot be read", "nothing.pem"),
+        (with("service_name = \"\""), "`telemetry.service_name` is empty", ""),
+        (with("sample = \"2\""), "`telemetry.sample` is not a share", "10%"),
+        (with("timeout = \"10ms\""), "`telemetry.timeout` is too small", ""),
+        (
+            format!("[log]\ntrace_context = \"off\"\n[telemetry]\n{local}"),
+            "`telemetry.otlp` needs the gateway to take part in traces",
+            "trace_context = \"on\"",
+        ),
+        (
+            format!("{sampled}[telemetry]\n{local}\nsample = \"99%\""),
+            "`telemetry.sample` leaves out traces that are marked as sampled",
+            "trace_context = \"on\"",
+        ),
+    ] {
+        let problem = only(&text);
+        assert!(problem.message.contains(message), "{text}: {problem:?}");
+        assert!(problem.help.clone().unwrap_or_default().contains(help), "{text}: {problem:?}");
+        assert!(!format!("{problem:?}").contains("hunter2"), "{problem:?}");
+    }
 }
 
 #[test]
@@ -191,7 +267,7 @@ fn every_mistake_has_its_place_and_its_help() {
             2,
             1,
             "`timeout` is not a key",
-            "`timeout` is a key of `[mail]` and `[[upstream]]`",
+            "`timeout` is a key of `[telemetry]` and `[mail]` and `[[upstream]]`",
         ),
         ("[listen]\nhttps = []", 3, 9, "`listen.https` has no address", "127.0.0.1:8443"),
         ("[listen]\nhttps = \"127.0.0.1:1\"", 3, 9, "`listen.https` must be a list", "[\"127.0.0.1:1\"]"),
@@ -694,7 +770,7 @@ fn a_public_service_does_not_keep_its_refresh_tokens() {
 #[test]
 fn problems_are_data_too() {
     let problem = only("colour = 1");
-    insta::assert_snapshot!(serde_json::to_string(&problem).unwrap(), @r#"{"severity":"error","line":2,"column":1,"variable":null,"message":"`colour` is not a key of the top of the file","help":"known here: `public_url`, `data_dir`, `admin_password`, `listen`, `tls`, `store`, `hub`, `oauth`, `sessions`, `limits`, `log`, `mail`, `service`, `user`, `upstream`, `test`"}"#);
+    insta::assert_snapshot!(serde_json::to_string(&problem).unwrap(), @r#"{"severity":"error","line":2,"column":1,"variable":null,"message":"`colour` is not a key of the top of the file","help":"known here: `public_url`, `data_dir`, `admin_password`, `listen`, `tls`, `store`, `hub`, `oauth`, `sessions`, `limits`, `log`, `telemetry`, `mail`, `service`, `user`, `upstream`, `test`"}"#);
 }
 
 #[test]

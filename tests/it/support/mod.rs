@@ -3,6 +3,8 @@
 pub(crate) mod answer;
 pub(crate) mod browser;
 pub(crate) mod client;
+#[cfg(feature = "otel")]
+pub(crate) mod collector;
 pub(crate) mod forge;
 pub(crate) mod gateway;
 pub(crate) mod h2;

@@ -158,7 +158,11 @@ impl Upstream {
     }
 
     fn listen(tls: Option<Arc<ServerConfig>>, address: &str) -> Self {
-        let listener = TcpListener::bind(address).unwrap();
+        Self::on(TcpListener::bind(address).unwrap(), tls)
+    }
+
+    /// On a socket that listens.
+    pub(crate) fn on(listener: TcpListener, tls: Option<Arc<ServerConfig>>) -> Self {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             log: Mutex::default(),

@@ -8,6 +8,7 @@ use std::sync::{
 use super::hashing::Pool;
 use crate::{
     observe::{
+        log,
         metrics::{Family, Gauge},
         sink::Sink,
     },
@@ -72,7 +73,7 @@ pub(super) fn gauges(
             "log_lines_lost",
             "Lines that the output did not take in time",
             true,
-            Box::new(move || lost.lost()),
+            Box::new(move || lost.lost() + log::lost()),
         ),
     ]
 }

@@ -50,6 +50,7 @@ pub use self::{
 pub use crate::server::{
     handover::{Offer, Taken},
     supervisor::{self, Supervisor},
+    tls::CertificateError,
 };
 use crate::{
     base::{
@@ -70,7 +71,7 @@ use crate::{
     },
     server::{
         admission::Admission,
-        tls::{self, Certificate, CertificateError},
+        tls::{self, Certificate},
         worker::{Setup, Stage, TICK},
     },
     store::{SharedStore, StoreError, sqlite::SqliteStore},
@@ -157,6 +158,17 @@ pub async fn open_store(config: &Config) -> Result<SharedStore, StartError> {
         Ok(store) => Ok(Arc::new(store)),
         Err(error) => Err(StartError::Store { path: path.display().to_string(), error }),
     }
+}
+
+/// Reads the certificates and authorities that a start would read.
+///
+/// # Errors
+/// [`CertificateError`] naming the file.
+pub fn certificates(config: &Config) -> Result<(), CertificateError> {
+    if matches!(config.tls, crate::config::Tls::Files { .. }) {
+        tls::load(&certificate_files(config))?;
+    }
+    shared::secured(config).map(drop)
 }
 
 /// On a first start the key that takes longest is made while everything else is made ready.

@@ -28,7 +28,7 @@ use crate::{
         key::{Algorithm, SigningKeyRecord},
         registry::Registry,
         service::Service,
-        upstream::TlsFiles,
+        upstream::{TlsFiles, Upstream},
     },
     oauth::{grant::Lives, token::issue::Issuer},
     observe::line::Format,
@@ -94,7 +94,7 @@ pub(super) struct Inputs {
     config: Arc<Config>,
     /// What access tokens are signed with.
     pub(super) access_tokens: Algorithm,
-    pub(super) upstreams: Vec<(crate::model::upstream::Upstream, Arc<Cluster>)>,
+    pub(super) upstreams: Vec<(Upstream, Arc<Cluster>)>,
     issuer: Issuer,
     pub(super) desk: Desk,
     quota: Arc<Quota>,
@@ -103,21 +103,7 @@ pub(super) struct Inputs {
 impl Inputs {
     /// `before`: of the configuration before, if there is one.
     fn new(config: Arc<Config>, before: Option<&Self>) -> Result<Self, CertificateError> {
-        let mut known: Vec<((TlsFiles, Http2), UpstreamTls)> = Vec::new();
-        let mut upstreams = Vec::with_capacity(config.upstreams.len());
-        for upstream in &config.upstreams {
-            let kind = (upstream.tls.clone(), upstream.delivery.http2);
-            let tls = if !upstream.delivery.to.iter().any(|target| target.tls) {
-                None
-            } else if let Some((_, tls)) = known.iter().find(|(known, _)| *known == kind) {
-                tls.clone()
-            } else {
-                let tls = Some(client_config(&kind)?);
-                known.push((kind, tls.clone()));
-                tls
-            };
-            upstreams.push((upstream.clone(), tls));
-        }
+        let upstreams = secured(&config)?;
         let known: Vec<Arc<Cluster>> = before
             .into_iter()
             .flat_map(|before| before.upstreams.iter().map(|(_, c)| Arc::clone(c)))
@@ -165,6 +151,26 @@ impl Inputs {
             slow: self.config.log.slow.map(|after| (after, form_of_lines(&self.config.log))),
         }
     }
+}
+
+/// The upstreams of a configuration, and how TLS is spoken with each that has any.
+pub(super) fn secured(config: &Config) -> Result<Vec<(Upstream, UpstreamTls)>, CertificateError> {
+    let mut known: Vec<((TlsFiles, Http2), UpstreamTls)> = Vec::new();
+    let mut upstreams = Vec::with_capacity(config.upstreams.len());
+    for upstream in &config.upstreams {
+        let kind = (upstream.tls.clone(), upstream.delivery.http2);
+        let tls = if !upstream.delivery.to.iter().any(|target| target.tls) {
+            None
+        } else if let Some((_, tls)) = known.iter().find(|(known, _)| *known == kind) {
+            tls.clone()
+        } else {
+            let tls = Some(client_config(&kind)?);
+            known.push((kind, tls.clone()));
+            tls
+        };
+        upstreams.push((upstream.clone(), tls));
+    }
+    Ok(upstreams)
 }
 
 /// How TLS is spoken with these files.

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     access::credentials::NEVER,
-    app::{self, StartError},
+    app::{self, CertificateError, StartError},
     base::{
         id::{ServiceId, UserId},
         random::{Random, SystemRandom},
@@ -45,6 +45,13 @@ pub(super) fn check(file: &Path, args: &CheckArgs) -> Result<(), Failure> {
     if !failed.is_empty() {
         let lines: Vec<String> = failed.iter().map(|line| format!("{}:{line}", file.display())).collect();
         return Err(Failure::Problems(lines.join("\n")));
+    }
+    match app::certificates(&config) {
+        // They may be where it will run, and not here.
+        Err(error @ CertificateError::Read { .. }) => {
+            output::remark(&format!("A certificate was not looked at: {error}"));
+        }
+        read => read.map_err(StartError::from)?,
     }
     if args.quiet {
         return Ok(());

@@ -61,7 +61,7 @@ pub(super) fn demo(args: &DemoArgs) -> Result<(), Failure> {
     crate::base::file::write_private(&file, text.as_bytes())?;
     let config = config::parse(&text, &file, &Environment::empty())
         .map_err(|problems| Failure::Problems(problems.render(false)))?;
-    serve::start_log(&config);
+    serve::start_log(&config)?;
     let certificate = app::certificate_files(&config).certificate;
     let gateway_url = config.public_url.origin().to_owned();
     let running = app::start(config, Seams { lines: Box::new(std::io::stderr()), ..Seams::system() })?;

@@ -119,6 +119,8 @@ pub fn run() -> ExitCode {
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { dir } => manual::pages(dir.as_deref()),
     };
+    // What was said comes before why it ended.
+    crate::observe::log::flush(Duration::from_secs(1));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -61,12 +61,18 @@ pub(super) fn colour() -> bool {
 
 /// Says on standard error why a command failed.
 pub(super) fn complain(failure: &Failure) {
-    let text = match failure {
-        Failure::Said => return,
-        Failure::Problems(text) => text.trim_end().to_owned(),
-        other => format!("hubgate: {other}"),
-    };
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    if let Some(text) = complaint(failure) {
+        remark(&text);
+    }
+}
+
+/// Why a command failed, where that was not said yet.
+pub(super) fn complaint(failure: &Failure) -> Option<String> {
+    match failure {
+        Failure::Said => None,
+        Failure::Problems(text) => Some(text.trim_end().to_owned()),
+        other => Some(format!("hubgate: {other}")),
+    }
 }
 
 /// A remark on standard error.

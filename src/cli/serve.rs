@@ -44,7 +44,7 @@ pub(super) fn serve(file: &Path, args: &ServeArgs) -> Result<(), Failure> {
     let given = app::supervisor::given(text("LISTEN_PID"), text("LISTEN_FDS"), text("LISTEN_FDNAMES"))?;
     let supervisor = Supervisor::new(environment.get("NOTIFY_SOCKET"));
     let config = load_with(file, &environment)?;
-    start_log(&config);
+    start_log(&config)?;
     for warning in &config.warnings {
         tracing::warn!("{}", warning.message);
     }
@@ -131,12 +131,12 @@ pub(super) fn first_password(password: &Secret, format: LogFormat) -> String {
 }
 
 /// Sends the gateway's own log where the configuration says.
-pub(super) fn start_log(config: &Config) {
+pub(super) fn start_log(config: &Config) -> std::io::Result<()> {
     let format = match config.log.format {
         LogFormat::Text => Format::Text,
         LogFormat::Json => Format::Json,
     };
-    log::start(format, config.log.level);
+    log::start(format, config.log.level)
 }
 
 /// What the process may be told.
@@ -216,7 +216,7 @@ fn read_again(file: &Path, running: &Running) {
         Ok(config) => config,
         Err(problems) => {
             tracing::error!("the changed configuration is not taken up, the one before stays in force");
-            output::complain(&problems);
+            log::say(output::complaint(&problems).unwrap_or_default());
             return;
         }
     };

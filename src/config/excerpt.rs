@@ -172,6 +172,7 @@ mod tests {
             "secret = { env = \"NAME\" }",
             "secret = { file = \"path\" }",
             "secret_grace = \"24h\"",
+            "password_threads = \"24h\"",
             "response_headers = 1",
             "max_headers = 1",
             "from = \"a@b.example\"",

@@ -10,6 +10,7 @@ use std::{
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread,
+    time::{Duration, Instant},
 };
 
 /// Chunks that may wait. With chunks of 32 KiB this is 8 MiB at most.
@@ -36,8 +37,11 @@ impl Sink {
     /// When the thread cannot be started.
     pub fn start(output: Box<dyn Write + Send>) -> std::io::Result<Self> {
         let (sender, receiver) = sync_channel(WAITING_CHUNKS);
-        thread::Builder::new().name("log".to_owned()).spawn(move || write_all(&receiver, output))?;
-        Ok(Self { sender, lost: Arc::new(AtomicU64::new(0)) })
+        let lost = Arc::new(AtomicU64::new(0));
+        let unwritten = Arc::clone(&lost);
+        let write = move || write_all(&receiver, output, &unwritten);
+        thread::Builder::new().name("log".to_owned()).spawn(write)?;
+        Ok(Self { sender, lost })
     }
 
     /// Hands a chunk of whole lines over.
@@ -46,17 +50,22 @@ impl Sink {
             TrySendError::Full(Message::Chunk(chunk)) | TrySendError::Disconnected(Message::Chunk(chunk)),
         ) = self.sender.try_send(Message::Chunk(chunk))
         {
-            let lines = chunk.split(|b| *b == b'\n').count().saturating_sub(1);
-            self.lost.fetch_add(u64::try_from(lines).unwrap_or(u64::MAX), Ordering::Relaxed);
+            lose(&self.lost, &chunk);
         }
     }
 
     /// Waits until everything that was handed over is written, at most `patience`.
-    pub fn flush(&self, patience: std::time::Duration) {
+    pub fn flush(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
         let (done, wait) = sync_channel(1);
-        if self.sender.send(Message::Flush(done)).is_ok() {
-            let _ = wait.recv_timeout(patience);
+        // An output that takes nothing keeps the channel full.
+        while let Err(TrySendError::Full(_)) = self.sender.try_send(Message::Flush(done.clone())) {
+            if Instant::now() >= deadline {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
         }
+        let _ = wait.recv_timeout(deadline.saturating_duration_since(Instant::now()));
     }
 
     /// Lines lost since the start.
@@ -66,13 +75,19 @@ impl Sink {
     }
 }
 
-fn write_all(receiver: &Receiver<Message>, mut output: Box<dyn Write + Send>) {
+fn lose(lost: &AtomicU64, chunk: &[u8]) {
+    let lines = memchr::memchr_iter(b'\n', chunk).count();
+    lost.fetch_add(u64::try_from(lines).unwrap_or(u64::MAX), Ordering::Relaxed);
+}
+
+fn write_all(receiver: &Receiver<Message>, mut output: Box<dyn Write + Send>, lost: &AtomicU64) {
     while let Ok(message) = receiver.recv() {
         match message {
             // A closed or full output must not end the thread: it may come back (log rotation, a drained pipe).
             Message::Chunk(chunk) => {
-                let _ = output.write_all(&chunk);
-                let _ = output.flush();
+                if output.write_all(&chunk).and_then(|()| output.flush()).is_err() {
+                    lose(lost, &chunk);
+                }
             }
             Message::Flush(done) => {
                 let _ = done.send(());

@@ -174,7 +174,9 @@ impl Peer {
         };
         let text = format!("for={node};host=\"{}\";proto=https", host.to_str().ok()?);
         let value = HeaderValue::try_from(text).ok()?;
-        *self.forwarded.borrow_mut() = Some((host.clone(), value.clone()));
+        // A copy: the value itself would keep the whole buffer of the request that brought it.
+        let host = HeaderValue::from_bytes(host.as_bytes()).ok()?;
+        *self.forwarded.borrow_mut() = Some((host, value.clone()));
         Some(value)
     }
 }

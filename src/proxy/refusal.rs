@@ -195,13 +195,6 @@ impl Refusal {
         Self { fields: allow.map(|allow| (ALLOW, allow.into())).into_iter().collect(), ..refusal }
     }
 
-    /// 431 (RFC 6585 section 5).
-    #[must_use]
-    pub fn head_too_large() -> Self {
-        let text = "the head of the request is larger than is read here";
-        Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, ErrorCode::InvalidRequest, text).closing()
-    }
-
     /// 426, to a WebSocket of another version (RFC 6455 section 4.4).
     #[must_use]
     pub fn other_websocket() -> Self {

@@ -127,7 +127,10 @@ pub fn target(method: &Method, uri: &Uri) -> Result<PathAndQuery, Refusal> {
 /// A refusal with 400, 405 or 417.
 pub fn sanitize(mut parts: Parts, target: PathAndQuery, trusted: bool) -> Result<Sanitized, Refusal> {
     if parts.extensions.get::<Oversized>().is_some() {
-        return Err(Refusal::head_too_large());
+        // RFC 6585 section 5.
+        let status = http::StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        let text = "the head of the request is larger than is read here";
+        return Err(Refusal::new(status, ErrorCode::InvalidRequest, text).closing());
     }
     let seen = Seen::of(&parts.headers);
     let authority = authority(&parts, &seen)?;

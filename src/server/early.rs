@@ -26,7 +26,9 @@ impl<T> Early<T> {
     /// What is unread behind `read`, which was taken from it, and the socket.
     pub(super) fn after(self, read: Bytes) -> (Bytes, T) {
         let unread = match (read.is_empty(), self.bytes.is_empty()) {
-            (_, true) => read,
+            // Even of nothing the bytes would keep the buffer that they were read into.
+            (true, true) => Bytes::new(),
+            (false, true) => read,
             (true, false) => self.bytes,
             (false, false) => [read, self.bytes].concat().into(),
         };

@@ -2,12 +2,13 @@
 //!
 //! Invariant: watching costs no system call and no timer; the worker's tick looks at what was noted.
 
+mod rest;
 mod taken;
 mod watched;
 
 use std::{
     cell::{Cell, RefCell},
-    task::{Context, Poll, Waker},
+    task::{Context, Waker},
     time::{Duration, Instant},
 };
 
@@ -47,10 +48,6 @@ enum Phase {
 /// How long a client may go on sending after the last answer. A connection that is closed while its bytes are unread is
 /// reset, and the reset can overtake the answer (RFC 9112 section 9.6).
 const LINGER: Duration = Duration::from_secs(2);
-
-/// After so long without a request an HTTP/1.1 connection gives its buffers back until something arrives: there are many such
-/// connections, and the buffers are most of what each of them takes.
-const REST: Duration = Duration::from_millis(500);
 
 /// What the tick wants of a connection, the weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -319,34 +316,6 @@ impl Watch {
         coming && self.keep_head.get()
     }
 
-    /// Whether a connection that was told to rest, and has been polled since, holds nothing: no request, no byte of one, and
-    /// no byte of an answer. The order is carried out, one way or the other.
-    #[must_use]
-    pub fn may_rest(&self) -> bool {
-        self.order.set(Order::None);
-        self.holds_nothing()
-    }
-
-    /// Of HTTP/2 a connection holds more than this knows.
-    fn holds_nothing(&self) -> bool {
-        self.phase.get() == Phase::Idle
-            && self.stalled.get().is_none()
-            && !self.doubtful.get()
-            && self.keep_head.get()
-    }
-
-    /// Waits until something arrives on a connection, or it has to do something else.
-    pub async fn rest(&self, io: &Watched) {
-        self.head.replace(Vec::new());
-        self.rests.set(true);
-        std::future::poll_fn(|cx| match self.order(cx) {
-            Order::None | Order::Rest => io.poll_readable(cx),
-            Order::Drain | Order::Close => Poll::Ready(()),
-        })
-        .await;
-        self.rests.set(false);
-    }
-
     /// Whether an HTTP/1.1 connection ends after the answer that is about to begin.
     #[must_use]
     pub fn answers_for_the_last_time(&self) -> bool {
@@ -394,9 +363,7 @@ impl Watch {
                     (Order::Close, Some(Loss::Unread))
                 }
                 Phase::Idle if waited >= deadlines.idle => (Order::Drain, Some(Loss::Idle)),
-                Phase::Idle if waited >= REST && !self.rests.get() && self.holds_nothing() => {
-                    (Order::Rest, None)
-                }
+                Phase::Idle if self.is_to_rest(waited) => (Order::Rest, None),
                 Phase::Head if waited >= deadlines.header => (Order::Close, Some(Loss::Header)),
                 Phase::Lingering if waited >= LINGER => (Order::Close, None),
                 _ => (Order::None, None),

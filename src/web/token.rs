@@ -86,7 +86,7 @@ pub(super) fn at_once(
         return None;
     }
     caller.snapshot.quota.credentials(caller.source).ok()?;
-    let form = read_body(headers, body).ok()?;
+    let form = read(uri, headers, body).ok()?;
     let authorization: Vec<&[u8]> =
         headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect();
     let owners = control.owners(caller);

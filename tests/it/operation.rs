@@ -516,6 +516,29 @@ fn check_names_every_problem_with_its_place() {
         assert!(text.contains(&place) && text.contains(word), "{place} {word} in {text}");
     }
 
+    // What a start would read is read here too: a certificate with another's key, and none at all.
+    let identities = ["one", "other"].map(|name| {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let files = [format!("{name}.pem"), format!("{name}.key")].map(|file| folder.path().join(file));
+        std::fs::write(&files[0], made.cert.pem()).unwrap();
+        std::fs::write(&files[1], made.signing_key.serialize_pem()).unwrap();
+        files
+    });
+    let secured = folder.path().join("secured.toml");
+    let nothing = folder.path().join("nothing.pem");
+    std::fs::write(&nothing, "nothing").unwrap();
+    for (certificate, key, wanted) in [
+        (&identities[0][0], &identities[0][1], None),
+        (&identities[0][0], &identities[1][1], Some("does not fit")),
+        (&nothing, &identities[0][1], Some("holds no certificate")),
+    ] {
+        let table = format!("[tls]\ncertificate = {certificate:?}\nprivate_key = {key:?}\n");
+        std::fs::write(&secured, format!("{good}\n{table}")).unwrap();
+        let (code, text) = check(&secured);
+        assert_eq!(code, Some(i32::from(wanted.is_some())), "{text}");
+        assert!(text.contains(wanted.unwrap_or("is good")), "{text}");
+    }
+
     let tests = folder.path().join("tests.toml");
     let right = r#"
 [[test]]
@@ -720,4 +743,33 @@ fn commands() {
         assert!(!output.status.success(), "{arguments:?}: {}", written(&output));
         assert!(!written(&output).contains("panicked"), "{arguments:?}: {}", written(&output));
     }
+}
+
+/// Whoever reads the log may stop (R29); neither a line of the gateway's own nor its end waits for that.
+#[test]
+fn a_reader_of_the_log_that_stops_keeps_nobody_waiting() {
+    let (port, management) = (free_port(), free_port());
+    let (config, _folder) = Gateway::prepare(|setup| {
+        setup
+            .set("listen", "https", &format!("[\"127.0.0.1:{port}\"]"))
+            .set("listen", "management", &format!("\"127.0.0.1:{management}\""))
+            .set("limits", "drain_timeout", r#""2s""#);
+    });
+    let (output, _unread) = std::os::unix::net::UnixStream::pair().unwrap();
+    socket2::SockRef::from(&output).set_send_buffer_size(1).unwrap();
+    let output = std::os::fd::OwnedFd::from(output);
+    let mut serve = Serve::start_to(&config, port, &[], Some(output.into()));
+    let healthy = || try_plain_get(SocketAddr::from(([127, 0, 0, 1], management)), "/healthz");
+    eventually("it is healthy", || healthy().is_some_and(|answer| answer.0 == 200));
+    // A reload that is refused with more words than the output takes.
+    let mistakes: Vec<String> = (0..200).map(|n| format!("mistake_{n} = {n}\n")).collect();
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, mistakes.concat() + &text).unwrap();
+    serve.signal("HUP");
+    for _ in 0..10 {
+        thread::sleep(Duration::from_millis(100));
+        assert_eq!(healthy().expect("an answer").0, 200);
+    }
+    serve.signal("TERM");
+    assert_eq!(serve.exit_within(Duration::from_secs(20)), Some(0));
 }

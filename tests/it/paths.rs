@@ -273,6 +273,8 @@ fn other_forms_of_targets() {
         ("CONNECT localhost:80", &[405]),
         ("CONNECT 127.0.0.1:22", &[405]),
         ("CONNECT /public/x", &[400, 405]),
+        ("TRACE /public/x", &[405]),
+        ("TRACE /api/x", &[405]),
     ] {
         let answer = get(line, "localhost");
         assert!(wanted.contains(&answer.status), "{line}: {}", answer.status);

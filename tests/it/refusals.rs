@@ -360,6 +360,36 @@ fn sizes_have_limits() {
     }
 }
 
+/// A head has its limit to the byte, in one piece and in several, and the fields have theirs over both protocols.
+#[test]
+fn heads_have_exactly_their_limit() {
+    for limit in [16 * 1024, 64 * 1024] {
+        let upstream = Upstream::start();
+        let gateway = Gateway::start(|setup| {
+            setup.standard(&upstream).set("limits", "max_header_size", &format!("\"{}KiB\"", limit / 1024));
+        });
+        let sized = |size: usize| {
+            let empty = Request::get("/public/x").header("X-Fill", "").bytes().len();
+            Request::get("/public/x").header("X-Fill", &"a".repeat(size - empty)).bytes()
+        };
+        for (size, wanted) in [(limit, 200), (limit + 1, 431), (limit + 5_000, 431), (limit * 2 - 1, 431)] {
+            let bytes = sized(size);
+            assert_eq!(bytes.len(), size);
+            for piece in [bytes.len(), 10_000] {
+                let mut client = gateway.raw();
+                for piece in bytes.chunks(piece) {
+                    client.send(piece);
+                }
+                // A connection that ends in the middle of a head may be reset before the answer is read.
+                let status = client.answer().map_or(431, |answer| answer.status);
+                assert_eq!(status, wanted, "{size} bytes of {limit} in pieces of {piece}");
+                assert_eq!(upstream.take().len(), usize::from(wanted == 200));
+            }
+        }
+        gateway.assert_innocent(&upstream, "heads around the limit");
+    }
+}
+
 /// Refusing is quick even when the client is slow to finish.
 #[test]
 fn refusals_do_not_wait() {

@@ -399,6 +399,10 @@ fn forms_that_are_ambiguous_or_no_forms() {
     let gateway = start();
     let form = format!("{GRANT}&scope=alpha");
     let as_machine = |form: &str| post(form).basic("machine", "machine-secret-0123456789");
+    let at = |query: &str| {
+        Request::form(&format!("{TOKEN}?{query}"), &form).basic("machine", "machine-secret-0123456789")
+    };
+    assert_eq!(gateway.send(&at("unknown=x")).status, 200, "what nobody asks about is nobody's business");
     for (name, request) in [
         ("grant_type twice", as_machine(&format!("{form}&{GRANT}"))),
         ("scope twice", as_machine(&format!("{form}&scope=alpha"))),
@@ -418,6 +422,9 @@ fn forms_that_are_ambiguous_or_no_forms() {
             )),
         ),
         ("not UTF-8", as_machine(&format!("{form}&x=%ff"))),
+        ("a secret in the query beside a form", at("client_secret=machine-secret-0123456789")),
+        ("a password in the query beside a form", at("password=x")),
+        ("scope in the query and in the form", at("scope=beta")),
     ] {
         assert_refused(&gateway.send(&request), "invalid_request", false, name);
     }

@@ -97,10 +97,11 @@ async fn find(connection: &mut SqliteConnection, id: &ServiceId) -> Result<Optio
 async fn is_taken(connection: &mut SqliteConnection, word: &str, by: &ServiceId) -> Result<bool> {
     let found: Option<i64> = sqlx::query_scalar(
         "SELECT 1 FROM services WHERE folded_name = ?1 AND id <> ?2
-         UNION ALL SELECT 1 FROM services WHERE lower(id) = ?1 AND id <> ?2",
+         UNION ALL SELECT 1 FROM services WHERE id IN (?1, ?3) AND id <> ?2",
     )
     .bind(folded(word))
     .bind(by.as_str())
+    .bind(word)
     .fetch_optional(connection)
     .await
     .map_err(store_error)?;

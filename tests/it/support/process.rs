@@ -59,16 +59,27 @@ impl Serve {
 
     /// The same, with these variables. What it writes goes into files beside the configuration.
     pub(crate) fn start_with(config: &Path, port: u16, variables: &[(&str, &str)]) -> Self {
+        Self::start_to(config, port, variables, None)
+    }
+
+    /// The same, with standard error somewhere else.
+    pub(crate) fn start_to(
+        config: &Path,
+        port: u16,
+        variables: &[(&str, &str)],
+        stderr: Option<Stdio>,
+    ) -> Self {
         let folder = config.parent().unwrap();
         let name = config.file_stem().unwrap().to_string_lossy();
         let logs = ["stdout", "stderr"].map(|stream| folder.join(format!("{name}.{stream}.log")));
+        let errors = File::create(&logs[1]).unwrap();
         let child = program()
             .args(["serve", "--config"])
             .arg(config)
             .current_dir(folder)
             .envs(variables.iter().copied())
             .stdout(File::create(&logs[0]).unwrap())
-            .stderr(File::create(&logs[1]).unwrap())
+            .stderr(stderr.unwrap_or(errors.into()))
             .spawn()
             .unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], port));

@@ -38,6 +38,9 @@ const NOTE_USES: Duration = Duration::from_secs(10);
 /// How often sign-ins that are recorded without a change are written down.
 const WRITE_SIGN_INS: Duration = Duration::from_secs(1);
 
+/// How often memory that nobody needs any more is given back.
+const GIVE_BACK: Duration = Duration::from_secs(2);
+
 /// How long the store may take to answer the readiness check.
 const STORE_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -75,6 +78,10 @@ impl Background {
         let clock = Arc::clone(&shared.gate.clock);
         runtime.spawn(repeat(history::STEP, "numbers cannot be sampled", move || {
             numbers.sample(clock.now());
+            std::future::ready(Ok(()))
+        }));
+        runtime.spawn(repeat(GIVE_BACK, "memory cannot be given back", || {
+            give_back();
             std::future::ready(Ok(()))
         }));
         let store = Arc::clone(&shared);
@@ -126,6 +133,12 @@ async fn upstreams(shared: Arc<Shared>) {
             tokio::spawn(job.run());
         }
     }
+}
+
+/// The allocator looks for what has been free for a while whenever it frees a page, and a process that has become quiet frees
+/// none: this is one, of its own size class and never touched.
+fn give_back() {
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(4 << 20)));
 }
 
 async fn repeat<F, R>(period: Duration, trouble: &'static str, step: F)

@@ -474,16 +474,20 @@ def idle(count: int = 500, kind: str = "idle1", linger: float = 1.0) -> dict:
         warm = house.hold(kind, 50, "/open/now")
         house.wait_for(warm)
         house.release(warm)
+        # What a start needs for a while is given back within some seconds.
+        time.sleep(5)
         start = kib(pid)
         holders = [house.hold(kind, count // 2, "/open/now") for _ in range(2)]
         house.wait_for(*holders)
+        # Over HTTP/1.1 they give their buffers back after half a second.
+        time.sleep(1.5)
         held = kib(pid)
         each = (held - start) / count
         gone = house.release(*holders)
         time.sleep(linger)
         after = kib(pid)
         assert gone == 0, f"{gone} of {count} were closed"
-        assert each < 64, each
+        assert each < (28 if kind == "idle1" else 56), each
         return {"connections": count, "KiB each": round(each, 1), "MiB before": start // 1024, "held": held // 1024, "after": after // 1024}
 
 

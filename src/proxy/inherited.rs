@@ -2,7 +2,9 @@
 //!
 //! Invariant: read only where the peer is trusted; what is malformed counts as absent.
 //!
-//! W3C Trace Context sections 3.2, 3.3.
+//! W3C Trace Context sections 3.2, 3.3; RFC 7239 sections 4, 6.
+
+use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, HeaderValue};
 
@@ -47,5 +49,103 @@ impl Inherited {
         if self.traceparent.is_some() {
             self.tracestate = tracestate(headers.get_all("tracestate").iter());
         }
+    }
+
+    /// Whom the request came from, in the order of arrival, by `X-Forwarded-For` or else by `Forwarded`. `None` stands for
+    /// somebody who is not named by an address.
+    pub(super) fn chain(&self) -> Vec<Option<IpAddr>> {
+        let plain = !self.for_chain.is_empty();
+        let read = if plain { address } else { named };
+        let values = if plain { &self.for_chain } else { &self.forwarded };
+        let elements = values.iter().flat_map(|value| split(value.to_str().unwrap_or_default(), ','));
+        elements.map(read).collect()
+    }
+}
+
+/// The parts of a list or of an element, where a separator in quotes separates nothing (RFC 9110 section 5.6.4).
+fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut escaped) = (false, false);
+    text.split(move |c| {
+        let separates = c == separator && !quoted;
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            _ => {}
+        }
+        separates
+    })
+    .map(str::trim)
+}
+
+/// The address in the `for` of an element of `Forwarded`.
+fn named(element: &str) -> Option<IpAddr> {
+    let pairs = split(element, ';').filter_map(|pair| pair.split_once('='));
+    let node = pairs.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("for"))?.1;
+    address(node.strip_prefix('"').and_then(|node| node.strip_suffix('"')).unwrap_or(node))
+}
+
+/// An address, with or without brackets, with or without a port.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let parsed = bare.parse().or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip()));
+    parsed.ok().map(|ip: IpAddr| ip.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chain(fields: &[(&'static str, &str)]) -> Vec<Option<String>> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_str(value).unwrap());
+        }
+        let mut inherited = Inherited::default();
+        inherited.take_up(&headers);
+        inherited.chain().into_iter().map(|ip| ip.map(|ip| ip.to_string())).collect()
+    }
+
+    #[test]
+    fn addresses_in_all_their_forms() {
+        let one = |text: &str| chain(&[("x-forwarded-for", text)]).remove(0);
+        for (text, wanted) in [
+            ("192.0.2.1", Some("192.0.2.1")),
+            (" 192.0.2.1:4711 ", Some("192.0.2.1")),
+            ("2001:db8::1", Some("2001:db8::1")),
+            ("[2001:db8::1]", Some("2001:db8::1")),
+            ("[2001:db8::1]:4711", Some("2001:db8::1")),
+            ("::ffff:192.0.2.1", Some("192.0.2.1")),
+            ("unknown", None),
+            ("", None),
+            ("192.0.2.1:", None),
+            ("192.0.2.1:99999", None),
+            ("[192.0.2.1", None),
+            ("192.0.2.1 x", None),
+        ] {
+            assert_eq!(one(text).as_deref(), wanted, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn forwarded_is_read_where_nothing_else_is_said() {
+        let wanted = |ips: &[&str]| ips.iter().map(|ip| Some((*ip).to_owned())).collect::<Vec<_>>();
+        for (text, ips) in [
+            ("for=192.0.2.1", &["192.0.2.1"][..]),
+            ("For=\"192.0.2.1:4711\"; proto=https", &["192.0.2.1"]),
+            ("proto=https;for=\"[2001:db8::1]:4711\"", &["2001:db8::1"]),
+            ("for=192.0.2.1, for=192.0.2.2;by=203.0.113.1", &["192.0.2.1", "192.0.2.2"]),
+            ("host=\"a, for=192.0.2.9;\\\"\";for=192.0.2.1", &["192.0.2.1"]),
+        ] {
+            assert_eq!(chain(&[("forwarded", text)]), wanted(ips), "{text}");
+        }
+        assert_eq!(chain(&[("forwarded", "for=_hidden, by=192.0.2.1")]), [None, None]);
+        assert_eq!(
+            chain(&[("forwarded", "for=192.0.2.1"), ("forwarded", "for=192.0.2.2")]),
+            wanted(&["192.0.2.1", "192.0.2.2"])
+        );
+        let both = [("forwarded", "for=192.0.2.1"), ("x-forwarded-for", "192.0.2.7, 192.0.2.8")];
+        assert_eq!(chain(&both), wanted(&["192.0.2.7", "192.0.2.8"]));
+        assert!(chain(&[]).is_empty());
     }
 }

@@ -42,7 +42,6 @@ pub mod worker;
 
 use std::{
     future::Future,
-    net::IpAddr,
     pin::Pin,
     rc::Rc,
     sync::Arc,
@@ -248,16 +247,9 @@ fn pass(
 /// What a trusted proxy says of the client is taken up.
 fn inherit(record: &mut Record, sanitized: &Sanitized) {
     record.inherit(sanitized);
-    let forwarded = &sanitized.forwarded;
     // From the right: the nearest address that is no proxy of ours is the client's.
-    if forwarded.for_chain.is_empty() {
-        return;
-    }
-    let chain = forwarded.for_chain.iter().filter_map(|value| value.to_str().ok());
-    let addresses: Vec<&str> = chain.flat_map(|value| value.split(',')).map(str::trim).collect();
-    for address in addresses.iter().rev() {
-        let Ok(ip) = address.parse::<IpAddr>() else { break };
-        let ip = ip.to_canonical();
+    for ip in sanitized.forwarded.chain().into_iter().rev() {
+        let Some(ip) = ip else { break };
         record.set_source(ip);
         if !record.view.snapshot.trusts(ip) {
             break;

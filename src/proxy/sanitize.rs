@@ -25,6 +25,9 @@ use super::{
 };
 use crate::{access::scheme::bearer, base::body::Oversized, oauth::error::ErrorCode};
 
+/// What is offered of the methods of RFC 9110 and RFC 5789.
+const OFFERED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
 /// The names of our own cookies begin like this; they never go on.
 pub const OWN_COOKIE: &str = "__Host-hubgate";
 
@@ -87,11 +90,11 @@ impl Sanitized {
 /// A refusal with 400, 405 for CONNECT and TRACE.
 pub fn target(method: &Method, uri: &Uri) -> Result<PathAndQuery, Refusal> {
     if method == Method::CONNECT {
-        return Err(Refusal::method_not_allowed("CONNECT is not offered", None));
+        return Err(Refusal::method_not_allowed("CONNECT is not offered", Some(OFFERED)));
     }
     // RFC 9110 section 9.3.8: an upstream would send back what it was told, with a token that is not for the client.
     if method == Method::TRACE {
-        return Err(Refusal::method_not_allowed("TRACE is not offered", None));
+        return Err(Refusal::method_not_allowed("TRACE is not offered", Some(OFFERED)));
     }
     let given = uri.path_and_query().ok_or_else(|| bad_request("the request has no path"))?;
     // http::Uri reads "?x" as "/?x": what was sent is judged.

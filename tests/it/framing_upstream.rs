@@ -179,7 +179,7 @@ fn answers_with_bad_framing() {
         (
             "a chunk size that is none",
             raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nok\r\n0\r\n\r\n"),
-            Broken,
+            BadGateway,
         ),
         (
             "chunk extensions and trailers",
@@ -196,7 +196,7 @@ fn answers_with_bad_framing() {
         (
             "a chunk size that ends in a bare LF",
             raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\nok\r\n0\r\n\r\n"),
-            Broken,
+            BadGateway,
         ),
         (
             "a trailer that is none",
@@ -223,7 +223,7 @@ fn answers_with_bad_framing() {
         (
             "a chunk size that overflows",
             raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\nok\r\n0\r\n\r\n"),
-            Broken,
+            BadGateway,
         ),
     ];
     leave(&cases);

@@ -278,6 +278,8 @@ fn other_forms_of_targets() {
     ] {
         let answer = get(line, "localhost");
         assert!(wanted.contains(&answer.status), "{line}: {}", answer.status);
+        // RFC 9110 section 15.5.6.
+        assert_eq!(answer.status == 405, answer.header("allow").is_some(), "{line}");
         assert!(upstream.take().is_empty(), "{line}");
         gateway.assert_innocent(&upstream, line);
     }

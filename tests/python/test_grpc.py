@@ -51,9 +51,12 @@ class Echo(grpc.GenericRpcHandler):
         context.abort(grpc.StatusCode.NOT_FOUND, "no such thing: \u00e4")
 
     def hang(self, request, context):
+        # Each call has its own end; the others do not end with it.
+        over = threading.Event()
         context.add_callback(self.cancelled.set)
+        context.add_callback(over.set)
         yield b"begun"
-        self.cancelled.wait(30)
+        over.wait(30)
 
 
 @pytest.fixture(scope="module")

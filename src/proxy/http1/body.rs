@@ -69,6 +69,16 @@ impl Decoder {
         })
     }
 
+    /// Looks at how the body begins, as far as that has arrived: an answer that is seen to be broken need not be begun.
+    ///
+    /// # Errors
+    /// [`Malformed`]
+    pub fn begins(&self, arrived: &[u8]) -> Result<(), Malformed> {
+        let State::Chunked { step: Step::Size, .. } = &self.0 else { return Ok(()) };
+        let line = memchr::memchr(b'\n', arrived).and_then(|end| arrived.get(..=end));
+        line.map_or(Ok(()), |line| chunk_size(line).map(drop))
+    }
+
     /// Whether the body has ended.
     #[must_use]
     pub const fn has_ended(&self) -> bool {

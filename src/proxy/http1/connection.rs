@@ -119,6 +119,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             }
             if !head.status.is_informational() {
                 self.body = Decoder::new(head.length);
+                self.body.begins(&self.arrived)?;
                 self.keep_alive &= head.keep_alive && head.length != Length::UntilClose;
                 return Ok(Some(head));
             }

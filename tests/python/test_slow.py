@@ -12,7 +12,8 @@ import urllib.request
 import peers
 from conftest import Gateway, Upstream
 
-CONNECTIONS, SECONDS = 200, 16
+# The tool ends when it has no connection left; the time is for machines that are busy.
+CONNECTIONS, SECONDS = 200, 60
 LIMITS = """
 handshake_timeout = "4s"
 header_timeout = "4s"
@@ -86,8 +87,10 @@ def test_slow_clients_harm_nobody(tmp_path):
         before = resident(gateway.process.pid)
         with concurrent.futures.ThreadPoolExecutor() as pool:
             probing = pool.submit(probe)
-            told = dict(zip(MODES, pool.map(attack, MODES.values()), strict=True))
-            over.set()
+            try:
+                told = dict(zip(MODES, pool.map(attack, MODES.values()), strict=True))
+            finally:
+                over.set()
             probing.result()
         taken.sort()
         print(f"probe: median {taken[len(taken) // 2] * 1000:.1f} ms, worst {taken[-1] * 1000:.1f} ms of {len(taken)}; "

@@ -220,19 +220,26 @@ async def unwrap(gateway):
 
     async def enter(reader, writer) -> None:
         host, port = "localhost", int(gateway.url.rsplit(":", 1)[1])
-        inside = await asyncio.open_connection("127.0.0.1", port, ssl=gateway.context, server_hostname=host)
+        # Reading is never paused: asyncio's TLS can miss an end that comes during a pause.
+        inside = await asyncio.open_connection("127.0.0.1", port, ssl=gateway.context, server_hostname=host, limit=1 << 28)
         await asyncio.gather(pump(reader, inside[1]), pump(inside[0], writer))
 
-    return await asyncio.start_server(enter, "127.0.0.1", 0)
+    return await asyncio.start_server(enter, "127.0.0.1", 0, limit=1 << 28)
 
 
 async def outcomes(url: str) -> dict[str, tuple[str, str]]:
     everything = os.environ.get("WEBSOCKET_CASES") == "all"
     excluded = None if everything else ["9.*", "12.*", "13.*"]
-    try:
-        results = await kosoku.run_fuzzingclient(url, exclude_cases=excluded, concurrency=4)
-    except kosoku.FailureError as failed:
-        results = failed.results
+    results = []
+    for _ in range(3):
+        try:
+            results = await asyncio.wait_for(kosoku.run_fuzzingclient(url, exclude_cases=excluded, concurrency=4), 60)
+        except kosoku.FailureError as failed:
+            results = failed.results
+        except TimeoutError:
+            # The door's TLS can miss an end, and the client waits for it then; the gateway has closed.
+            continue
+        break
     return {result.case_id: (str(result.behavior.value), str(result.behavior_close.value)) for result in results}
 
 

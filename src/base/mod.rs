@@ -4,6 +4,7 @@
 
 pub mod body;
 pub mod file;
+pub mod frames;
 pub mod id;
 pub mod interim;
 pub mod pace;

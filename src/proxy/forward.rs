@@ -1,7 +1,8 @@
 //! To the upstream and back: the connection, the deadline, what is retried, and what of the answer goes on.
 //!
-//! Invariant: a request is sent a second time only when not a byte of it was sent the first time; or once, when the upstream
-//! closed a kept connection before it began to answer, the method is safe and there is no body (RFC 9110 section 9.2.2).
+//! Invariant: a request is sent a second time only when not a byte of it was sent the first time; or when the upstream says that it has
+//! done nothing with it (RFC 9113 section 8.7); or once, when the upstream closed a kept connection before it began to answer, the
+//! method is safe and there is no body (RFC 9110 section 9.2.2).
 
 use std::{
     cell::Cell,
@@ -36,6 +37,9 @@ use crate::{access::policy::Permit, model::delivery::Balance};
 
 /// How long a client should wait before it tries an upstream again that has too much to do.
 const BUSY: Duration = Duration::from_secs(1);
+
+/// How often a request is sent again that upstreams say they have not begun with.
+const MOST_REFUSALS: usize = 2;
 
 /// Forwards a permitted request and answers with what comes back, or with 413, 502, 503 or 504.
 pub(super) async fn forward(
@@ -79,7 +83,7 @@ pub(super) async fn forward(
             return rendered(record, form, &refusal);
         }
     };
-    lease.answered(head.status);
+    let well = lease.answered(head.status);
     clean(&mut head.headers);
     dress(&mut head.headers, route);
     record.tell_rates(&mut head.headers);
@@ -87,6 +91,7 @@ pub(super) async fn forward(
         match handshake.answered(&mut head) {
             Ok(Switched::No) => {}
             Ok(Switched::Yes) => {
+                record.succeeded();
                 if let Some(socket) = lease.into_socket() {
                     record.course(Course::endless);
                     return websocket::opened(head, socket, record, &progress);
@@ -103,13 +108,17 @@ pub(super) async fn forward(
     record.status = head.status;
     let source = Source::new(lease, request, &progress, delivery.idle_timeout);
     let kind = kind(&head);
+    // What has no end is good as soon as it has begun.
+    if well && kind == Kind::Events {
+        record.succeeded();
+    }
     if kind == Kind::Events {
         record.discount();
         record.course(Course::endless);
     }
     let place = if source.is_whole() { None } else { Some(worker.waits().list(&progress, kind)) };
     let place = place.map(|place| (place, progress));
-    let body = AnswerBody::relayed(source, (delivery.idle_timeout, deadline), (record, place));
+    let body = AnswerBody::relayed((source, well), (delivery.idle_timeout, deadline), (record, place));
     let mut response = Response::new(body);
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
@@ -168,6 +177,7 @@ async fn send(
     record.course(Course::turn);
     let mut failure = None;
     let mut repeated = false;
+    let mut refused = 0;
     let mut tried = Tried::default();
     while let Some(pool) = pools.choose(record.affinity, &mut tried) {
         record.upstream = Some(Rc::clone(pool));
@@ -204,8 +214,14 @@ async fn send(
                         .late()
                         .unwrap_or_else(|| failed(record, pool, &fault, progress.fault())));
                 }
+                // As one does that closes a connection for good, or has too much to do on it.
+                Err(Fault::Refused) if refused < MOST_REFUSALS && pools.budget.retry() => {
+                    refused += 1;
+                    repeated = true;
+                    pools.cluster.note_retry();
+                }
                 // The upstream had closed the kept connection: nothing was sent.
-                Err(_) if lease.reused && request.is_untouched() => {}
+                Err(Fault::Ended | Fault::Io(_)) if lease.reused && request.is_untouched() => {}
                 // It closed the kept connection while the request was on its way, as servers do with idle ones.
                 Err(Fault::Ended | Fault::Io(_))
                     if lease.reused

@@ -1,12 +1,16 @@
 //! HTTP/2 towards upstreams, by hyper's client: many exchanges at a time on one connection.
 //!
 //! Invariants: what an answer says about the connection does not go on; a request is handed over once, and comes back only
-//! when not a byte of it was sent.
+//! when not a byte of it was sent, or the upstream says that it has done nothing with it.
 //!
 //! RFC 9113.
 
+mod upload;
+mod whole;
+
 use std::{
     cell::Cell,
+    error::Error as _,
     future::{Future, poll_fn},
     io,
     net::SocketAddr,
@@ -18,7 +22,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, uri::Scheme};
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Body as _, Frame};
 use hyper::{
     body::Incoming,
     client::conn::{TrySendError, http2},
@@ -27,12 +31,13 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::{Notify, oneshot};
 
+use self::{upload::Upload, whole::Whole};
 use super::{
     http1::{
         Fault, Malformed, Outgoing,
         answer::{Head, Length, MAX_HEAD, is_for_this_hop},
     },
-    relay::{BodyError, RequestBody},
+    relay::RequestBody,
     transport::Transport,
 };
 
@@ -118,7 +123,7 @@ impl Multiplexed {
         let scheme = if io.is_tls() { Scheme::HTTPS } else { Scheme::HTTP };
         let here = Here::default();
         let beginning = Rc::clone(&here.0);
-        let begun = configured(here).handshake(TokioIo::new(io)).await;
+        let begun = configured(here).handshake(TokioIo::new(Whole::new(io))).await;
         let (sender, mut connection) = begun.map_err(io::Error::other)?;
         let allowed = Rc::new(Cell::new(0));
         let told = Rc::clone(&allowed);
@@ -171,7 +176,7 @@ impl Multiplexed {
     pub(super) fn exchange(self: &Rc<Self>) -> Exchange {
         self.streams.set(self.streams.get() + 1);
         self.since.set(Instant::now());
-        Exchange { connection: Rc::clone(self), state: State::Idle }
+        Exchange { connection: Rc::clone(self), state: State::Idle, upload: Upload::default() }
     }
 }
 
@@ -179,6 +184,7 @@ impl Multiplexed {
 pub(super) struct Exchange {
     connection: Rc<Multiplexed>,
     state: State,
+    upload: Upload,
 }
 
 type Asked = Pin<Box<dyn Future<Output = Result<Response<Incoming>, TrySendError<Request<Upload>>>>>>;
@@ -187,6 +193,8 @@ enum State {
     Idle,
     Asked(Asked),
     Answered(Incoming),
+    /// Its end is not the answer's.
+    Broken,
     Ended,
 }
 
@@ -212,25 +220,37 @@ impl Exchange {
                 }
                 State::Asked(asked) => {
                     let answered = ready!(asked.as_mut().poll(cx));
-                    self.state = State::Ended;
+                    self.state = State::Broken;
                     return Poll::Ready(match answered {
                         Ok(response) => self.head(response).map_err(Fault::from),
                         Err(mut error) => {
-                            if let Some(unsent) = error.take_message() {
-                                request.put_back(unsent.into_body().0);
-                            }
-                            Err(Fault::Io(io::Error::other(error.into_error())))
+                            Err(self.failed(error.take_message().is_some(), error.into_error(), request))
                         }
                     });
                 }
-                State::Answered(_) | State::Ended => return Poll::Ready(Err(Fault::Ended)),
+                State::Answered(_) | State::Broken | State::Ended => return Poll::Ready(Err(Fault::Ended)),
             }
         }
     }
 
-    fn request(&self, request: &mut Outgoing<RequestBody>) -> Result<Request<Upload>, Fault> {
+    fn request(&mut self, request: &mut Outgoing<RequestBody>) -> Result<Request<Upload>, Fault> {
         let (parts, body) = request.take(&self.connection.scheme)?;
-        Ok(Request::from_parts(parts, Upload(body)))
+        self.upload = Upload::new(body);
+        Ok(Request::from_parts(parts, self.upload.clone()))
+    }
+
+    /// There is no answer. Takes the request back where it may be sent again whatever it is.
+    fn failed(&mut self, unsent: bool, error: hyper::Error, request: &mut Outgoing<RequestBody>) -> Fault {
+        let refused = is_refused(&error);
+        if (unsent || refused)
+            && let Some(body) = self.upload.take_back()
+        {
+            request.put_back(body);
+            if refused {
+                return Fault::Refused;
+            }
+        }
+        Fault::Io(io::Error::other(error))
     }
 
     fn head(&mut self, response: Response<Incoming>) -> Result<Head, Malformed> {
@@ -238,6 +258,7 @@ impl Exchange {
         if parts.status.is_informational() {
             return Err(Malformed("the protocol was changed unasked"));
         }
+        self.upload.is_answered();
         let mut headers = parts.headers;
         without_hops(&mut headers);
         if parts.status == StatusCode::NO_CONTENT {
@@ -270,7 +291,7 @@ impl Exchange {
                 Err(frame) => Some(Ok(frame)),
             },
             Some(Err(error)) => {
-                self.state = State::Ended;
+                self.state = State::Broken;
                 return Poll::Ready(Some(Err(Fault::Io(io::Error::other(error)))));
             }
             None => None,
@@ -288,7 +309,7 @@ impl Exchange {
             // Where nothing is left, trailers may still come.
             State::Answered(body) => body.size_hint().exact().filter(|left| *left > 0),
             State::Ended => Some(0),
-            State::Idle | State::Asked(_) => None,
+            State::Idle | State::Asked(_) | State::Broken => None,
         }
     }
 
@@ -322,27 +343,16 @@ pub(super) fn takes_trailers(te: &HeaderValue) -> bool {
     words.any(|word| word.eq_ignore_ascii_case(b"trailers"))
 }
 
-/// A request's body, or none.
-pub(super) struct Upload(Option<RequestBody>);
-
-impl Body for Upload {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        self.0.as_mut().map_or(Poll::Ready(None), |body| Pin::new(body).poll_frame(cx))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(Body::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
-    }
+/// Whether the upstream says that it has done nothing with a request, which may then be sent again whatever it is (RFC 9113
+/// sections 6.8 and 8.7).
+fn is_refused(error: &hyper::Error) -> bool {
+    let Some(error) = error.source().and_then(|source| source.downcast_ref::<h2::Error>()) else {
+        return false;
+    };
+    // Without an error of its own an upstream's GOAWAY reaches those streams alone that it names as not begun.
+    let told_to_go = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+    let reset = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+    error.is_remote() && (told_to_go || reset)
 }
 
 /// Asks once and returns the status: for the control plane, on whatever thread it is.

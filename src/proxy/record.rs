@@ -16,6 +16,7 @@ use super::{
     rates::Told,
     sanitize::Sanitized,
     trace::Trace,
+    upstream::state::Cause,
     worker::{View, Worker},
 };
 use crate::{
@@ -200,6 +201,23 @@ impl Record {
     /// The answer has reached its end.
     pub const fn complete(&mut self) {
         self.complete = true;
+    }
+
+    /// The upstream has done all that it should.
+    pub(super) fn succeeded(&self) {
+        if let Some(pool) = &self.upstream {
+            pool.node.state.succeeded();
+        }
+    }
+
+    /// The upstream's answer has broken off.
+    pub(super) fn broken_off(&self, cause: Cause, why: &dyn std::fmt::Display) {
+        if let Some(pool) = &self.upstream {
+            let name = if cause == Cause::Timeout { "timeout" } else { "answer" };
+            tracing::warn!(upstream = %pool.node.label, error = %why, "an answer has broken off");
+            self.worker.journal().upstream("upstream_errors", self.route, name);
+            pool.failed(cause, why);
+        }
     }
 
     /// Writes its decision line.

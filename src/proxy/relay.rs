@@ -5,6 +5,7 @@
 //! when the answer ends, however it ends.
 
 use std::{
+    collections::VecDeque,
     future::Future as _,
     pin::Pin,
     rc::Rc,
@@ -22,6 +23,7 @@ use super::{
     http1::{Fault, Paced},
     live,
     record::Record,
+    upstream::state::Cause,
     waits::{BodyFault, Place, Progress},
     websocket::Tunnel,
 };
@@ -110,6 +112,8 @@ impl Waiting {
 
 /// A request's body on its way to the upstream.
 pub struct RequestBody {
+    /// What comes first: it was taken before, and came back.
+    again: VecDeque<Bytes>,
     inner: Option<Incoming>,
     left: u64,
     pace: Pace,
@@ -132,7 +136,21 @@ impl RequestBody {
         // The length is at hand; the end of an HTTP/2 stream is behind a lock.
         let empty = inner.size_hint().exact() == Some(0) || inner.is_end_stream();
         let inner = Some(inner).filter(|_| !empty);
-        Self { inner, left: limit, pace, ahead: Ahead::new(&pace), waiting: None, progress, spoiled }
+        Self {
+            again: VecDeque::new(),
+            inner,
+            left: limit,
+            pace,
+            ahead: Ahead::new(&pace),
+            waiting: None,
+            progress,
+            spoiled,
+        }
+    }
+
+    /// These pieces, which were taken before, come once more.
+    pub(super) fn begin_again(&mut self, taken: Vec<Bytes>) {
+        self.again = taken.into();
     }
 
     /// It is not the client that is waited for any more.
@@ -190,6 +208,9 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
+        if let Some(piece) = this.again.pop_front() {
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
         let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
         match Pin::new(&mut *inner).poll_frame(cx) {
             Poll::Pending => match this.wait(cx) {
@@ -225,11 +246,14 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_none_or(Body::is_end_stream)
+        self.again.is_empty() && self.inner.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
+        let left = self.inner.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint);
+        let again: usize = self.again.iter().map(Bytes::len).sum();
+        // Only what is known exactly is of use to anybody.
+        left.exact().map_or_else(SizeHint::default, |left| SizeHint::with_exact(left + again as u64))
     }
 }
 
@@ -251,6 +275,8 @@ pub enum AnswerBody {
 /// An upstream's answer on its way to the client.
 pub struct Relayed {
     source: Source,
+    /// Whether the upstream has done what it should, if the answer comes to its end.
+    well: bool,
     patience: Patience,
     record: Record,
     /// Where it is listed, unless all of it was there when it began.
@@ -276,14 +302,17 @@ impl AnswerBody {
     /// An upstream's.
     #[must_use]
     pub(super) fn relayed(
-        source: Source,
+        (source, well): (Source, bool),
         (silence, deadline): (Duration, Option<std::time::Instant>),
         (mut record, place): (Record, Option<(Place, Rc<Progress>)>),
     ) -> Self {
         if source.has_ended() {
             record.complete();
+            if well {
+                record.succeeded();
+            }
         }
-        Self::Relayed(Relayed { source, patience: Patience::until(silence, deadline), record, place })
+        Self::Relayed(Relayed { source, well, patience: Patience::until(silence, deadline), record, place })
     }
 }
 
@@ -344,17 +373,24 @@ impl Relayed {
             if let Some((place, _)) = &self.place {
                 place.wake_by(cx.waker());
             }
-            return if self.patience.is_over(cx) {
-                Poll::Ready(Some(Err(BodyError::Silent)))
-            } else {
-                Poll::Pending
-            };
+            if !self.patience.is_over(cx) {
+                return Poll::Pending;
+            }
+            // What has no length may have nothing to say.
+            if self.source.left().is_some() {
+                self.record.broken_off(Cause::Timeout, &BodyError::Silent);
+            }
+            return Poll::Ready(Some(Err(BodyError::Silent)));
         };
-        if let (Some(Err(Fault::RequestBody)), Some((_, progress))) = (&frame, &self.place)
-            && let Some(refusal) = progress.late()
-        {
-            live::ended(&self.record, &refusal);
-            self.record.worker().journal().refused(refusal.cause.name());
+        match (&frame, &self.place) {
+            (Some(Err(Fault::RequestBody)), Some((_, progress))) => {
+                if let Some(refusal) = progress.late() {
+                    live::ended(&self.record, &refusal);
+                    self.record.worker().journal().refused(refusal.cause.name());
+                }
+            }
+            (Some(Err(Fault::RequestBody)), None) | (Some(Ok(_)) | None, _) => {}
+            (Some(Err(fault)), _) => self.record.broken_off(Cause::Answer, fault),
         }
         if let Some(Ok(frame)) = &frame {
             self.patience.rest();
@@ -362,6 +398,9 @@ impl Relayed {
         }
         if self.source.has_ended() {
             self.record.complete();
+            if std::mem::take(&mut self.well) {
+                self.record.succeeded();
+            }
         }
         Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)))
     }

@@ -9,14 +9,9 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-/// Frame types (RFC 9113 section 6).
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const CONTINUATION: u8 = 9;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
+use crate::base::frames::{
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, RST_STREAM, SETTINGS, Seen,
+};
 
 /// What a connection begins with (RFC 9113 section 3.4).
 const PREFACE: usize = 24;
@@ -66,60 +61,6 @@ struct Open {
     stream: u32,
     /// At which age of the connection something of it was sent last.
     sent: Duration,
-}
-
-/// Frames out of a stream of bytes.
-#[derive(Debug)]
-struct Frames {
-    /// Bytes that are no head of a frame.
-    skip: usize,
-    head: [u8; 9],
-    got: usize,
-}
-
-/// What is seen of frames.
-enum Seen<'b> {
-    /// The type, the flags, the length and the stream of one that begins.
-    Begin(u8, u8, usize, u32),
-    /// A part of what one of this type holds.
-    Content(u8, &'b [u8]),
-}
-
-impl Frames {
-    const fn new(skip: usize) -> Self {
-        Self { skip, head: [0; 9], got: 0 }
-    }
-
-    /// Whether the next byte begins a frame.
-    const fn is_between(&self) -> bool {
-        self.skip == 0 && self.got == 0
-    }
-
-    /// Shows what is in `bytes`.
-    fn read(&mut self, mut bytes: &[u8], mut seen: impl FnMut(Seen<'_>)) {
-        while !bytes.is_empty() {
-            if self.skip > 0 {
-                let (content, rest) = bytes.split_at(self.skip.min(bytes.len()));
-                self.skip -= content.len();
-                bytes = rest;
-                seen(Seen::Content(self.head[3], content));
-                continue;
-            }
-            let wanted = (self.head.len() - self.got).min(bytes.len());
-            let (taken, rest) = bytes.split_at(wanted);
-            if let Some(room) = self.head.get_mut(self.got..self.got + wanted) {
-                room.copy_from_slice(taken);
-            }
-            self.got += wanted;
-            bytes = rest;
-            if self.got == self.head.len() {
-                let [high, middle, low, kind, flags, stream @ ..] = self.head;
-                let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
-                seen(Seen::Begin(kind, flags, length, u32::from_be_bytes(stream)));
-                (self.skip, self.got) = (length, 0);
-            }
-        }
-    }
 }
 
 /// Which stream a request that hyper hands out came on, which it does not say.
@@ -207,19 +148,19 @@ impl Flood {
     pub(super) fn arrived(&mut self, bytes: &[u8]) -> bool {
         let (credit, open, requests) = (&mut self.credit, &mut self.open, &mut self.requests);
         self.incoming.read(bytes, |seen| match seen {
-            Seen::Begin(HEADERS, _, _, stream) => {
+            Seen::Begin { kind: HEADERS, stream, .. } => {
                 *credit = (*credit + PER_MESSAGE).min(MOST);
                 requests.began(stream);
             }
-            Seen::Begin(DATA, flags, length, _) if length > 0 || flags & END_STREAM != 0 => {}
-            Seen::Begin(kind, _, _, stream) => {
+            Seen::Begin { kind: DATA, flags, length, .. } if length > 0 || flags & END_STREAM != 0 => {}
+            Seen::Begin { kind, stream, .. } => {
                 *credit -= 1;
                 if kind == RST_STREAM {
                     open.retain(|answer| answer.stream != stream);
                 }
             }
-            Seen::Content(SETTINGS, content) => requests.settings(content),
-            Seen::Content(..) => {}
+            Seen::Content { kind: SETTINGS, bytes, .. } => requests.settings(bytes),
+            Seen::Content { .. } => {}
         });
         self.credit < 0
     }
@@ -249,7 +190,7 @@ impl Flood {
         let (credit, open, age, continues) =
             (&mut self.credit, &mut self.open, self.age, &mut self.continues);
         self.outgoing.read(bytes, |seen| {
-            let Seen::Begin(kind, flags, _, stream) = seen else { return };
+            let Seen::Begin { kind, flags, stream, .. } = seen else { return };
             *continues = matches!(kind, HEADERS | CONTINUATION) && flags & END_HEADERS == 0;
             let carries = matches!(kind, HEADERS | DATA);
             if carries {
@@ -321,30 +262,6 @@ mod tests {
         assert!(!flood.arrived(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
         assert_eq!(flood.credit, MOST, "that is no frame");
         flood
-    }
-
-    #[test]
-    fn frames_are_found_in_whatever_pieces_they_come() {
-        let all =
-            [frame(PING, 0, 8), frame(DATA, 0, 300), frame(SETTINGS, 1, 0), frame(7, 0, 70_000)].concat();
-        for size in [1, 2, 8, 9, 10, 100, all.len()] {
-            let (mut frames, mut seen, mut contents) = (Frames::new(0), Vec::new(), 0);
-            for piece in all.chunks(size) {
-                frames.read(piece, |what| match what {
-                    Seen::Begin(kind, flags, length, stream) => {
-                        assert_eq!(stream, 1);
-                        seen.push((kind, flags, length));
-                    }
-                    Seen::Content(kind, content) => {
-                        contents += content.len();
-                        assert!(content.iter().all(|byte| *byte == kind));
-                    }
-                });
-            }
-            assert!(frames.is_between());
-            assert_eq!(std::mem::take(&mut contents), 70_308);
-            assert_eq!(seen, [(PING, 0, 8), (DATA, 0, 300), (SETTINGS, 1, 0), (7, 0, 70_000)], "by {size}");
-        }
     }
 
     #[test]

@@ -40,6 +40,9 @@ pub enum Fault {
     /// What came is no answer, or one with two readings.
     #[error("{0}")]
     Malformed(#[from] Malformed),
+    /// The upstream says that it has done nothing with the request, which was taken back whole.
+    #[error("the upstream refuses the request before it begins with it")]
+    Refused,
     /// The body of the request could not be read to its end.
     #[error("the request's body broke off")]
     RequestBody,

@@ -164,15 +164,15 @@ impl Lease {
         }
     }
 
-    /// The head of the answer has come, with this status.
-    pub fn answered(&self, status: StatusCode) {
+    /// The head of the answer has come, with this status. Whether all is well, if it comes to its end.
+    #[must_use]
+    pub fn answered(&self, status: StatusCode) -> bool {
         // Where there is no other target, what it says is what there is.
         let unwell = matches!(status.as_u16(), 500 | 502..=504) && self.pool.cluster.nodes.len() > 1;
         if unwell {
             self.pool.failed(Cause::Status, &status);
-        } else {
-            self.pool.node.state.succeeded();
         }
+        !unwell
     }
 
     /// Gives the connection back after the request was sent and its answer read to the end; it is closed if it cannot be

@@ -48,7 +48,7 @@ pub use self::{
     sockets::Handed,
 };
 pub use crate::server::{
-    handover::{Offer, Taken},
+    handover::{Before, Offer, Taken},
     supervisor::{self, Supervisor},
     tls::CertificateError,
 };

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{
     output::{self, Failure, say},
-    with_registry,
+    with_registry_to_read,
 };
 use crate::{
     access::{policy::RuleFacts, revocations::EndedBy},
@@ -40,7 +40,7 @@ pub(super) struct ExplainArgs {
 /// The exit status is that of a failure when the request would be refused.
 pub(super) fn explain(file: &Path, args: &ExplainArgs) -> Result<(), Failure> {
     let token = args.token.as_deref().map(read).transpose()?;
-    with_registry(file, async |r| {
+    with_registry_to_read(file, async |r| {
         let host = r.config.public_url.origin().trim_start_matches("https://");
         let asked = Asked::parse(&args.method, &args.url, host).map_err(Failure::Plain)?;
         let header = token.as_deref().map(authorization).transpose().map_err(Failure::Plain)?;

@@ -6,9 +6,9 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
-    Registry,
+    Registry, Use,
     output::{self, Failure, say, table, yes},
-    users, with_registry,
+    users, with_store,
 };
 use crate::{
     model::{search::Page, user::Group},
@@ -92,7 +92,12 @@ pub(super) struct UpdateArgs {
 }
 
 pub(super) fn run(file: &Path, command: GroupCommand) -> Result<(), Failure> {
-    with_registry(file, async |r| match command {
+    let what_for = match &command {
+        GroupCommand::List { .. } => Use::Read,
+        GroupCommand::Members { add, remove, .. } if add.is_empty() && remove.is_empty() => Use::Read,
+        _ => Use::Write,
+    };
+    with_store(file, what_for, async |r| match command {
         GroupCommand::Add { name, description, parent, auto_join, json } => {
             let (clock, random) = (r.clock.as_ref(), r.random.as_ref());
             let parent = match &parent {

@@ -773,3 +773,47 @@ fn a_reader_of_the_log_that_stops_keeps_nobody_waiting() {
     serve.signal("TERM");
     assert_eq!(serve.exit_within(Duration::from_secs(20)), Some(0));
 }
+
+/// Who reads waits for nobody: neither for a transaction that writes nor for a start that prepares the database.
+#[test]
+fn commands_that_read_do_not_wait_for_those_that_write() {
+    let (gateway, _upstream) = Gateway::standard();
+    let token = gateway.token("machine", "machine-secret-0123456789", "alpha");
+    gateway.command(&["group", "add", "testers"]);
+    let database = gateway.folder().join("data/hubgate.db");
+    let preparing = std::fs::File::open(gateway.folder().join("data/hubgate.db.lock")).unwrap();
+    preparing.lock().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let address = format!("sqlite:{}", database.display());
+    let mut writing =
+        runtime.block_on(<sqlx::SqliteConnection as sqlx::Connection>::connect(&address)).unwrap();
+    runtime.block_on(sqlx::query("BEGIN IMMEDIATE").execute(&mut writing)).unwrap();
+    for command in [
+        &["check"][..],
+        &["service", "list"],
+        &["service", "show", "machine"],
+        &["user", "list"],
+        &["user", "show", "admin"],
+        &["user", "app-password", "list", "admin"],
+        &["user", "second-step", "show", "admin"],
+        &["group", "list"],
+        &["group", "members", "testers"],
+        &["token", "inspect", &token],
+        &["token", "list", "--user", "admin"],
+        &["key", "list"],
+        &["audit", "list"],
+        &["audit", "verify"],
+        &["explain", "GET", "/public/x"],
+    ] {
+        gateway.command(command);
+    }
+    drop(preparing);
+    // One that writes does wait, and gives up.
+    let path = gateway.config_path().display().to_string();
+    let output = process::run(&["service", "add", "late", "--config", &path], gateway.folder());
+    assert_eq!(output.status.code(), Some(1), "{}", written(&output));
+    runtime.block_on(sqlx::query("ROLLBACK").execute(&mut writing)).unwrap();
+    assert!(!gateway.command(&["service", "list"]).contains("late"));
+    gateway.command(&["service", "add", "late"]);
+    assert!(gateway.command(&["service", "list"]).contains("late"));
+}

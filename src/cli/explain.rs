@@ -91,9 +91,31 @@ fn print(explained: &Explanation) -> Result<(), Failure> {
 }
 
 fn row(name: &str, value: &str) -> Result<(), Failure> {
+    say(&line(name, value))
+}
+
+fn line(name: &str, value: &str) -> String {
     // Nothing that a terminal obeys, whoever has written it.
     let value: String = value.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    say(format!("{name:<14}{value}").trim_end())
+    format!("{name:<14}{value}").trim_end().to_owned()
+}
+
+/// A decision and what it was made by, in lines, for those who expected another.
+pub(super) fn in_short(explained: &Explanation) -> Vec<String> {
+    let mut lines = vec![line("decision", &headline(explained))];
+    if let Some(why) = &explained.why {
+        lines.push(line("why", why.cause.what_happened()));
+        lines.push(line("to mend it", why.cause.how_to_mend()));
+    }
+    match &explained.route {
+        Some(route) => {
+            lines.push(line("route", &route.label));
+            lines.push(line("service", &service(route)));
+            lines.push(line("rule", &rule_or_none(route)));
+        }
+        None => lines.push(line("route", "none")),
+    }
+    lines
 }
 
 fn headline(explained: &Explanation) -> String {
@@ -126,21 +148,8 @@ fn print_route(route: &RouteFacts, outcome: Outcome) -> Result<(), Failure> {
         "route",
         &format!("{} {sent} {} as {}", route.label, route.targets.join(", "), route.forwarded_path),
     )?;
-    row(
-        "service",
-        &match &route.service_id {
-            Some(id) if *id == route.service => id.clone(),
-            Some(id) => format!("{} ({id})", route.service),
-            None => format!("{} (nobody has registered it)", route.service),
-        },
-    )?;
-    row(
-        "rule",
-        &route
-            .rule
-            .as_ref()
-            .map_or_else(|| "none matches: a token with the service in scope".to_owned(), rule),
-    )?;
+    row("service", &service(route))?;
+    row("rule", &rule_or_none(route))?;
     if !route.enforced {
         row("enforced", "no: nothing is refused here for who asks")?;
     }
@@ -148,6 +157,18 @@ fn print_route(route: &RouteFacts, outcome: Outcome) -> Result<(), Failure> {
         return Ok(());
     }
     row("rates", &route.rates.iter().map(rate).collect::<Vec<_>>().join(", "))
+}
+
+fn service(route: &RouteFacts) -> String {
+    match &route.service_id {
+        Some(id) if *id == route.service => id.clone(),
+        Some(id) => format!("{} ({id})", route.service),
+        None => format!("{} (nobody has registered it)", route.service),
+    }
+}
+
+fn rule_or_none(route: &RouteFacts) -> String {
+    route.rule.as_ref().map_or_else(|| "none matches: a token with the service in scope".to_owned(), rule)
 }
 
 fn rate(rate: &RateFacts) -> String {

@@ -559,14 +559,76 @@ expect = "forbidden"
     std::fs::write(&tests, format!("{good}{right}")).unwrap();
     let (code, text) = check(&tests);
     assert_eq!(code, Some(0), "{text}");
-    std::fs::write(
-        &tests,
-        format!("{good}{right}[[test]]\nrequest = \"GET /admin/x\"\nexpect = \"public\"\n"),
-    )
-    .unwrap();
-    let (code, text) = check(&tests);
-    assert_eq!(code, Some(1), "{text}");
-    assert!(text.contains("/admin/x"), "{text}");
+    // One that fails: where it stands, what was expected, what came of it, and by what.
+    let line = good.lines().count() + right.lines().count() + 1;
+    for (test, wanted) in [
+        (
+            r#"request = "GET /admin/x"
+expect = "public""#,
+            &["GET /admin/x: expected public, got unauthorized", "401", "to mend it", "rule  "][..],
+        ),
+        (
+            r#"request = "GET /admin/x"
+token = { client = "machine", scope = ["alpha"] }
+expect = "allowed""#,
+            &["expected allowed, got forbidden", "403 insufficient_"],
+        ),
+        (
+            r#"request = "GET /public/x"
+expect = "forbidden""#,
+            &["expected forbidden, got public", "may pass: the address is open to all", ", open to all"],
+        ),
+    ] {
+        std::fs::write(&tests, format!("{good}{right}  [[test]]\n{test}\n")).unwrap();
+        let (code, text) = check(&tests);
+        assert_eq!(code, Some(1), "{text}");
+        assert!(text.contains(&format!("tests.toml:{line}:3: test GET")), "{text}");
+        for wanted in wanted {
+            assert!(text.contains(wanted), "{wanted} in {text}");
+        }
+    }
+}
+
+/// A test that names a service which is none says nothing about any request.
+#[test]
+fn a_test_of_a_service_that_is_none_is_no_test() {
+    let (gateway, _upstream) = Gateway::standard();
+    gateway.register("by-hand");
+    let good = std::fs::read_to_string(gateway.config_path()).unwrap();
+    let file = gateway.folder().join("tests.toml");
+    let check = |test: &str| {
+        std::fs::write(&file, format!("{good}\n[[test]]\n{test}\n")).unwrap();
+        let output =
+            process::run(&["check", "--quiet", "--config", &file.display().to_string()], gateway.folder());
+        (output.status.code(), written(&output))
+    };
+    let place = format!("tests.toml:{}:1: test GET /api/x: ", good.lines().count() + 2);
+    for (token, wanted) in [
+        (r#"{ client = "machine", scope = ["alpha"] }"#, None),
+        (r#"{ client = "by-hand", scope = ["openid", "alpha"] }"#, None),
+        (r#"{ client = "nobody", scope = ["alpha"] }"#, Some(r#"its client "nobody" is neither declared"#)),
+        (
+            r#"{ client = "machine", scope = ["alpha", "beeta"] }"#,
+            Some(r#""beeta" of its scope is neither declared"#),
+        ),
+    ] {
+        let (code, text) = check(&format!("request = \"GET /api/x\"\ntoken = {token}\nexpect = \"allowed\""));
+        assert_eq!(code, Some(i32::from(wanted.is_some())), "{text}");
+        assert_eq!(text.contains(&place), wanted.is_some(), "{text}");
+        assert!(text.contains(wanted.unwrap_or_default()), "{text}");
+    }
+    // Without a store nobody knows what will be registered: it is said, and is no fault of the file.
+    let apart = tempfile::tempdir().unwrap();
+    let text = format!(
+        "{good}\n[[test]]\nrequest = \"GET /api/x\"\ntoken = {{ client = \"by-hand\", scope = [\"alpha\"] }}\nexpect = \"allowed\"\n"
+    );
+    let there = apart.path().join("gateway.toml");
+    std::fs::write(&there, text).unwrap();
+    let output = process::run(&["check", "--config", &there.display().to_string()], apart.path());
+    let text = written(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains(r#"its client "by-hand" is not declared"#), "{text}");
+    assert!(text.contains("1 test passed"), "{text}");
 }
 
 /// What docs/upstreams.md gives for a front end whose pages need no token and whose API does holds as it stands there.

@@ -836,6 +836,45 @@ fn a_reader_of_the_log_that_stops_keeps_nobody_waiting() {
     assert_eq!(serve.exit_within(Duration::from_secs(20)), Some(0));
 }
 
+/// A database that is taken away or put in another's place would lose what is written from then on.
+#[test]
+fn a_store_that_is_not_where_it_was_is_noticed() {
+    let upstream = Upstream::start();
+    let prepared = serve(|setup| {
+        setup.standard(&upstream);
+    });
+    let ready = || try_plain_get(prepared.management, "/readyz");
+    let data = prepared.config.parent().unwrap().join("data");
+    let [database, aside] = ["hubgate.db", "aside.db"].map(|name| data.join(name));
+    for what in ["removed", "replaced"] {
+        std::fs::rename(&database, &aside).unwrap();
+        if what == "replaced" {
+            std::fs::copy(&aside, &database).unwrap();
+        }
+        let (status, said) = ready().unwrap();
+        assert!(status == 503 && said.contains(what) && said.contains("hubgate.db"), "{status} {said}");
+        eventually("it is an error of the log", || {
+            prepared.serve.log().lines().any(|line| {
+                line.contains("ERROR")
+                    && line.contains("not where it was")
+                    && line.contains(what)
+                    && line.contains("hubgate.db")
+            })
+        });
+        std::fs::rename(&aside, &database).unwrap();
+        assert_eq!(ready().unwrap().0, 200);
+        eventually("it is over", || {
+            prepared
+                .serve
+                .log()
+                .lines()
+                .filter(|line| line.contains("over: the store is not where it was"))
+                .count()
+                == if what == "removed" { 1 } else { 2 }
+        });
+    }
+}
+
 /// Who reads waits for nobody: neither for a transaction that writes nor for a start that prepares the database.
 #[test]
 fn commands_that_read_do_not_wait_for_those_that_write() {

@@ -80,6 +80,7 @@ fn print(explained: &Explanation) -> Result<(), Failure> {
         None if explained.outcome == Outcome::Own => row("route", "none: the address is the gateway's own")?,
         None => row("route", "none")?,
     }
+    print_rates(explained)?;
     print_token(&explained.token)?;
     if let Some(scope) = &explained.scope {
         print_scope(scope)?;
@@ -153,10 +154,17 @@ fn print_route(route: &RouteFacts, outcome: Outcome) -> Result<(), Failure> {
     if !route.enforced {
         row("enforced", "no: nothing is refused here for who asks")?;
     }
-    if route.rates.is_empty() {
-        return Ok(());
-    }
-    row("rates", &route.rates.iter().map(rate).collect::<Vec<_>>().join(", "))
+    Ok(())
+}
+
+/// Every rate that concerns the request, the narrowest first, as they are counted.
+fn print_rates(explained: &Explanation) -> Result<(), Failure> {
+    let here: &[RateFacts] = explained.route.as_ref().map_or(&[], |route| &route.rates);
+    let of_rule = here.iter().filter(|rate| rate.rule).map(|facts| rate(facts, "under this rule"));
+    let of_upstream = here.iter().filter(|rate| !rate.rule).map(|facts| rate(facts, "at this upstream"));
+    let of_all = explained.rates.iter().map(|facts| rate(facts, "at the gateway as a whole"));
+    let rates: Vec<String> = of_rule.chain(of_upstream).chain(of_all).collect();
+    if rates.is_empty() { row("rates", "none") } else { row("rates", &rates.join(", ")) }
 }
 
 fn service(route: &RouteFacts) -> String {
@@ -171,14 +179,13 @@ fn rule_or_none(route: &RouteFacts) -> String {
     route.rule.as_ref().map_or_else(|| "none matches: a token with the service in scope".to_owned(), rule)
 }
 
-fn rate(rate: &RateFacts) -> String {
+fn rate(rate: &RateFacts, place: &str) -> String {
     let whose = match rate.whose {
         Whose::Source => "source",
         Whose::Service => "service",
         Whose::User => "user",
     };
-    let place = if rate.rule { " under this rule" } else { "" };
-    format!("{} in {} s for each {whose}{place}", rate.count, rate.seconds)
+    format!("{} in {} s for each {whose} {place}", rate.count, rate.seconds)
 }
 
 fn rule(rule: &RuleFacts) -> String {

@@ -119,10 +119,19 @@ pub(super) fn run(file: &Path, command: GroupCommand) -> Result<(), Failure> {
                 Some(successor) => Some(named(&r, successor).await?.id),
                 None => None,
             };
-            groups::remove(r.store.as_ref(), &group.id, successor.as_ref()).await?;
+            let removed = groups::remove(r.store.as_ref(), &group.id, successor.as_ref()).await;
+            removed.map_err(|error| of_file(error, &r))?;
             say(&format!("{} is removed.", group.name))
         }
     })
+}
+
+/// Names the file where it is what stands against a change.
+fn of_file(error: PeopleError, r: &Registry) -> Failure {
+    match error {
+        PeopleError::DeclaredMember { .. } => Failure::Plain(format!("{}: {error}", r.config.file.display())),
+        other => other.into(),
+    }
 }
 
 /// The group that somebody means.
@@ -148,7 +157,8 @@ async fn update(r: &Registry, args: UpdateArgs) -> Result<(), Failure> {
         auto_join: args.auto_join,
         ..Change::default()
     };
-    let group = groups::change(r.store.as_ref(), &group.id, change, r.clock.as_ref()).await?;
+    let changed = groups::change(r.store.as_ref(), &group.id, change, r.clock.as_ref()).await;
+    let group = changed.map_err(|error| of_file(error, r))?;
     say(&format!("{} is changed.", group.name))
 }
 

@@ -286,6 +286,7 @@ impl From<PeopleError> for RestError {
             PeopleError::Reserved(_)
             | PeopleError::Declared(_)
             | PeopleError::Guest
+            | PeopleError::DeclaredMember { .. }
             | PeopleError::Erased(_)
             | PeopleError::LastAdministrator(_) => Self::conflict(error.to_string()),
             PeopleError::Declaration { .. } => Self::bad_request(error.to_string()),

@@ -39,8 +39,9 @@ use crate::{
         upstream::{Cluster, UpstreamTls},
     },
     registry::{
+        declared::{self, Declaration, Plan},
         keys,
-        services::{self, Declaration, Plan, ServiceError},
+        services::ServiceError,
     },
     server::tls::{self, CertificateError, CertificateFiles},
     store::{SharedStore, StoreError, Versions},
@@ -186,7 +187,6 @@ fn client_config((files, http2): &(TlsFiles, Http2)) -> Result<Arc<rustls::Clien
     tls::client_config(files.ca.as_deref(), client.as_ref(), protocols)
 }
 
-/// What of the services in the store a configuration changes.
 /// The longest access token that gets through, with the rest of a head beside it. Over HTTP/2 a head has 16 KiB at the most, as
 /// a token has.
 fn longest_token(limits: &Limits) -> usize {
@@ -194,6 +194,7 @@ fn longest_token(limits: &Limits) -> usize {
     head - (head / 4).min(1024)
 }
 
+/// What of the services in the store a configuration changes.
 pub(super) fn plan(config: &Config, known: Vec<Service>, clock: &dyn Clock) -> Result<Plan, ServiceError> {
     let declaration = |service: &crate::config::DeclaredService| Declaration {
         id: service.id.clone(),
@@ -201,9 +202,10 @@ pub(super) fn plan(config: &Config, known: Vec<Service>, clock: &dyn Clock) -> R
         trust: service.trust.clone(),
         profile: service.profile.clone(),
         secret: service.secret.clone(),
+        place: format!("{}:{}", config.file.display(), service.line),
     };
     let declarations: Vec<Declaration> = config.services.iter().map(declaration).collect();
-    services::plan(known, &declarations, config.oauth.secret_grace, clock.now())
+    declared::plan(known, &declarations, config.oauth.secret_grace, clock.now())
 }
 
 pub(super) fn store_error(config: &Config, error: StoreError) -> StartError {

@@ -303,6 +303,8 @@ pub struct Mail {
 /// A service that the file declares.
 #[derive(Debug, Clone)]
 pub struct DeclaredService {
+    /// Line in the file at which it begins, 1-based, for messages.
+    pub line: usize,
     /// Its id.
     pub id: ServiceId,
     /// Its name.

@@ -631,6 +631,35 @@ fn a_test_of_a_service_that_is_none_is_no_test() {
     assert!(text.contains("1 test passed"), "{text}");
 }
 
+/// A declared service that goes by what another one goes by: both are named, and where the declaration stands.
+#[test]
+fn a_declared_service_that_is_taken_names_both() {
+    let (gateway, _upstream) = Gateway::standard();
+    gateway.command(&["service", "add", "Robot", "--id", "robot-by-hand"]);
+    let text = gateway.config_text();
+    let line = text.lines().count() + 2;
+    let path = gateway.config_path().display().to_string();
+    for (id, name, field, word) in [
+        ("second", "ROBOT", "name", "ROBOT"),
+        ("second", "robot-by-hand", "name", "robot-by-hand"),
+        ("robot", "Second", "id", "robot"),
+    ] {
+        let declared = format!("{text}\n[[service]]\nid = {id:?}\nname = {name:?}\npublic = true\n");
+        let refused = gateway.reload(&declared).unwrap_err();
+        let whole = format!(
+            "{path}:{line} declares the service {id} ({name:?}), but the {field} {word:?} is taken by the service robot-by-hand (\"Robot\")"
+        );
+        assert!(refused.contains(&whole), "{whole} in {refused}");
+        std::fs::write(&path, declared).unwrap();
+        let output = process::run(&["check", "--config", &path], gateway.folder());
+        assert_eq!(output.status.code(), Some(1), "{}", written(&output));
+        assert!(written(&output).contains(&whole), "{}", written(&output));
+    }
+    // What was registered by hand is declared by its own id.
+    let declared = format!("{text}\n[[service]]\nid = \"robot-by-hand\"\nname = \"Robot\"\n");
+    gateway.reload(&declared).unwrap();
+}
+
 /// What docs/upstreams.md gives for a front end whose pages need no token and whose API does holds as it stands there.
 #[test]
 fn a_front_end_and_its_api_are_told_apart_as_documented() {

@@ -8,7 +8,6 @@ use super::{
 };
 use crate::config::{
     DecisionTest, DeclaredUser, Expectation, TestToken,
-    context::Place,
     entry::Entry,
     reader::Section,
     schema, suggest,
@@ -32,10 +31,7 @@ pub(super) fn tests(root: &Section<'_, '_>, text: &str, users: &[DeclaredUser]) 
 }
 
 fn test(section: &Section<'_, '_>, text: &str, users: &[DeclaredUser]) -> Option<DecisionTest> {
-    let (line, column) = match &section.place {
-        Place::Span(span) => place(text, span.start),
-        Place::File | Place::Variable(_) => (1, 1),
-    };
+    let (line, column) = section.place.position(text);
     let help = r#"write a method and a path: request = "GET /youtrack""#;
     let request = section.required("request", help).and_then(|value| value.parse(request));
     let expect = section
@@ -55,13 +51,6 @@ fn test(section: &Section<'_, '_>, text: &str, users: &[DeclaredUser]) -> Option
     });
     let (method, host, path) = request?;
     Some(DecisionTest { line, column, method, host, path, token, expect: expect? })
-}
-
-/// Line and column of this byte of the file, 1-based, the column in characters.
-fn place(text: &str, at: usize) -> (usize, usize) {
-    let before = text.get(..at).unwrap_or(text);
-    let line = before.rsplit('\n').next().unwrap_or_default();
-    (before.matches('\n').count() + 1, line.chars().count() + 1)
 }
 
 /// The login of a declared user, spelled as it is declared: whom the file does not declare, nothing is known of here.
@@ -111,15 +100,6 @@ fn request(text: &str) -> Result<(Method, Option<String>, String), Wrong> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn places_are_lines_and_columns_in_characters() {
-        let text = "a = \"ä\" # x\n\n  [[test]]\n";
-        for (what, wanted) in [("a", (1, 1)), ("#", (1, 9)), ("[[", (3, 3))] {
-            assert_eq!(place(text, text.find(what).unwrap()), wanted, "{what}");
-        }
-        assert_eq!(place(text, 1000), (4, 1));
-    }
 
     #[test]
     fn requests_are_split_and_kept() {

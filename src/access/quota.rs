@@ -35,6 +35,8 @@ const NOTES: (u32, Duration) = (10, Duration::from_secs(60));
 pub struct Quota {
     /// How often requests may come.
     pub requests: Option<Rates>,
+    /// The same as it is stated, for those who ask.
+    pub stated: RequestRates,
     rejections: Option<Limiter>,
     notes: Option<Limiter>,
     penalties: DashMap<IpAddr, Instant>,
@@ -55,6 +57,7 @@ impl Quota {
     pub fn new(requests: &RequestRates, rejections: Option<Rate>) -> Self {
         Self {
             requests: Rates::new(Place::Gateway, requests),
+            stated: *requests,
             rejections: rejections.and_then(limiter),
             notes: NonZeroU32::new(NOTES.0).and_then(|count| limiter(Rate { count, per: NOTES.1 })),
             penalties: DashMap::new(),

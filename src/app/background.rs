@@ -26,6 +26,9 @@ use crate::{
 /// How often the store is asked whether another process has changed something.
 const LOOK_AT_STORE: Duration = Duration::from_millis(250);
 
+/// How often it is looked whether the store is where it was.
+const LOOK_FOR_STORE: Duration = Duration::from_secs(1);
+
 /// How often the certificate's files are looked at.
 const LOOK_AT_CERTIFICATE: Duration = Duration::from_secs(1);
 
@@ -88,6 +91,11 @@ impl Background {
         runtime.spawn(repeat(LOOK_AT_STORE, "changes in the store cannot be taken up", move || {
             let shared = Arc::clone(&store);
             async move { shared.refresh().await.map_err(|error| error.to_string()) }
+        }));
+        let kept = Arc::clone(&shared);
+        runtime.spawn(repeat(LOOK_FOR_STORE, "the store is not where it was", move || {
+            let shared = Arc::clone(&kept);
+            async move { shared.store.in_place().await.map_err(|error| error.to_string()) }
         }));
         let used = Arc::clone(&shared);
         runtime.spawn(repeat(NOTE_USES, "uses of tokens cannot be noted", move || {
@@ -179,6 +187,7 @@ impl Readiness for Ready {
         if !self.shared.keys_are_open() {
             return Err("the signing keys in the store cannot be opened".to_owned());
         }
+        self.shared.store.in_place().await.map_err(|error| error.to_string())?;
         match tokio::time::timeout(STORE_PATIENCE, self.shared.store.versions()).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(error.to_string()),

@@ -1,18 +1,19 @@
-//! What a start with this configuration would change of the declared records, found out without changing anything.
+//! What a start with this configuration would change of the declared records, and what is registered beside them, found out
+//! without changing anything.
 //!
 //! Invariant: the store is not made, not brought up to date and not written.
 
 use std::sync::Arc;
 
 use super::{
-    StartError, people,
+    StartError, open_store_to_read, people,
     shared::{self, store_error},
 };
 use crate::{
     base::{random::Random, time::Clock},
-    config::{Config, StoreUrl},
+    config::Config,
+    model::service::Service,
     registry::Difference,
-    store::{SharedStore, sqlite::SqliteStore},
 };
 
 /// In what the store is not in step with the file; `None` when there is no store yet.
@@ -24,11 +25,18 @@ pub async fn differences(
     clock: &dyn Clock,
     random: &Arc<dyn Random>,
 ) -> Result<Option<Vec<Difference>>, StartError> {
-    let StoreUrl::Sqlite(path) = &config.store;
     let failed = |error| store_error(config, error);
-    let Some(store) = SqliteStore::open_to_read(path).await.map_err(failed)? else { return Ok(None) };
-    let store: SharedStore = Arc::new(store);
+    let Some(store) = open_store_to_read(config).await? else { return Ok(None) };
     let services = shared::plan(config, store.list_services().await.map_err(failed)?, clock)?;
     let people = people::plan(config, &store, clock, random).await?;
     Ok(Some([services.differences(), people.differences()].concat()))
+}
+
+/// The services of the store; `None` when there is no store yet.
+///
+/// # Errors
+/// [`StartError`] when the store cannot be read.
+pub async fn registered(config: &Config) -> Result<Option<Vec<Service>>, StartError> {
+    let Some(store) = open_store_to_read(config).await? else { return Ok(None) };
+    store.list_services().await.map(Some).map_err(|error| store_error(config, error))
 }

@@ -66,8 +66,12 @@ pub async fn explain(
         credentials: &credentials,
         now,
     };
-    let ground =
-        Ground { routes: &routes(config, &registry), registry: &registry, owns: &|path| owns(config, path) };
+    let ground = Ground {
+        routes: &routes(config, &registry),
+        registry: &registry,
+        owns: &|path| owns(config, path),
+        rates: &config.limits.requests,
+    };
     let presented = authorization.map_or(Presented::Nothing, |value| Presented::Sent(value, judge));
     Ok(explain::explain(asked, presented, ground))
 }

@@ -42,14 +42,14 @@ use self::{
 };
 pub use self::{
     data::{DataError, certificate_files, sealing_key},
-    difference::differences,
+    difference::{differences, registered},
     explain::{explain, owns, routes},
     running::Running,
     shared::ReloadError,
     sockets::Handed,
 };
 pub use crate::server::{
-    handover::{Offer, Taken},
+    handover::{Before, Offer, Taken},
     supervisor::{self, Supervisor},
     tls::CertificateError,
 };
@@ -157,6 +157,18 @@ pub async fn open_store(config: &Config) -> Result<SharedStore, StartError> {
     let StoreUrl::Sqlite(path) = &config.store;
     match SqliteStore::open(path).await {
         Ok(store) => Ok(Arc::new(store)),
+        Err(error) => Err(StartError::Store { path: path.display().to_string(), error }),
+    }
+}
+
+/// Opens the store of a configuration for reading alone; `None` when there is none yet.
+///
+/// # Errors
+/// [`StartError::Store`] naming the database, also when its schema is not this version's.
+pub async fn open_store_to_read(config: &Config) -> Result<Option<SharedStore>, StartError> {
+    let StoreUrl::Sqlite(path) = &config.store;
+    match SqliteStore::open_to_read(path).await {
+        Ok(store) => Ok(store.map(|store| Arc::new(store) as SharedStore)),
         Err(error) => Err(StartError::Store { path: path.display().to_string(), error }),
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     access::quota::Quota,
     base::{random::Random, time::Clock, url::PublicUrl},
     config::{Config, Limits, OAuthProfile, allowed_flows},
-    crypto::{keyring::Keyring, seal::SealingKey},
+    crypto::{jws::MAX_TOKEN_LENGTH, keyring::Keyring, seal::SealingKey},
     mail::Mailer,
     model::{
         delivery::Http2,
@@ -39,8 +39,9 @@ use crate::{
         upstream::{Cluster, UpstreamTls},
     },
     registry::{
+        declared::{self, Declaration, Plan},
         keys,
-        services::{self, Declaration, Plan, ServiceError},
+        services::ServiceError,
     },
     server::tls::{self, CertificateError, CertificateFiles},
     store::{SharedStore, StoreError, Versions},
@@ -113,7 +114,8 @@ impl Inputs {
         let quota = Quota::new(&config.limits.requests, config.limits.rejections_per_source);
         Ok(Self {
             access_tokens: config.oauth.signing_algorithm,
-            issuer: Issuer::new(&hub_url, config.oauth.access_token_ttl),
+            issuer: Issuer::new(&hub_url, config.oauth.access_token_ttl)
+                .at_most(longest_token(&config.limits)),
             desk: Desk { hub_url: Arc::from(hub_url), realm: Arc::from("hubgate") },
             quota: Arc::new(quota),
             upstreams,
@@ -185,6 +187,13 @@ fn client_config((files, http2): &(TlsFiles, Http2)) -> Result<Arc<rustls::Clien
     tls::client_config(files.ca.as_deref(), client.as_ref(), protocols)
 }
 
+/// The longest access token that gets through, with the rest of a head beside it. Over HTTP/2 a head has 16 KiB at the most, as
+/// a token has.
+fn longest_token(limits: &Limits) -> usize {
+    let head = limits.max_header_size.min(MAX_TOKEN_LENGTH);
+    head - (head / 4).min(1024)
+}
+
 /// What of the services in the store a configuration changes.
 pub(super) fn plan(config: &Config, known: Vec<Service>, clock: &dyn Clock) -> Result<Plan, ServiceError> {
     let declaration = |service: &crate::config::DeclaredService| Declaration {
@@ -193,9 +202,10 @@ pub(super) fn plan(config: &Config, known: Vec<Service>, clock: &dyn Clock) -> R
         trust: service.trust.clone(),
         profile: service.profile.clone(),
         secret: service.secret.clone(),
+        place: format!("{}:{}", config.file.display(), service.line),
     };
     let declarations: Vec<Declaration> = config.services.iter().map(declaration).collect();
-    services::plan(known, &declarations, config.oauth.secret_grace, clock.now())
+    declared::plan(known, &declarations, config.oauth.secret_grace, clock.now())
 }
 
 pub(super) fn store_error(config: &Config, error: StoreError) -> StartError {

@@ -9,7 +9,7 @@ use super::{
     Registry,
     output::{self, Failure, say, table},
     users::named,
-    with_registry,
+    with_registry_to_read,
 };
 use crate::{
     base::time::Timestamp,
@@ -58,7 +58,7 @@ pub(super) struct ListArgs {
 }
 
 pub(super) fn run(file: &Path, command: AuditCommand) -> Result<(), Failure> {
-    with_registry(file, async |r| match command {
+    with_registry_to_read(file, async |r| match command {
         AuditCommand::List(args) => list(&r, args).await,
         AuditCommand::Verify { head, json } => verify(&r, head.as_deref(), json).await,
     })

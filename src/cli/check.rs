@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use super::{
+    explain::in_short,
     load,
     output::{self, Failure, say},
 };
@@ -17,12 +18,13 @@ use crate::{
     config::{Config, DecisionTest, Expectation, TestToken},
     model::{
         registry::Registry,
+        scope::OPENID_SCOPES,
         service::{Service, Trust},
         user::{Email, Person},
     },
     oauth::token::claims::AccessClaims,
     proxy::{
-        explain::{Asked, Ground, Outcome, Presented, explain},
+        explain::{Asked, Explanation, Ground, Outcome, Presented, explain},
         route::Routes,
     },
     store::StoreError,
@@ -41,10 +43,16 @@ pub(super) fn check(file: &Path, args: &CheckArgs) -> Result<(), Failure> {
     if !config.warnings.is_empty() {
         output::remark(config.warnings.render(output::colour()).trim_end());
     }
-    let failed = failures(&config);
-    if !failed.is_empty() {
-        let lines: Vec<String> = failed.iter().map(|line| format!("{}:{line}", file.display())).collect();
-        return Err(Failure::Problems(lines.join("\n")));
+    let found = run_tests(&config)?;
+    let located = |lines: &[String]| {
+        let lines: Vec<String> = lines.iter().map(|line| format!("{}:{line}", file.display())).collect();
+        lines.join("\n")
+    };
+    if !found.doubts.is_empty() {
+        output::remark(&located(&found.doubts));
+    }
+    if !found.failures.is_empty() {
+        return Err(Failure::Problems(located(&found.failures)));
     }
     match app::certificates(&config) {
         // They may be where it will run, and not here.
@@ -88,9 +96,30 @@ fn differences(config: &Config) -> Result<Vec<String>, Failure> {
     }
 }
 
-/// Runs the tests. A service that an upstream names and the file does not declare counts as registered: whether it is,
-/// the store knows, and that is not looked at here.
-fn failures(config: &Config) -> Vec<String> {
+/// What the tests have shown: a text for each, which begins with its place.
+#[derive(Default)]
+struct Findings {
+    failures: Vec<String>,
+    /// What could not be found out here.
+    doubts: Vec<String>,
+}
+
+/// Runs the tests.
+fn run_tests(config: &Config) -> Result<Findings, Failure> {
+    if config.tests.is_empty() {
+        return Ok(Findings::default());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let stored = match runtime.block_on(app::registered(config)) {
+        Err(StartError::Store { error: StoreError::Unavailable(_), .. }) => None,
+        read => read?,
+    };
+    Ok(findings(config, stored))
+}
+
+/// `stored`: the services of the store; `None` when it could not be asked. Then a service that an upstream names and the file
+/// does not declare counts as registered.
+fn findings(config: &Config, stored: Option<Vec<Service>>) -> Findings {
     let service = |id: ServiceId, name: &str| Service {
         id,
         name: name.to_owned(),
@@ -102,21 +131,59 @@ fn failures(config: &Config) -> Vec<String> {
         updated: Timestamp::default(),
     };
     let mut services: Vec<Service> = config.services.iter().map(|s| service(s.id.clone(), &s.name)).collect();
-    for upstream in &config.upstreams {
-        let known = services.iter().any(|s| s.id.as_str() == upstream.service || s.name == upstream.service);
-        let hub = [ServiceId::HUB, crate::model::registry::HUB_NAME].contains(&upstream.service.as_str());
-        if !known && !hub {
+    let known = |services: &[Service], name: &str| {
+        let hub = [ServiceId::HUB, crate::model::registry::HUB_NAME].contains(&name);
+        hub || services.iter().any(|s| s.id.as_str() == name || s.name == name)
+    };
+    let asked = stored.is_some();
+    for other in stored.into_iter().flatten() {
+        if !services.iter().any(|known| known.id == other.id) {
+            services.push(other);
+        }
+    }
+    for upstream in config.upstreams.iter().filter(|_| !asked) {
+        if !known(&services, &upstream.service) {
             let id = ServiceId::parse(&upstream.service).unwrap_or_else(|_| ServiceId::hub());
             services.push(service(id, &upstream.service));
         }
     }
     let registry = Registry::new(services, "");
     let routes = app::routes(config, &registry);
-    config.tests.iter().filter_map(|test| run(test, &routes, &registry, config)).collect()
+    let mut found = Findings::default();
+    for test in &config.tests {
+        let unknown = unknown(test, &registry);
+        let lines = |why| unknown.iter().map(move |what| format!("{}: {what} is {why}", head(test)));
+        if asked && !unknown.is_empty() {
+            found.failures.extend(lines("neither declared in this file nor registered in the store"));
+            continue;
+        }
+        found
+            .doubts
+            .extend(lines("not declared in this file, and there is no store here that could know it"));
+        found.failures.extend(run(test, &routes, &registry, config));
+    }
+    found
+}
+
+/// Where a test stands and what it asks.
+fn head(test: &DecisionTest) -> String {
+    format!("{}:{}: test {} {}", test.line, test.column, test.method, test.path)
+}
+
+/// The services that a test names and that are none.
+fn unknown(test: &DecisionTest, registry: &Registry) -> Vec<String> {
+    let Some(token) = &test.token else { return Vec::new() };
+    let client = token.client.iter().filter(|id| registry.by_id(id.as_str()).is_none());
+    let scope = token
+        .scope
+        .iter()
+        .filter(|name| registry.resolve(name).is_none() && !OPENID_SCOPES.contains(&name.as_str()));
+    let client = client.map(|id| format!("its client {:?}", id.as_str()));
+    client.chain(scope.map(|name| format!("{name:?} of its scope"))).collect()
 }
 
 fn run(test: &DecisionTest, routes: &Routes, registry: &Registry, config: &Config) -> Option<String> {
-    let got = decide(test, routes, registry, config);
+    let (got, explained) = decide(test, routes, registry, config);
     if got == test.expect {
         return None;
     }
@@ -125,24 +192,37 @@ fn run(test: &DecisionTest, routes: &Routes, registry: &Registry, config: &Confi
         _ => "",
     };
     let (wanted, got) = (name(test.expect), name(got));
-    Some(format!("{}: test {} {}: expected {wanted}, got {got}{why}", test.line, test.method, test.path))
+    let lines = explained.as_ref().map_or_else(
+        || vec!["decision      refused: 400: no request can have this address".to_owned()],
+        in_short,
+    );
+    Some(format!("{}: expected {wanted}, got {got}{why}\n    {}", head(test), lines.join("\n    ")))
 }
 
-/// The decision that the gateway would make, by the same steps.
-fn decide(test: &DecisionTest, routes: &Routes, registry: &Registry, config: &Config) -> Expectation {
+/// The decision that the gateway would make, by the same steps; with the explanation, where there is a request to explain.
+fn decide(
+    test: &DecisionTest,
+    routes: &Routes,
+    registry: &Registry,
+    config: &Config,
+) -> (Expectation, Option<Explanation>) {
     let host = test.host.as_deref().unwrap_or_else(|| config.public_url.host());
-    let Some(asked) = Asked::new(&test.method, host, &test.path) else { return Expectation::BadRequest };
-    let ground = Ground { routes, registry, owns: &|path| app::owns(config, path) };
+    let Some(asked) = Asked::new(&test.method, host, &test.path) else {
+        return (Expectation::BadRequest, None);
+    };
+    let ground =
+        Ground { routes, registry, owns: &|path| app::owns(config, path), rates: &config.limits.requests };
     let (claims, person) = match &test.token {
         None => (None, None),
         Some(token) => match imagined(token, registry, config) {
             Some((claims, person)) => (Some(claims), person),
-            None => return Expectation::BadRequest,
+            None => return (Expectation::BadRequest, None),
         },
     };
     let presented =
         claims.as_ref().map_or(Presented::Nothing, |claims| Presented::Imagined(claims, person.as_ref()));
-    match explain(&asked, presented, ground).outcome {
+    let explained = explain(&asked, presented, ground);
+    let expectation = match explained.outcome {
         Outcome::Allowed => Expectation::Allowed,
         Outcome::Public => Expectation::Public,
         Outcome::WouldRefuse => Expectation::WouldRefuse,
@@ -152,7 +232,8 @@ fn decide(test: &DecisionTest, routes: &Routes, registry: &Registry, config: &Co
         Outcome::Forbidden | Outcome::Unavailable => Expectation::Forbidden,
         Outcome::NoRoute => Expectation::NoRoute,
         Outcome::BadRequest => Expectation::BadRequest,
-    }
+    };
+    (expectation, Some(explained))
 }
 
 /// The claims and the person of a test's token.

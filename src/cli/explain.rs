@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{
     output::{self, Failure, say},
-    with_registry,
+    with_registry_to_read,
 };
 use crate::{
     access::{policy::RuleFacts, revocations::EndedBy},
@@ -40,7 +40,7 @@ pub(super) struct ExplainArgs {
 /// The exit status is that of a failure when the request would be refused.
 pub(super) fn explain(file: &Path, args: &ExplainArgs) -> Result<(), Failure> {
     let token = args.token.as_deref().map(read).transpose()?;
-    with_registry(file, async |r| {
+    with_registry_to_read(file, async |r| {
         let host = r.config.public_url.origin().trim_start_matches("https://");
         let asked = Asked::parse(&args.method, &args.url, host).map_err(Failure::Plain)?;
         let header = token.as_deref().map(authorization).transpose().map_err(Failure::Plain)?;
@@ -80,6 +80,7 @@ fn print(explained: &Explanation) -> Result<(), Failure> {
         None if explained.outcome == Outcome::Own => row("route", "none: the address is the gateway's own")?,
         None => row("route", "none")?,
     }
+    print_rates(explained)?;
     print_token(&explained.token)?;
     if let Some(scope) = &explained.scope {
         print_scope(scope)?;
@@ -91,9 +92,31 @@ fn print(explained: &Explanation) -> Result<(), Failure> {
 }
 
 fn row(name: &str, value: &str) -> Result<(), Failure> {
+    say(&line(name, value))
+}
+
+fn line(name: &str, value: &str) -> String {
     // Nothing that a terminal obeys, whoever has written it.
     let value: String = value.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    say(format!("{name:<14}{value}").trim_end())
+    format!("{name:<14}{value}").trim_end().to_owned()
+}
+
+/// A decision and what it was made by, in lines, for those who expected another.
+pub(super) fn in_short(explained: &Explanation) -> Vec<String> {
+    let mut lines = vec![line("decision", &headline(explained))];
+    if let Some(why) = &explained.why {
+        lines.push(line("why", why.cause.what_happened()));
+        lines.push(line("to mend it", why.cause.how_to_mend()));
+    }
+    match &explained.route {
+        Some(route) => {
+            lines.push(line("route", &route.label));
+            lines.push(line("service", &service(route)));
+            lines.push(line("rule", &rule_or_none(route)));
+        }
+        None => lines.push(line("route", "none")),
+    }
+    lines
 }
 
 fn headline(explained: &Explanation) -> String {
@@ -126,38 +149,43 @@ fn print_route(route: &RouteFacts, outcome: Outcome) -> Result<(), Failure> {
         "route",
         &format!("{} {sent} {} as {}", route.label, route.targets.join(", "), route.forwarded_path),
     )?;
-    row(
-        "service",
-        &match &route.service_id {
-            Some(id) if *id == route.service => id.clone(),
-            Some(id) => format!("{} ({id})", route.service),
-            None => format!("{} (nobody has registered it)", route.service),
-        },
-    )?;
-    row(
-        "rule",
-        &route
-            .rule
-            .as_ref()
-            .map_or_else(|| "none matches: a token with the service in scope".to_owned(), rule),
-    )?;
+    row("service", &service(route))?;
+    row("rule", &rule_or_none(route))?;
     if !route.enforced {
         row("enforced", "no: nothing is refused here for who asks")?;
     }
-    if route.rates.is_empty() {
-        return Ok(());
-    }
-    row("rates", &route.rates.iter().map(rate).collect::<Vec<_>>().join(", "))
+    Ok(())
 }
 
-fn rate(rate: &RateFacts) -> String {
+/// Every rate that concerns the request, the narrowest first, as they are counted.
+fn print_rates(explained: &Explanation) -> Result<(), Failure> {
+    let here: &[RateFacts] = explained.route.as_ref().map_or(&[], |route| &route.rates);
+    let of_rule = here.iter().filter(|rate| rate.rule).map(|facts| rate(facts, "under this rule"));
+    let of_upstream = here.iter().filter(|rate| !rate.rule).map(|facts| rate(facts, "at this upstream"));
+    let of_all = explained.rates.iter().map(|facts| rate(facts, "at the gateway as a whole"));
+    let rates: Vec<String> = of_rule.chain(of_upstream).chain(of_all).collect();
+    if rates.is_empty() { row("rates", "none") } else { row("rates", &rates.join(", ")) }
+}
+
+fn service(route: &RouteFacts) -> String {
+    match &route.service_id {
+        Some(id) if *id == route.service => id.clone(),
+        Some(id) => format!("{} ({id})", route.service),
+        None => format!("{} (nobody has registered it)", route.service),
+    }
+}
+
+fn rule_or_none(route: &RouteFacts) -> String {
+    route.rule.as_ref().map_or_else(|| "none matches: a token with the service in scope".to_owned(), rule)
+}
+
+fn rate(rate: &RateFacts, place: &str) -> String {
     let whose = match rate.whose {
         Whose::Source => "source",
         Whose::Service => "service",
         Whose::User => "user",
     };
-    let place = if rate.rule { " under this rule" } else { "" };
-    format!("{} in {} s for each {whose}{place}", rate.count, rate.seconds)
+    format!("{} in {} s for each {whose} {place}", rate.count, rate.seconds)
 }
 
 fn rule(rule: &RuleFacts) -> String {

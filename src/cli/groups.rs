@@ -6,9 +6,9 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
-    Registry,
+    Registry, Use,
     output::{self, Failure, say, table, yes},
-    users, with_registry,
+    users, with_store,
 };
 use crate::{
     model::{search::Page, user::Group},
@@ -92,7 +92,12 @@ pub(super) struct UpdateArgs {
 }
 
 pub(super) fn run(file: &Path, command: GroupCommand) -> Result<(), Failure> {
-    with_registry(file, async |r| match command {
+    let what_for = match &command {
+        GroupCommand::List { .. } => Use::Read,
+        GroupCommand::Members { add, remove, .. } if add.is_empty() && remove.is_empty() => Use::Read,
+        _ => Use::Write,
+    };
+    with_store(file, what_for, async |r| match command {
         GroupCommand::Add { name, description, parent, auto_join, json } => {
             let (clock, random) = (r.clock.as_ref(), r.random.as_ref());
             let parent = match &parent {
@@ -114,10 +119,19 @@ pub(super) fn run(file: &Path, command: GroupCommand) -> Result<(), Failure> {
                 Some(successor) => Some(named(&r, successor).await?.id),
                 None => None,
             };
-            groups::remove(r.store.as_ref(), &group.id, successor.as_ref()).await?;
+            let removed = groups::remove(r.store.as_ref(), &group.id, successor.as_ref()).await;
+            removed.map_err(|error| of_file(error, &r))?;
             say(&format!("{} is removed.", group.name))
         }
     })
+}
+
+/// Names the file where it is what stands against a change.
+fn of_file(error: PeopleError, r: &Registry) -> Failure {
+    match error {
+        PeopleError::DeclaredMember { .. } => Failure::Plain(format!("{}: {error}", r.config.file.display())),
+        other => other.into(),
+    }
 }
 
 /// The group that somebody means.
@@ -143,7 +157,8 @@ async fn update(r: &Registry, args: UpdateArgs) -> Result<(), Failure> {
         auto_join: args.auto_join,
         ..Change::default()
     };
-    let group = groups::change(r.store.as_ref(), &group.id, change, r.clock.as_ref()).await?;
+    let changed = groups::change(r.store.as_ref(), &group.id, change, r.clock.as_ref()).await;
+    let group = changed.map_err(|error| of_file(error, r))?;
     say(&format!("{} is changed.", group.name))
 }
 

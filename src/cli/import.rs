@@ -9,9 +9,9 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::{
-    Registry,
+    Registry, Use,
     output::{self, Failure, say},
-    with_registry,
+    with_store,
 };
 use crate::{
     registry::import::{self, MOST_BYTES, Plan, State, Step},
@@ -40,7 +40,8 @@ pub(super) fn run(config: &Path, command: &ImportCommand) -> Result<(), Failure>
     let ImportCommand::Hub { file, apply, json } = command;
     let bytes = read(file)?;
     let export = import::read(&bytes).map_err(|e| Failure::Plain(format!("{}: {e}", file.display())))?;
-    with_registry(config, async |r| {
+    let what_for = if *apply { Use::Write } else { Use::Read };
+    with_store(config, what_for, async |r| {
         let mut plan = import::plan(&export, &State::of(r.store.as_ref()).await?, r.clock.now());
         let done = if *apply { carry_out(&r, &mut plan).await? } else { plan.steps.len() };
         if *json { output::json(&as_json(&plan, *apply)) } else { show(&plan, *apply, done) }

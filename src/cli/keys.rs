@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     output::{self, Failure, say, table},
-    with_registry,
+    with_registry, with_registry_to_read,
 };
 use crate::{
     app,
@@ -36,7 +36,7 @@ pub(super) fn run(file: &Path, command: &KeyCommand) -> Result<(), Failure> {
 }
 
 fn list(file: &Path, as_json: bool) -> Result<(), Failure> {
-    with_registry(file, async |r| {
+    with_registry_to_read(file, async |r| {
         let keys = r.store.list_keys().await?;
         let until = |key: &SigningKeyRecord| match key.state {
             KeyState::Active => None,

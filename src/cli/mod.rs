@@ -154,15 +154,49 @@ struct Registry {
     random: Arc<dyn Random>,
 }
 
-/// Runs a command on the store of the configuration.
+/// What a command does with the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// It reads: it waits for nobody who writes, and every write of it is refused.
+    Read,
+    /// It writes too.
+    Write,
+}
+
+/// Runs a command that may write on the store of the configuration.
 fn with_registry<T>(
     file: &std::path::Path,
+    work: impl AsyncFnOnce(Registry) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    with_store(file, Use::Write, work)
+}
+
+/// Runs a command that only reads.
+fn with_registry_to_read<T>(
+    file: &std::path::Path,
+    work: impl AsyncFnOnce(Registry) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    with_store(file, Use::Read, work)
+}
+
+fn with_store<T>(
+    file: &std::path::Path,
+    what_for: Use,
     work: impl AsyncFnOnce(Registry) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let config = load(file)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let store = app::open_store(&config).await?.acting(Author::command_line(&account()));
+        let there = match what_for {
+            Use::Read => app::open_store_to_read(&config).await?,
+            Use::Write => None,
+        };
+        // Where there is none yet, nobody is waited for; it is made.
+        let store = match there {
+            Some(store) => store,
+            None => app::open_store(&config).await?,
+        };
+        let store = store.acting(Author::command_line(&account()));
         let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
         work(Registry { config, store, clock, random }).await
     })

@@ -16,7 +16,7 @@ use super::{
     output::{self, Failure},
 };
 use crate::{
-    app::{self, Handed, Offer, Running, Seams, Supervisor, Taken},
+    app::{self, Before, Handed, Offer, Running, Seams, Supervisor, Taken},
     base::secret::Secret,
     config::{Config, Environment, LogFormat},
     observe::{line::Format, log},
@@ -61,6 +61,8 @@ pub(super) fn serve(file: &Path, args: &ServeArgs) -> Result<(), Failure> {
         None if given.is_empty() => Handed::Nothing,
         None => Handed::BySupervisor(given),
     };
+    // A supervisor starts the next one while the one before serves on the same sockets.
+    let in_place_of = if matches!(handed, Handed::Nothing) { Before::Nobody } else { Before::Predecessor };
     let mut running = app::start_on(config, Seams::system(), handed)?;
     if let Some(password) = running.first_password() {
         output::remark(&first_password(&password, format));
@@ -74,13 +76,10 @@ pub(super) fn serve(file: &Path, args: &ServeArgs) -> Result<(), Failure> {
     if let Some(address) = running.management() {
         tracing::info!(%address, "management: /healthz /readyz /metrics");
     }
-    let mut offer = match Offer::open(&door, running.listeners()) {
-        Ok(offer) => Some(offer),
-        Err(error) => {
-            tracing::warn!(%error, path = %door.display(), "the sockets cannot be offered to a next process");
-            None
-        }
-    };
+    let mut offer = Offer::of(&door, running.listeners());
+    if let Err(error) = offer.make(in_place_of) {
+        tracing::warn!(%error, path = %door.display(), "the sockets cannot be offered to a next process");
+    }
     if let Some(before) = before {
         match before.serving() {
             Ok(()) => tracing::info!("taken over from the process before, which stops now"),
@@ -89,16 +88,14 @@ pub(super) fn serve(file: &Path, args: &ServeArgs) -> Result<(), Failure> {
     }
     supervisor.ready();
     tracing::info!(%hub, "ready");
-    let ending = runtime.block_on(until_told((file, seen), &running, signals, (&supervisor, offer.as_mut())));
+    let ending = runtime.block_on(until_told((file, seen), &running, signals, (&supervisor, &mut offer)));
     // The signals' runtime lives on, so that a second signal does not kill us while we drain.
     supervisor.stopping();
     if let Ending::Succeeded = ending {
         tracing::info!("another process has taken over");
         running.succeeded();
     }
-    if let Some(offer) = offer {
-        offer.withdraw();
-    }
+    offer.withdraw();
     tracing::info!("stopping: finishing what is in flight");
     let in_time = running.stop();
     if !in_time {
@@ -170,16 +167,11 @@ async fn until_told(
     (file, mut seen): (&Path, Option<SystemTime>),
     running: &Running,
     signals: Signals,
-    (supervisor, offer): (&Supervisor, Option<&mut Offer>),
+    (supervisor, offer): (&Supervisor, &mut Offer),
 ) -> Ending {
     let Signals { mut terminate, mut interrupt, mut hangup } = signals;
     let mut look = tokio::time::interval(LOOK_AT_FILE);
-    let mut taken = pin!(async {
-        match offer {
-            Some(offer) => offer.taken().await,
-            None => std::future::pending().await,
-        }
-    });
+    let mut taken = pin!(offer.taken());
     loop {
         tokio::select! {
             _ = terminate.recv() => return Ending::Told,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     duration,
     output::{self, Failure, say, table, yes},
-    with_registry,
+    with_registry, with_registry_to_read,
 };
 use crate::{
     base::id::ServiceId,
@@ -215,7 +215,7 @@ fn update(file: &Path, args: UpdateArgs) -> Result<(), Failure> {
 }
 
 fn list(file: &Path, json: bool) -> Result<(), Failure> {
-    with_registry(file, async |r| {
+    with_registry_to_read(file, async |r| {
         let services = r.store.list_services().await?;
         if json {
             return output::json(&services.iter().map(as_json).collect::<Vec<_>>());
@@ -238,7 +238,7 @@ fn list(file: &Path, json: bool) -> Result<(), Failure> {
 
 fn show(file: &Path, id: &str, json: bool) -> Result<(), Failure> {
     let id = ServiceId::parse(id)?;
-    with_registry(file, async |r| {
+    with_registry_to_read(file, async |r| {
         let service = r.store.find_service(&id).await?.ok_or(StoreError::NotFound { what: "service" })?;
         let rejected = r.store.list_rejected_redirects(&id).await?;
         if json {

@@ -9,7 +9,7 @@ use super::{
     Registry,
     output::{self, Failure, say},
     users::named,
-    with_registry,
+    with_registry, with_registry_to_read,
 };
 use crate::{
     access::{
@@ -124,7 +124,7 @@ async fn judge(r: &Registry, token: &str) -> Result<(Result<Arc<Verdict>, TokenE
 
 fn inspect(file: &Path, token: &str, as_json: bool) -> Result<(), Failure> {
     let token = read(token)?;
-    with_registry(file, async |r| {
+    with_registry_to_read(file, async |r| {
         let (verdict, services) = judge(&r, &token).await?;
         if as_json {
             let user = |p: &Person| {
@@ -233,7 +233,7 @@ fn create(file: &Path, user: &str, scope: &[String], name: &str, as_json: bool) 
 }
 
 fn list(file: &Path, user: &str, as_json: bool) -> Result<(), Failure> {
-    with_registry(file, async |r| {
+    with_registry_to_read(file, async |r| {
         let user = named(&r, user).await?;
         let held = held::list(r.store.as_ref(), &user.id).await?;
         if as_json {

@@ -6,12 +6,12 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
-    Registry,
+    Registry, Use,
     app_passwords::{self, AppPasswordCommand},
     output::{self, Failure, say, table, yes},
     password::PasswordArgs,
     second_step::{self, SecondStepCommand},
-    with_registry,
+    with_store,
 };
 use crate::{
     base::id::{GroupId, UserId},
@@ -152,7 +152,14 @@ pub(super) struct UpdateArgs {
 }
 
 pub(super) fn run(file: &Path, command: UserCommand) -> Result<(), Failure> {
-    with_registry(file, async |r| match command {
+    let what_for = match &command {
+        UserCommand::List(_)
+        | UserCommand::Show { .. }
+        | UserCommand::AppPassword(AppPasswordCommand::List { .. })
+        | UserCommand::SecondStep(SecondStepCommand::Show { .. }) => Use::Read,
+        _ => Use::Write,
+    };
+    with_store(file, what_for, async |r| match command {
         UserCommand::Add(args) => add(&r, args).await,
         UserCommand::List(args) => list(&r, args).await,
         UserCommand::Show { user, json } => show(&r, &user, json).await,

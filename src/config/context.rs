@@ -32,6 +32,14 @@ pub(super) enum Place {
 }
 
 impl Place {
+    /// Line and column in this text of the file, 1-based, the column in characters; the beginning for what is not in the file.
+    pub(super) fn position(&self, text: &str) -> (usize, usize) {
+        let Self::Span(span) = self else { return (1, 1) };
+        let before = text.get(..span.start).unwrap_or(text);
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        (before.matches('\n').count() + 1, line.chars().count() + 1)
+    }
+
     fn order(&self) -> (u8, usize, &str) {
         match self {
             Self::File => (0, 0, ""),
@@ -185,5 +193,20 @@ impl Finding {
             label: self.label,
             excerpt,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_lines_and_columns_in_characters() {
+        let text = "a = \"ä\" # x\n\n  [[test]]\n";
+        let at = |start: usize| Place::Span(start..start + 1).position(text);
+        for (what, wanted) in [("a", (1, 1)), ("#", (1, 9)), ("[[", (3, 3))] {
+            assert_eq!(at(text.find(what).unwrap()), wanted, "{what}");
+        }
+        assert_eq!((at(1000), Place::File.position(text)), ((4, 1), (1, 1)));
     }
 }

@@ -303,6 +303,8 @@ pub struct Mail {
 /// A service that the file declares.
 #[derive(Debug, Clone)]
 pub struct DeclaredService {
+    /// Line in the file at which it begins, 1-based, for messages.
+    pub line: usize,
     /// Its id.
     pub id: ServiceId,
     /// Its name.
@@ -335,8 +337,10 @@ pub struct DeclaredUser {
 /// A request and the decision that it must get, run by `hubgate check`.
 #[derive(Debug, Clone)]
 pub struct DecisionTest {
-    /// Where it stands in the file, 1-based, for the report.
+    /// Line in the file at which it begins, 1-based, for the report.
     pub line: usize,
+    /// Column in that line, 1-based, in characters.
+    pub column: usize,
     /// The method.
     pub method: Method,
     /// The host, when the request names one.

@@ -148,13 +148,13 @@ fn rewritten(target: &PathAndQuery, prefix: &str, other: &str) -> Option<PathAnd
     PathAndQuery::try_from(format!("{other}{slash}{rest}")).ok()
 }
 
-/// Where a redirect leads: its own address in the place of the route's prefix.
+/// Where a redirect leads: its own address in the place of the route's prefix. What follows is kept as it is, a slash at the end too.
 pub(super) fn location(redirect: &Redirect, prefix: &str, target: &PathAndQuery) -> Option<HeaderValue> {
     let rest = target.as_str().strip_prefix(prefix.trim_end_matches('/'))?;
     let (path, query) = rest.find('?').map_or((rest, ""), |at| rest.split_at(at));
+    let slash = if path.is_empty() && !redirect.to.is_empty() { "" } else { "/" };
     // Two slashes at the beginning would name a host.
     let path = path.trim_start_matches('/');
-    let slash = if path.is_empty() && !redirect.to.is_empty() { "" } else { "/" };
     HeaderValue::try_from(format!("{}{slash}{path}{query}", redirect.to)).ok()
 }
 
@@ -190,6 +190,13 @@ mod tests {
         for (to, prefix, target, expected) in [
             ("https://new.example/yt", "/old", "/old/x/y?a=b", "https://new.example/yt/x/y?a=b"),
             ("https://new.example/yt", "/old", "/old", "https://new.example/yt"),
+            ("https://new.example/yt", "/old", "/old/", "https://new.example/yt/"),
+            ("https://new.example/yt", "/old", "/old/?a=b/", "https://new.example/yt/?a=b/"),
+            ("https://new.example/yt", "/old", "/old/x/", "https://new.example/yt/x/"),
+            ("https://new.example", "/", "/", "https://new.example/"),
+            ("/new", "/old", "/old/", "/new/"),
+            ("", "/old", "/old/", "/"),
+            ("", "/old", "/old//", "/"),
             ("https://new.example", "/old", "/old?a", "https://new.example?a"),
             ("https://new.example", "/", "/a/b", "https://new.example/a/b"),
             ("/new", "/old", "/old/x", "/new/x"),

@@ -48,8 +48,25 @@ pub struct RateFacts {
     pub count: u32,
     /// In how many seconds.
     pub seconds: u64,
-    /// Whether it is one of the rule that matches, not of the upstream.
+    /// Whether it is one of the rule that matches, not of the upstream or the gateway.
     pub rule: bool,
+}
+
+/// The rates of one place as they are stated.
+fn facts_of(stated: &RequestRates, rule: bool) -> impl Iterator<Item = RateFacts> {
+    let facts = move |(whose, rate): (Whose, crate::model::rate::Rate)| RateFacts {
+        whose,
+        count: rate.count.get(),
+        seconds: rate.per.as_secs(),
+        rule,
+    };
+    stated.limited().map(facts)
+}
+
+/// Those of the gateway as a whole, as they are stated.
+#[must_use]
+pub fn everywhere(stated: &RequestRates) -> Vec<RateFacts> {
+    facts_of(stated, false).collect()
 }
 
 impl RouteRates {
@@ -83,17 +100,8 @@ impl RouteRates {
     /// Those that concern a request under the rule at this place, as they are stated.
     #[must_use]
     pub fn facts(&self, rule: Option<usize>) -> Vec<RateFacts> {
-        let stated = |at: usize| self.stated.get(at).into_iter().flat_map(RequestRates::limited);
-        let facts = |rule: bool| {
-            move |(whose, rate): (Whose, crate::model::rate::Rate)| RateFacts {
-                whose,
-                count: rate.count.get(),
-                seconds: rate.per.as_secs(),
-                rule,
-            }
-        };
-        let of_rule = rule.into_iter().flat_map(|at| stated(at + 1));
-        stated(0).map(facts(false)).chain(of_rule.map(facts(true))).collect()
+        let stated = |at: usize, rule| self.stated.get(at).into_iter().flat_map(move |s| facts_of(s, rule));
+        stated(0, false).chain(rule.into_iter().flat_map(|at| stated(at + 1, true))).collect()
     }
 
     /// Forgets who has been quiet.

@@ -150,7 +150,9 @@ impl RequestBody {
 
     /// These pieces, which were taken before, come once more.
     pub(super) fn begin_again(&mut self, taken: Vec<Bytes>) {
-        self.again = taken.into();
+        // Of what came back before there may be some left.
+        let rest = std::mem::replace(&mut self.again, taken.into());
+        self.again.extend(rest);
     }
 
     /// It is not the client that is waited for any more.

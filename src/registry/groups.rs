@@ -103,7 +103,7 @@ pub struct Change {
     pub auto_join: Option<bool>,
 }
 
-/// Changes a group.
+/// Changes a group. One that the configuration file names for a user keeps its name.
 ///
 /// # Errors
 /// [`PeopleError`]
@@ -125,9 +125,12 @@ pub async fn change(
         parent,
         auto_join: change.auto_join.unwrap_or(before.auto_join),
         updated: clock.now(),
-        ..before
+        ..before.clone()
     };
     check(&group.name, group.description.as_deref(), group.icon_url.as_deref())?;
+    if folded(&group.name) != folded(&before.name) {
+        undeclared_group(store, &before).await?;
+    }
     store.update_group(&group).await?;
     Ok(group)
 }
@@ -171,7 +174,16 @@ pub async fn ensure(
     Ok(sorted(ids))
 }
 
-/// Removes a group. Its members stay, without it; with a successor they and the groups below it go there.
+/// Refuses what would take a group, by its name, from a user who is in it by the configuration file.
+async fn undeclared_group(store: &(impl GroupStore + ?Sized), group: &Group) -> Result<(), PeopleError> {
+    match store.list_members(&group.id).await?.into_iter().find(|user| user.declared) {
+        Some(user) => Err(PeopleError::DeclaredMember { login: user.login, group: group.name.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// Removes a group. Its members stay, without it; with a successor they and the groups below it go there. One that the
+/// configuration file names for a user stays.
 ///
 /// # Errors
 /// [`PeopleError`]
@@ -180,6 +192,7 @@ pub async fn remove(
     id: &GroupId,
     successor: Option<&GroupId>,
 ) -> Result<(), PeopleError> {
+    undeclared_group(store, &find(store, id).await?).await?;
     let removed = match successor {
         None => store.remove_group(id).await,
         Some(successor) => store.merge_group(id, successor).await,

@@ -4,6 +4,7 @@
 
 mod altered;
 pub mod audit;
+pub mod declared;
 mod difference;
 pub mod fields;
 pub mod first;

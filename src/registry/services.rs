@@ -1,20 +1,15 @@
-//! Services: register, change, give a new secret, remove, and keep in step with the configuration file.
+//! Services: register, change, give a new secret, remove.
 
 use std::time::Duration;
 
 use super::{
     altered::{altered, changed},
-    difference::{Difference, Step},
+    declared::Collision,
     profile::{self, ProfileChange},
     secrets,
 };
 use crate::{
-    base::{
-        id::ServiceId,
-        random::Random,
-        secret::Secret,
-        time::{Clock, Timestamp},
-    },
+    base::{id::ServiceId, random::Random, secret::Secret, time::Clock},
     crypto::digest::SecretDigest,
     model::{
         flow::Flows,
@@ -22,7 +17,7 @@ use crate::{
         scope::is_reserved,
         service::{Profile, Service, StoredSecret, Trust},
     },
-    store::{ServiceStore, StoreError, name::folded},
+    store::{ServiceStore, StoreError},
 };
 
 /// Why a verb was not carried out.
@@ -42,6 +37,9 @@ pub enum ServiceError {
     /// The configuration file declares it, so that is where it is changed.
     #[error("{0} is declared in the configuration file; change it there")]
     Declared(ServiceId),
+    /// What a declared service goes by is another's already.
+    #[error(transparent)]
+    Collides(Box<Collision>),
     /// A public service has no secret.
     #[error("{0} is a public service and has no secret")]
     Public(ServiceId),
@@ -246,197 +244,26 @@ pub async fn remove(store: &dyn ServiceStore, id: &ServiceId, clock: &dyn Clock)
     Ok(store.remove_service(id, &revocation).await?)
 }
 
-/// A service as the configuration file declares it.
-#[derive(Debug, Clone)]
-pub struct Declaration {
-    /// Its id.
-    pub id: ServiceId,
-    /// Its name.
-    pub name: String,
-    /// What it may do.
-    pub trust: Trust,
-    /// What it says of itself.
-    pub profile: Profile,
-    /// Its secret, if the file gives one.
-    pub secret: Option<Secret>,
-}
-
-/// What has to be written so that the store is in step with what the file declares.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Plan {
-    writes: Vec<Write>,
-    differences: Vec<Difference>,
-    /// All services, as they are afterwards.
-    after: Vec<Service>,
-}
-
-const KIND: &str = "service";
-
-/// One of its writes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Write {
-    /// A service that the store does not have.
-    Add(Service),
-    /// One that is declared otherwise than it is kept.
-    Change(Service),
-    /// One that is no longer declared; it stays, with everything that it may do.
-    Release(Service),
-}
-
-/// Plans to bring the store, which has the services `known`, in step with the file. Nothing is deleted, and a secret that
-/// the file does not name stays as it is.
-///
-/// # Errors
-/// [`ServiceError::Store`] with a conflict when a name is another's.
-pub fn plan(
-    known: Vec<Service>,
-    declarations: &[Declaration],
-    grace: Duration,
-    now: Timestamp,
-) -> Result<Plan, ServiceError> {
-    let mut plan = Plan { after: known, ..Plan::default() };
-    for declaration in declarations {
-        let name = folded(&declaration.name);
-        if plan.after.iter().any(|other| other.id != declaration.id && folded(&other.name) == name) {
-            return Err(StoreError::Conflict { what: "service", field: "name" }.into());
-        }
-        match plan.after.iter_mut().find(|service| service.id == declaration.id) {
-            None => {
-                let service = declared(declaration, now);
-                plan.differences.push(Difference::new(Step::Add, KIND, &service.name, &[]));
-                plan.after.push(service.clone());
-                plan.writes.push(Write::Add(service));
-            }
-            Some(kept) => {
-                let changed = updated(kept, declaration, now, grace);
-                if changed != *kept {
-                    plan.differences.push(Difference::of_service(kept, &changed));
-                    *kept = Service { updated: now, ..changed };
-                    plan.writes.push(Write::Change(kept.clone()));
-                }
-            }
-        }
-    }
-    for service in plan.after.iter_mut().filter(|service| service.declared) {
-        if !declarations.iter().any(|declaration| declaration.id == service.id) {
-            plan.differences.push(Difference::new(Step::Release, KIND, &service.name, &[]));
-            *service = Service { declared: false, updated: now, ..service.clone() };
-            plan.writes.push(Write::Release(service.clone()));
-        }
-    }
-    Ok(plan)
-}
-
-impl Plan {
-    /// What it changes.
-    #[must_use]
-    pub fn differences(&self) -> &[Difference] {
-        &self.differences
-    }
-
-    /// Writes it. Returns all services, as they are now.
-    ///
-    /// # Errors
-    /// [`ServiceError`]; what was written before stays, and the next plan goes on from there.
-    pub async fn carry_out(self, store: &dyn ServiceStore) -> Result<Vec<Service>, ServiceError> {
-        for write in &self.writes {
-            match write {
-                Write::Add(service) => {
-                    store.register_service(service).await?;
-                    tracing::info!(service = %service.id, "declared service added");
-                }
-                Write::Change(service) => {
-                    store.update_service(service).await?;
-                    tracing::info!(service = %service.id, "declared service changed");
-                }
-                Write::Release(service) => {
-                    store.update_service(service).await?;
-                    tracing::warn!(service = %service.id, "no longer declared; it stays registered: `hubgate service remove` takes it away");
-                }
-            }
-        }
-        Ok(self.after)
-    }
-}
-
-fn declared(declaration: &Declaration, now: Timestamp) -> Service {
-    let digest = declaration.secret.as_ref().map(|secret| SecretDigest::of(secret.expose()));
-    Service {
-        id: declaration.id.clone(),
-        name: declaration.name.clone(),
-        trust: declaration.trust.clone(),
-        profile: profile(declaration),
-        secrets: digest.map(|digest| StoredSecret::current(digest, now)).into_iter().collect(),
-        declared: true,
-        created: now,
-        updated: now,
-    }
-}
-
-fn profile(declaration: &Declaration) -> Profile {
-    let key = declaration.profile.key.clone().or_else(|| Some(declaration.name.clone()));
-    Profile { key, ..declaration.profile.clone() }
-}
-
-fn updated(before: &Service, declaration: &Declaration, now: Timestamp, grace: Duration) -> Service {
-    let mut after = Service {
-        name: declaration.name.clone(),
-        trust: declaration.trust.clone(),
-        profile: profile(declaration),
-        declared: true,
-        ..before.clone()
-    };
-    if after.trust.public {
-        after.secrets.clear();
-    } else if let Some(secret) = &declaration.secret {
-        let digest = SecretDigest::of(secret.expose());
-        if after.secrets.first().is_none_or(|current| current.digest != digest) {
-            after.rotate_secret(digest, now, grace);
-            after.updated = before.updated;
-        }
-    }
-    after
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::time::Timestamp;
 
     const NOW: Timestamp = Timestamp::from_seconds(1000);
-    const GRACE: Duration = Duration::from_secs(60);
-
-    fn declaration(id: &str, name: &str, secret: &str) -> Declaration {
-        Declaration {
-            id: ServiceId::parse(id).unwrap(),
-            name: name.into(),
-            trust: Trust::default(),
-            profile: Profile::default(),
-            secret: Some(Secret::new(secret.into())),
-        }
-    }
-
-    fn after(known: &[Service], declarations: &[Declaration]) -> (usize, Vec<Service>) {
-        let plan = plan(known.to_vec(), declarations, GRACE, NOW).unwrap();
-        (plan.writes.len(), plan.after)
-    }
-
-    #[test]
-    fn a_plan_writes_what_differs_and_nothing_else() {
-        let [a, b] = [declaration("a", "A", "one"), declaration("b", "B", "two")];
-        let (writes, both) = after(&[], &[a.clone(), b.clone()]);
-        assert_eq!((writes, both.len()), (2, 2));
-        assert_eq!(after(&both, &[a.clone(), b.clone()]), (0, both.clone()));
-        let (writes, changed) = after(&both, &[declaration("a", "A", "three"), b]);
-        assert_eq!((writes, changed[0].secrets.len(), &changed[1]), (1, 2, &both[1]));
-        let (writes, released) = after(&both, &[a]);
-        assert_eq!((writes, released[1].declared, &released[0]), (1, false, &both[0]));
-        assert_eq!(released[1].secrets, both[1].secrets, "it keeps what it may do");
-    }
 
     #[test]
     fn a_change_changes_what_it_names_and_nothing_else() {
-        let declaration = declaration("a", "A", "one");
-        let before = declared(&declaration, NOW);
+        let digest = SecretDigest::of("one");
+        let before = Service {
+            id: ServiceId::parse("a").unwrap(),
+            name: "A".into(),
+            trust: Trust::default(),
+            profile: Profile { key: Some("A".into()), ..Profile::default() },
+            secrets: vec![StoredSecret::current(digest, NOW)],
+            declared: false,
+            created: NOW,
+            updated: NOW,
+        };
         let changed = |change: Change| {
             let mut service = before.clone();
             change.carry_out(&mut service).map(|()| service)
@@ -468,21 +295,5 @@ mod tests {
         let mut kept = changed(keeping(false)).unwrap();
         let refused = Change { public: Some(true), ..Change::default() }.carry_out(&mut kept);
         assert!(matches!(refused, Err(ServiceError::PublicRotation)), "neither in two steps");
-    }
-
-    #[test]
-    fn a_name_that_is_anothers_is_refused_before_anything_is_written() {
-        let (_, known) = after(&[], &[declaration("a", "Straße", "one")]);
-        for clash in ["Straße", "STRASSE"] {
-            let declarations = [declaration("b", "B", "two"), declaration("c", clash, "three")];
-            let refused = plan(known.clone(), &declarations, GRACE, NOW).unwrap_err();
-            assert!(
-                matches!(
-                    refused,
-                    ServiceError::Store(StoreError::Conflict { what: "service", field: "name" })
-                ),
-                "{refused}"
-            );
-        }
     }
 }

@@ -47,6 +47,16 @@ pub enum PeopleError {
     /// The configuration file declares the user, so that is where it is changed.
     #[error("{0} is declared in the configuration file; change it there")]
     Declared(String),
+    /// The configuration file puts a user into the group, which would be back with its next reading.
+    #[error(
+        "{login} is in the group {group} by the configuration file; take the group out of that user's `groups` there first"
+    )]
+    DeclaredMember {
+        /// A declared user.
+        login: String,
+        /// The group.
+        group: String,
+    },
     /// One of the declared users cannot be kept.
     #[error("the declared user {login} cannot be kept: {error}")]
     Declaration {

@@ -2,7 +2,7 @@
 //!
 //! Invariants: the same sockets go on, with the queues of connections that nobody has accepted yet, so there is no moment
 //! without one; whoever asks runs as the same user, or as root. This process stops only when the next one has said that it serves;
-//! one that fails before changes nothing.
+//! one that fails before changes nothing. Nobody takes the place of an offer that stands but the process that it was made to.
 //!
 //! `unix(7)`, `SCM_RIGHTS`.
 
@@ -10,7 +10,7 @@ use std::{
     fs,
     io::{self, IoSlice, IoSliceMut, Read as _, Write as _},
     mem::MaybeUninit,
-    net::TcpListener,
+    net::{Shutdown, TcpListener},
     os::{
         fd::{AsFd as _, BorrowedFd, OwnedFd},
         unix::{
@@ -40,42 +40,78 @@ const MORE: &[u8] = b"+";
 const LAST: &[u8] = b".";
 /// What the next process says when it serves.
 const READY: &[u8] = b"ready";
+/// What is said by who only wants to know whether somebody offers.
+const LOOKING: &[u8] = b"looking";
+/// How long that one waits to be let go.
+const GLANCE: Duration = Duration::from_secs(1);
+/// How often a process that could not offer tries again.
+const AGAIN: Duration = Duration::from_secs(2);
 /// How long the process before may take to hand its sockets over.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whose offer may stand where one is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Before {
+    /// Nobody's.
+    Nobody,
+    /// That of the process whose sockets were taken over: the new offer takes its place.
+    Predecessor,
+}
 
 /// The offer of a process that serves.
 #[derive(Debug)]
 pub struct Offer {
     path: PathBuf,
+    listeners: Arc<Mutex<Vec<TcpListener>>>,
+    made: Option<Made>,
+}
+
+/// An offer that stands.
+#[derive(Debug)]
+struct Made {
     /// The socket file, to tell it from one that another process has put in its place.
     inode: u64,
-    listeners: Arc<Mutex<Vec<TcpListener>>>,
     taken: watch::Receiver<bool>,
 }
 
 impl Offer {
-    /// Offers these sockets at `path`, in the place of whoever offered there before.
+    /// What is to be offered at `path`; nothing is yet.
+    #[must_use]
+    pub fn of(path: &Path, listeners: Vec<TcpListener>) -> Self {
+        Self { path: path.to_owned(), listeners: Arc::new(Mutex::new(listeners)), made: None }
+    }
+
+    /// Offers.
     ///
     /// # Errors
-    /// When the socket file cannot be made.
-    pub fn open(path: &Path, listeners: Vec<TcpListener>) -> io::Result<Self> {
-        let beside = path.with_extension(format!("{}", std::process::id()));
+    /// `AddrInUse` when another process offers there, whose place is not ours to take; others when the socket file cannot be
+    /// made.
+    pub fn make(&mut self, before: Before) -> io::Result<()> {
+        // One at a time looks and makes; the lock ends with the handle. Where a file system has none for folders, only two that
+        // start in the same moment could miss one another.
+        let folder = fs::File::open(self.path.parent().unwrap_or(Path::new(".")))?;
+        let _ = folder.lock();
+        if before == Before::Nobody && is_offered(&self.path)? {
+            let text = "another process that runs with this data_dir offers its own there";
+            return Err(io::Error::new(io::ErrorKind::AddrInUse, text));
+        }
+        let beside = self.path.with_extension(format!("{}", std::process::id()));
         let _ = fs::remove_file(&beside);
         let socket = UnixListener::bind(&beside)?;
         fs::set_permissions(&beside, fs::Permissions::from_mode(0o600))?;
         let inode = fs::metadata(&beside)?.ino();
-        fs::rename(&beside, path)?;
-        let listeners = Arc::new(Mutex::new(listeners));
+        fs::rename(&beside, &self.path)?;
         let (told, taken) = watch::channel(false);
-        let offered = Arc::clone(&listeners);
+        let offered = Arc::clone(&self.listeners);
         std::thread::Builder::new().name("handover".to_owned()).spawn(move || {
             for stream in socket.incoming() {
                 match stream.and_then(|stream| hand_over(stream, &offered)) {
-                    Ok(true) => {
+                    Ok(Asked::Serves) => {
                         let _ = told.send(true);
                         return;
                     }
-                    Ok(false) => {
+                    Ok(Asked::Looked) => {}
+                    Ok(Asked::Ended) => {
                         tracing::warn!("the process that was to take over has ended; this one goes on");
                     }
                     Err(error) => {
@@ -84,27 +120,73 @@ impl Offer {
                 }
             }
         })?;
-        Ok(Self { path: path.to_owned(), inode, listeners, taken })
+        self.made = Some(Made { inode, taken });
+        Ok(())
     }
 
-    /// Waits until another process has taken over.
+    /// Waits until another process has taken over. While no offer stands, makes one as soon as it can.
     pub async fn taken(&mut self) {
-        if self.taken.wait_for(|taken| *taken).await.is_err() {
-            std::future::pending::<()>().await;
+        loop {
+            if let Some(made) = &mut self.made {
+                if made.taken.wait_for(|taken| *taken).await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+                return;
+            }
+            tokio::time::sleep(AGAIN).await;
+            if self.make(Before::Nobody).is_ok() {
+                tracing::info!(path = %self.path.display(), "the sockets are offered to a next process now");
+            }
         }
     }
 
     /// Takes the offer back. What this process holds of the sockets for it is closed.
     pub fn withdraw(self) {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        if fs::metadata(&self.path).is_ok_and(|file| file.ino() == self.inode) {
+        let ours = |made: Made| fs::metadata(&self.path).is_ok_and(|file| file.ino() == made.inode);
+        if self.made.is_some_and(ours) {
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Hands the sockets to whoever has connected. Returns whether that process serves now.
-fn hand_over(mut stream: UnixStream, listeners: &Mutex<Vec<TcpListener>>) -> io::Result<bool> {
+/// Whether a process that lives offers at `path`. The file of one that was killed is no offer.
+fn is_offered(path: &Path) -> io::Result<bool> {
+    let Some(mut stream) = connect(path)? else { return Ok(false) };
+    // It is told that nobody is to take over. Whatever becomes of that, it is there.
+    let told = stream
+        .write_all(LOOKING)
+        .and_then(|()| stream.shutdown(Shutdown::Write))
+        .and_then(|()| stream.set_read_timeout(Some(GLANCE)));
+    if told.is_ok() {
+        let _ = io::copy(&mut stream, &mut io::sink());
+    }
+    Ok(true)
+}
+
+/// A connection to whoever offers at `path`; `None` when nobody does.
+fn connect(path: &Path) -> io::Result<Option<UnixStream>> {
+    match UnixStream::connect(path) {
+        Ok(stream) => Ok(Some(stream)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What has come of somebody who has connected.
+enum Asked {
+    /// It serves now.
+    Serves,
+    /// It was to take over and has ended.
+    Ended,
+    /// It only looked.
+    Looked,
+}
+
+/// Hands the sockets to whoever has connected.
+fn hand_over(mut stream: UnixStream, listeners: &Mutex<Vec<TcpListener>>) -> io::Result<Asked> {
     let user = sockopt::socket_peercred(&stream)?.uid;
     if user != geteuid() && !user.is_root() {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "another user asks for them"));
@@ -122,7 +204,11 @@ fn hand_over(mut stream: UnixStream, listeners: &Mutex<Vec<TcpListener>>) -> io:
     // It may take as long as it wants to begin; its end is noticed.
     let mut said = Vec::new();
     stream.read_to_end(&mut said)?;
-    Ok(said == READY)
+    Ok(match said.as_slice() {
+        READY => Asked::Serves,
+        LOOKING => Asked::Looked,
+        _ => Asked::Ended,
+    })
 }
 
 fn send(stream: &UnixStream, sockets: &[BorrowedFd<'_>], mark: &[u8]) -> io::Result<()> {
@@ -149,15 +235,7 @@ impl Taken {
     /// # Errors
     /// When there is one and it does not hand them over.
     pub fn from(path: &Path) -> io::Result<Option<Self>> {
-        let stream = match UnixStream::connect(path) {
-            Ok(stream) => stream,
-            Err(error)
-                if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) =>
-            {
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
-        };
+        let Some(stream) = connect(path)? else { return Ok(None) };
         stream.set_read_timeout(Some(PATIENCE))?;
         let mut listeners = Vec::new();
         while receive(&stream, &mut listeners)? {}
@@ -222,7 +300,8 @@ mod tests {
         // More than one message takes.
         let sockets = listen_shared("127.0.0.1:0".parse().unwrap(), BATCH + 3).unwrap();
         let address = sockets[0].local_addr().unwrap();
-        let mut offer = Offer::open(&path, sockets).unwrap();
+        let mut offer = Offer::of(&path, sockets);
+        offer.make(Before::Nobody).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         let taken = Taken::from(&path).unwrap().unwrap();
         assert_eq!(taken.listeners.len(), BATCH + 3);
@@ -230,7 +309,7 @@ mod tests {
         // One that ends before it serves changes nothing.
         drop(taken);
         pause();
-        assert!(!*offer.taken.borrow());
+        assert!(!*offer.made.as_ref().unwrap().taken.borrow());
         let taken = Taken::from(&path).unwrap().unwrap();
         let kept: Vec<_> = taken.listeners.iter().map(|s| s.try_clone().unwrap()).collect();
         let waiting = TcpStream::connect(address).unwrap();
@@ -244,19 +323,59 @@ mod tests {
         assert!(kept.iter().any(|socket| socket.accept().is_ok_and(|(_, from)| from == ours)));
     }
 
+    fn some(path: &Path, count: usize) -> Offer {
+        Offer::of(path, listen_shared("127.0.0.1:0".parse().unwrap(), count).unwrap())
+    }
+
     #[test]
-    fn an_offer_takes_the_place_of_the_one_before_and_leaves_it_to_the_next() {
+    fn an_offer_takes_the_place_of_its_predecessors_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("handover.sock");
-        let first = Offer::open(&path, listen_shared("127.0.0.1:0".parse().unwrap(), 1).unwrap()).unwrap();
-        let second = Offer::open(&path, listen_shared("127.0.0.1:0".parse().unwrap(), 2).unwrap()).unwrap();
+        let offered = || Taken::from(&path).unwrap().map(|taken| taken.listeners.len());
+        let (mut first, mut stranger, mut second) = (some(&path, 1), some(&path, 3), some(&path, 2));
+        first.make(Before::Nobody).unwrap();
+        for _ in 0..3 {
+            let error = stranger.make(Before::Nobody).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        }
+        assert!(!*first.made.as_ref().unwrap().taken.borrow());
+        assert_eq!(offered(), Some(1));
+        second.make(Before::Predecessor).unwrap();
         first.withdraw();
-        assert_eq!(Taken::from(&path).unwrap().unwrap().listeners.len(), 2);
+        assert_eq!(offered(), Some(2));
+        stranger.withdraw();
+        assert_eq!(offered(), Some(2), "who does not offer takes nothing back");
         second.withdraw();
         assert!(!path.exists());
         // A file that a crash has left behind is no offer.
         drop(UnixListener::bind(&path).unwrap());
         assert!(path.exists() && Taken::from(&path).unwrap().is_none());
-        Offer::open(&path, Vec::new()).unwrap().withdraw();
+        let mut third = some(&path, 1);
+        third.make(Before::Nobody).unwrap();
+        third.withdraw();
+    }
+
+    #[tokio::test]
+    async fn who_could_not_offer_does_when_the_other_has_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("handover.sock");
+        let (mut first, mut second) = (some(&path, 1), some(&path, 2));
+        first.make(Before::Nobody).unwrap();
+        assert!(second.make(Before::Nobody).is_err());
+        let waiting = tokio::spawn(async move {
+            second.taken().await;
+            second
+        });
+        first.withdraw();
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        while !path.exists() {
+            assert!(tokio::time::Instant::now() < deadline, "no offer");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let taken = Taken::from(&path).unwrap().unwrap();
+        assert_eq!(taken.listeners.len(), 2);
+        taken.serving().unwrap();
+        waiting.await.unwrap().withdraw();
+        assert!(!path.exists());
     }
 }

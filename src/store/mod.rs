@@ -184,6 +184,13 @@ pub trait RevocationStore: Send + Sync {
 pub trait ChangeFeed: Send + Sync {
     /// Numbers that grow with every committed change; equal numbers mean that nothing has changed. Cheap.
     async fn versions(&self) -> Result<Versions>;
+
+    /// Whether what is written here is what the next process would read. Cheap.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when the store was removed or replaced while it was open, naming it; it goes on as if nothing had
+    /// happened, and what is written to it is lost with the last process that has it open.
+    async fn in_place(&self) -> Result<()>;
 }
 
 /// The state of the change counters.

@@ -159,6 +159,7 @@ super::catalogue! {
     last_administrator(login) = "{login} is the last administrator. Make somebody else one first.", "{login} ist die letzte Person mit Verwaltungsrecht. Geben Sie es zuvor jemand anderem.";
     not_the_guest = "That cannot be done with the guest.", "Mit dem Gast geht das nicht.";
     declared_elsewhere(login) = "{login} is declared in gateway.toml; change it there.", "{login} steht in gateway.toml; ändern Sie es dort.";
+    declared_member(login, group) = "{login} is in {group} by gateway.toml; take the group out of that user's groups there first.", "{login} ist durch gateway.toml in {group}; nehmen Sie die Gruppe zuerst dort heraus.";
     is_erased = "This account is erased.", "Dieses Konto ist gelöscht.";
     with_itself = "It cannot be merged with itself.", "Mit sich selbst geht das nicht.";
     group_cycle = "A group cannot be below itself.", "Eine Gruppe kann nicht unter sich selbst stehen.";

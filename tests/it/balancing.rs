@@ -433,6 +433,13 @@ fn redirects_lead_those_who_may_ask_elsewhere() {
         let answer = gateway.send(&request);
         assert_eq!((answer.status, answer.header("location")), (308, Some("https://new.example/yt/x/y?a=b")));
     }
+    for (asked, location) in [
+        ("/old", "https://new.example/yt"),
+        ("/old/", "https://new.example/yt/"),
+        ("/old/x/?a=b", "https://new.example/yt/x/?a=b"),
+    ] {
+        assert_eq!(gateway.send(&Request::get(asked)).header("location"), Some(location), "{asked}");
+    }
     assert_eq!(gateway.send(&Request::get("/inside/x")).status, 401, "who may not ask is not sent anywhere");
     let token = gateway.machine_token("alpha");
     let answer = gateway.send(&Request::get("/inside/x").bearer(&token));

@@ -243,6 +243,46 @@ fn the_command_says_what_the_gate_does() {
     house.gateway.assert_innocent(&house.upstream, "explanations");
 }
 
+/// Every rate that is counted for a request is named, the gateway's too, and wherever it goes.
+#[test]
+fn it_names_all_rates_that_concern_a_request() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(|setup| {
+        setup
+            .standard(&upstream)
+            .set("limits", "requests_per_source", r#""900/s""#)
+            .set("limits", "requests_per_service", r#""800/m""#)
+            .set("limits", "requests_per_user", r#""700/h""#)
+            .route(
+                "alpha",
+                "/rated",
+                &upstream,
+                "requests_per_service = \"60/s\"\n[[upstream.rule]]\npath = \"/rated/rule/**\"\nrequests_per_user = \"5/m\"",
+            );
+    });
+    let token = gateway.machine_token("alpha");
+    let whole = "900 in 1 s for each source at the gateway as a whole, 800 in 60 s for each service at the gateway as a \
+                 whole, 700 in 3600 s for each user at the gateway as a whole";
+    let (here, rule) =
+        ("60 in 1 s for each service at this upstream", "5 in 60 s for each user under this rule");
+    for (path, wanted) in [
+        ("/api/x", whole.to_owned()),
+        ("/rated/x", format!("{here}, {whole}")),
+        ("/rated/rule/x", format!("{rule}, {here}, {whole}")),
+    ] {
+        let text = gateway.command(&["explain", "--token", &token, "GET", path]);
+        assert!(text.contains(&format!("rates         {wanted}\n")), "{path}: {text}");
+        let said: Value =
+            serde_json::from_str(&gateway.command(&["explain", "--json", "--token", &token, "GET", path]))
+                .unwrap();
+        assert_eq!(said["rates"].as_array().unwrap().len(), 3);
+        assert_eq!(said["rates"][1], json!({"whose": "service", "count": 800, "seconds": 60, "rule": false}));
+    }
+    let (plain, _upstream) = Gateway::standard();
+    let text = plain.command(&["explain", "GET", "/public/x"]);
+    assert!(text.contains("rates         none\n"), "{text}");
+}
+
 #[test]
 fn it_tells_what_is_known_of_the_token() {
     let house = House::start();

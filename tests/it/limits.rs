@@ -201,7 +201,8 @@ fn upstreams_and_rules_have_rates_of_their_own() {
     assert_eq!(upstream.take().len(), 2);
     // And who asks is told the rates of an address beforehand.
     let explained = gateway.command(&["explain", "GET", "/api/open/x"]);
-    let rates = "rates         6 in 3600 s for each source, 4 in 3600 s for each user, 2 in 3600 s for each source under this rule";
+    let rates = "rates         2 in 3600 s for each source under this rule, 6 in 3600 s for each source at this upstream, 4 in 3600 s for \
+                 each user at this upstream";
     assert!(explained.contains(rates), "{explained}");
     let explained: serde_json::Value =
         serde_json::from_str(&gateway.command(&["explain", "--json", "GET", "/public/x"])).unwrap();

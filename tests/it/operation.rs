@@ -559,14 +559,105 @@ expect = "forbidden"
     std::fs::write(&tests, format!("{good}{right}")).unwrap();
     let (code, text) = check(&tests);
     assert_eq!(code, Some(0), "{text}");
-    std::fs::write(
-        &tests,
-        format!("{good}{right}[[test]]\nrequest = \"GET /admin/x\"\nexpect = \"public\"\n"),
-    )
-    .unwrap();
-    let (code, text) = check(&tests);
-    assert_eq!(code, Some(1), "{text}");
-    assert!(text.contains("/admin/x"), "{text}");
+    // One that fails: where it stands, what was expected, what came of it, and by what.
+    let line = good.lines().count() + right.lines().count() + 1;
+    for (test, wanted) in [
+        (
+            r#"request = "GET /admin/x"
+expect = "public""#,
+            &["GET /admin/x: expected public, got unauthorized", "401", "to mend it", "rule  "][..],
+        ),
+        (
+            r#"request = "GET /admin/x"
+token = { client = "machine", scope = ["alpha"] }
+expect = "allowed""#,
+            &["expected allowed, got forbidden", "403 insufficient_"],
+        ),
+        (
+            r#"request = "GET /public/x"
+expect = "forbidden""#,
+            &["expected forbidden, got public", "may pass: the address is open to all", ", open to all"],
+        ),
+    ] {
+        std::fs::write(&tests, format!("{good}{right}  [[test]]\n{test}\n")).unwrap();
+        let (code, text) = check(&tests);
+        assert_eq!(code, Some(1), "{text}");
+        assert!(text.contains(&format!("tests.toml:{line}:3: test GET")), "{text}");
+        for wanted in wanted {
+            assert!(text.contains(wanted), "{wanted} in {text}");
+        }
+    }
+}
+
+/// A test that names a service which is none says nothing about any request.
+#[test]
+fn a_test_of_a_service_that_is_none_is_no_test() {
+    let (gateway, _upstream) = Gateway::standard();
+    gateway.register("by-hand");
+    let good = std::fs::read_to_string(gateway.config_path()).unwrap();
+    let file = gateway.folder().join("tests.toml");
+    let check = |test: &str| {
+        std::fs::write(&file, format!("{good}\n[[test]]\n{test}\n")).unwrap();
+        let output =
+            process::run(&["check", "--quiet", "--config", &file.display().to_string()], gateway.folder());
+        (output.status.code(), written(&output))
+    };
+    let place = format!("tests.toml:{}:1: test GET /api/x: ", good.lines().count() + 2);
+    for (token, wanted) in [
+        (r#"{ client = "machine", scope = ["alpha"] }"#, None),
+        (r#"{ client = "by-hand", scope = ["openid", "alpha"] }"#, None),
+        (r#"{ client = "nobody", scope = ["alpha"] }"#, Some(r#"its client "nobody" is neither declared"#)),
+        (
+            r#"{ client = "machine", scope = ["alpha", "beeta"] }"#,
+            Some(r#""beeta" of its scope is neither declared"#),
+        ),
+    ] {
+        let (code, text) = check(&format!("request = \"GET /api/x\"\ntoken = {token}\nexpect = \"allowed\""));
+        assert_eq!(code, Some(i32::from(wanted.is_some())), "{text}");
+        assert_eq!(text.contains(&place), wanted.is_some(), "{text}");
+        assert!(text.contains(wanted.unwrap_or_default()), "{text}");
+    }
+    // Without a store nobody knows what will be registered: it is said, and is no fault of the file.
+    let apart = tempfile::tempdir().unwrap();
+    let text = format!(
+        "{good}\n[[test]]\nrequest = \"GET /api/x\"\ntoken = {{ client = \"by-hand\", scope = [\"alpha\"] }}\nexpect = \"allowed\"\n"
+    );
+    let there = apart.path().join("gateway.toml");
+    std::fs::write(&there, text).unwrap();
+    let output = process::run(&["check", "--config", &there.display().to_string()], apart.path());
+    let text = written(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains(r#"its client "by-hand" is not declared"#), "{text}");
+    assert!(text.contains("1 test passed"), "{text}");
+}
+
+/// A declared service that goes by what another one goes by: both are named, and where the declaration stands.
+#[test]
+fn a_declared_service_that_is_taken_names_both() {
+    let (gateway, _upstream) = Gateway::standard();
+    gateway.command(&["service", "add", "Robot", "--id", "robot-by-hand"]);
+    let text = gateway.config_text();
+    let line = text.lines().count() + 2;
+    let path = gateway.config_path().display().to_string();
+    for (id, name, field, word) in [
+        ("second", "ROBOT", "name", "ROBOT"),
+        ("second", "robot-by-hand", "name", "robot-by-hand"),
+        ("robot", "Second", "id", "robot"),
+    ] {
+        let declared = format!("{text}\n[[service]]\nid = {id:?}\nname = {name:?}\npublic = true\n");
+        let refused = gateway.reload(&declared).unwrap_err();
+        let whole = format!(
+            "{path}:{line} declares the service {id} ({name:?}), but the {field} {word:?} is taken by the service robot-by-hand (\"Robot\")"
+        );
+        assert!(refused.contains(&whole), "{whole} in {refused}");
+        std::fs::write(&path, declared).unwrap();
+        let output = process::run(&["check", "--config", &path], gateway.folder());
+        assert_eq!(output.status.code(), Some(1), "{}", written(&output));
+        assert!(written(&output).contains(&whole), "{}", written(&output));
+    }
+    // What was registered by hand is declared by its own id.
+    let declared = format!("{text}\n[[service]]\nid = \"robot-by-hand\"\nname = \"Robot\"\n");
+    gateway.reload(&declared).unwrap();
 }
 
 /// What docs/upstreams.md gives for a front end whose pages need no token and whose API does holds as it stands there.
@@ -772,4 +863,87 @@ fn a_reader_of_the_log_that_stops_keeps_nobody_waiting() {
     }
     serve.signal("TERM");
     assert_eq!(serve.exit_within(Duration::from_secs(20)), Some(0));
+}
+
+/// A database that is taken away or put in another's place would lose what is written from then on.
+#[test]
+fn a_store_that_is_not_where_it_was_is_noticed() {
+    let upstream = Upstream::start();
+    let prepared = serve(|setup| {
+        setup.standard(&upstream);
+    });
+    let ready = || try_plain_get(prepared.management, "/readyz");
+    let data = prepared.config.parent().unwrap().join("data");
+    let [database, aside] = ["hubgate.db", "aside.db"].map(|name| data.join(name));
+    for what in ["removed", "replaced"] {
+        std::fs::rename(&database, &aside).unwrap();
+        if what == "replaced" {
+            std::fs::copy(&aside, &database).unwrap();
+        }
+        let (status, said) = ready().unwrap();
+        assert!(status == 503 && said.contains(what) && said.contains("hubgate.db"), "{status} {said}");
+        eventually("it is an error of the log", || {
+            prepared.serve.log().lines().any(|line| {
+                line.contains("ERROR")
+                    && line.contains("not where it was")
+                    && line.contains(what)
+                    && line.contains("hubgate.db")
+            })
+        });
+        std::fs::rename(&aside, &database).unwrap();
+        assert_eq!(ready().unwrap().0, 200);
+        eventually("it is over", || {
+            prepared
+                .serve
+                .log()
+                .lines()
+                .filter(|line| line.contains("over: the store is not where it was"))
+                .count()
+                == if what == "removed" { 1 } else { 2 }
+        });
+    }
+}
+
+/// Who reads waits for nobody: neither for a transaction that writes nor for a start that prepares the database.
+#[test]
+fn commands_that_read_do_not_wait_for_those_that_write() {
+    let (gateway, _upstream) = Gateway::standard();
+    let token = gateway.token("machine", "machine-secret-0123456789", "alpha");
+    gateway.command(&["group", "add", "testers"]);
+    let database = gateway.folder().join("data/hubgate.db");
+    let preparing = std::fs::File::open(gateway.folder().join("data/hubgate.db.lock")).unwrap();
+    preparing.lock().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let address = format!("sqlite:{}", database.display());
+    let mut writing =
+        runtime.block_on(<sqlx::SqliteConnection as sqlx::Connection>::connect(&address)).unwrap();
+    runtime.block_on(sqlx::query("BEGIN IMMEDIATE").execute(&mut writing)).unwrap();
+    for command in [
+        &["check"][..],
+        &["service", "list"],
+        &["service", "show", "machine"],
+        &["user", "list"],
+        &["user", "show", "admin"],
+        &["user", "app-password", "list", "admin"],
+        &["user", "second-step", "show", "admin"],
+        &["group", "list"],
+        &["group", "members", "testers"],
+        &["token", "inspect", &token],
+        &["token", "list", "--user", "admin"],
+        &["key", "list"],
+        &["audit", "list"],
+        &["audit", "verify"],
+        &["explain", "GET", "/public/x"],
+    ] {
+        gateway.command(command);
+    }
+    drop(preparing);
+    // One that writes does wait, and gives up.
+    let path = gateway.config_path().display().to_string();
+    let output = process::run(&["service", "add", "late", "--config", &path], gateway.folder());
+    assert_eq!(output.status.code(), Some(1), "{}", written(&output));
+    runtime.block_on(sqlx::query("ROLLBACK").execute(&mut writing)).unwrap();
+    assert!(!gateway.command(&["service", "list"]).contains("late"));
+    gateway.command(&["service", "add", "late"]);
+    assert!(gateway.command(&["service", "list"]).contains("late"));
 }

@@ -405,12 +405,31 @@ fn declared_users_follow_the_file() {
     gateway.reload(&text).unwrap();
     assert_eq!(show("jane"), before, "what is the same is not written");
 
+    // The file would bring her group back with its next reading: it stays, under its name.
+    gateway.command(&["group", "add", "heirs"]);
+    let path = gateway.config_path().display().to_string();
+    for command in [
+        &["group", "remove", "Developers"][..],
+        &["group", "remove", "developers", "--successor", "heirs"],
+        &["group", "update", "developers", "--name", "makers"],
+    ] {
+        let output = process::run(&[command, &["--config", &path]].concat(), gateway.folder());
+        let said = written(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(&path) && said.contains("jane is in the group developers"), "{said}");
+    }
+    gateway.reload(&text).unwrap();
+    assert_eq!(show("jane"), before);
+    gateway.command(&["group", "update", "developers", "--name", "Developers", "--description", "who write"]);
+    gateway.command(&["group", "remove", "heirs"]);
+
     gateway.command(&["user", "ban", "jane"]);
     let changed = text.replace("Jane Doe", "Jane Roe").replace("[\"developers\"]", "[\"writers\"]");
     gateway.reload(&changed.replace(PASSWORD, "another password")).unwrap();
     let after = show("jane");
     assert_eq!((&after["name"], &after["groups"]), (&"Jane Roe".into(), &serde_json::json!(["writers"])));
     assert_eq!((&after["id"], &after["banned"]), (&before["id"], &true.into()), "a ban is not the file's");
+    gateway.command(&["group", "remove", "developers"]);
     gateway.command(&["user", "unban", "jane"]);
     assert!(matches!(runtime.block_on(sign_in(logins, "jane", PASSWORD)), Err(LoginError::Credentials)));
     assert!(runtime.block_on(sign_in(logins, "jane", "another password")).is_ok());
@@ -419,6 +438,8 @@ fn declared_users_follow_the_file() {
     gateway.reload(taken_out).unwrap();
     let released = show("jane");
     assert_eq!((&released["declared"], &released["name"]), (&false.into(), &"Jane Roe".into()));
+    gateway.command(&["group", "remove", "writers"]);
+    assert_eq!(show("jane")["groups"], serde_json::json!([]));
     assert!(runtime.block_on(sign_in(logins, "jane", "another password")).is_ok(), "nobody is deleted");
     // A login that is somebody's address would make one name open two accounts.
     let clash = format!("{taken_out}\n[[user]]\nlogin = \"jane@example.org\"\n");

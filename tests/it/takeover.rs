@@ -389,6 +389,44 @@ fn one_that_cannot_start_takes_nothing_over() {
     assert_eq!(next.ends(), Some(0));
 }
 
+/// Who does not take over leaves the offer of the one that runs where it is, also when it goes again.
+#[test]
+fn another_process_does_not_take_the_offer_away() {
+    let house = house();
+    let mut first = house.serve("first", &house.config, &[]);
+    first.says(" ready");
+    let text = fs::read_to_string(&house.config).unwrap();
+    let [https, http, management] = [(); 3].map(|()| local(free_port()).to_string());
+    let apart = text
+        .replace(&house.https.to_string(), &https)
+        .replace(&house.http.to_string(), &http)
+        .replace(&house.management.to_string(), &management);
+    let config = house.folder.path().join("apart.toml");
+    fs::write(&config, apart).unwrap();
+    let mut other = house.serve("other", &config, &[]);
+    other.says(" ready");
+    assert!(other.log().contains("cannot be offered to a next process"), "{}", other.log());
+    let next = house.serve("next", &house.config, &["--take-over"]);
+    next.says("taken over from the process before");
+    assert_eq!(first.ends(), Some(0), "{}", first.log());
+    assert!(house.ready());
+    other.signal("TERM");
+    assert_eq!(other.ends(), Some(0), "{}", other.log());
+    // It has taken nothing along; nor is the file of one that was killed in anybody's way.
+    let mut last = house.serve("last", &house.config, &["--take-over"]);
+    last.says("taken over from the process before");
+    drop(next);
+    last.signal("KILL");
+    last.ends();
+    assert!(house.folder.path().join("data/handover.sock").exists());
+    let mut anew = house.serve("anew", &house.config, &[]);
+    anew.says(" ready");
+    assert!(!anew.log().contains("cannot be offered"), "{}", anew.log());
+    let after = house.serve("after", &house.config, &["--take-over"]);
+    after.says("taken over from the process before");
+    assert_eq!(anew.ends(), Some(0), "{}", anew.log());
+}
+
 /// The sockets as a supervisor keeps them.
 struct Activation {
     https: TcpListener,

@@ -2,7 +2,7 @@
 //! exact answer to everything else.
 
 use crate::support::{
-    Answer, Gateway, Request,
+    Answer, Gateway, Request, Upstream,
     forge::{self, base64},
     gateway::{KEYS, PUBLIC_URL, TOKEN},
     wire,
@@ -550,4 +550,35 @@ fn tokens_verify_against_the_published_keys() {
     let mut wrong = validation.clone();
     wrong.set_audience(&["beta"]);
     assert!(jsonwebtoken::decode::<serde_json::Value>(&token, &key, &wrong).is_err());
+}
+
+/// A token that the gate would not look at is not given away: what is given away passes, over either protocol.
+#[test]
+fn a_token_that_would_be_too_long_is_refused() {
+    let upstream = Upstream::start();
+    let ids: Vec<String> = (0..120).map(|n| format!("{n:03}{}", "x".repeat(61))).collect();
+    for (limit, least) in [("64KiB", 14_000), ("8KiB", 6_000)] {
+        let gateway = Gateway::start(|setup| {
+            setup.standard(&upstream).set("limits", "max_header_size", &format!("{limit:?}"));
+            for id in &ids {
+                setup.service(id, "some-secret-0123456789");
+            }
+        });
+        let ask = |count: usize| {
+            let form = format!("{GRANT}&scope=alpha+{}", ids[..count].join("+"));
+            gateway.send(&Request::form(TOKEN, &form).basic("machine", "machine-secret-0123456789"))
+        };
+        let first_refused = (1..=ids.len()).find(|count| ask(*count).status != 200).unwrap();
+        let refused = ask(first_refused);
+        assert_eq!((refused.status, refused.error().as_str()), (400, "invalid_scope"));
+        let why = refused.json()["error_description"].as_str().unwrap().to_owned();
+        assert!(why.contains("bytes") && why.contains("fewer services"), "{why}");
+        let granted = ask(first_refused - 1).json();
+        let token = granted["access_token"].as_str().unwrap();
+        assert!(token.len() > least, "{} bytes are not many", token.len());
+        let request = Request::get("/api/x").bearer(token);
+        assert_eq!(gateway.send(&request).status, 200);
+        assert_eq!(gateway.client().send_h2(&[request])[0].status, 200);
+        assert_eq!(ask(ids.len()).error(), "invalid_scope");
+    }
 }

@@ -8,7 +8,6 @@ use super::{
 };
 use crate::config::{
     DecisionTest, DeclaredUser, Expectation, TestToken,
-    context::Place,
     entry::Entry,
     reader::Section,
     schema, suggest,
@@ -32,10 +31,7 @@ pub(super) fn tests(root: &Section<'_, '_>, text: &str, users: &[DeclaredUser]) 
 }
 
 fn test(section: &Section<'_, '_>, text: &str, users: &[DeclaredUser]) -> Option<DecisionTest> {
-    let line = match &section.place {
-        Place::Span(span) => text.bytes().take(span.start).filter(|b| *b == b'\n').count() + 1,
-        Place::File | Place::Variable(_) => 1,
-    };
+    let (line, column) = section.place.position(text);
     let help = r#"write a method and a path: request = "GET /youtrack""#;
     let request = section.required("request", help).and_then(|value| value.parse(request));
     let expect = section
@@ -54,7 +50,7 @@ fn test(section: &Section<'_, '_>, text: &str, users: &[DeclaredUser]) -> Option
         scope: table.parse_list("scope", |text| words(text, LONGEST_NAME)).unwrap_or_default(),
     });
     let (method, host, path) = request?;
-    Some(DecisionTest { line, method, host, path, token, expect: expect? })
+    Some(DecisionTest { line, column, method, host, path, token, expect: expect? })
 }
 
 /// The login of a declared user, spelled as it is declared: whom the file does not declare, nothing is known of here.

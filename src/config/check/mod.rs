@@ -76,7 +76,7 @@ fn config(root: &Section<'_, '_>, text: &str, file: &Path) -> Option<Config> {
     let log = limits::log(&root.single(&schema::LOG));
     let telemetry = telemetry::telemetry(&root.single(&schema::TELEMETRY), log.trace_context);
     let mail = mail::mail(&root.single(&schema::MAIL));
-    let services = service::services(root, oauth.profile);
+    let services = service::services(root, text, oauth.profile);
     let admin_password = user::admin_password(root);
     let users = user::users(root);
     let upstreams = upstream::upstreams(root, (&hub, public_url.as_ref().map(PublicUrl::host)), &services);

@@ -23,10 +23,10 @@ use crate::{
 pub(super) const LONGEST_NAME: usize = 100;
 const LONGEST_TEXT: usize = 1000;
 
-pub(super) fn services(root: &Section<'_, '_>, profile: OAuthProfile) -> Vec<DeclaredService> {
+pub(super) fn services(root: &Section<'_, '_>, text: &str, profile: OAuthProfile) -> Vec<DeclaredService> {
     let mut seen = Seen::default();
     let sections = root.repeated(&schema::SERVICE);
-    sections.iter().filter_map(|section| service(section, profile, &mut seen)).collect()
+    sections.iter().filter_map(|section| service(section, text, profile, &mut seen)).collect()
 }
 
 /// Ids and names so far. Both stand for the service in a scope, so one may not be another's other.
@@ -47,7 +47,12 @@ impl Seen {
     }
 }
 
-fn service(section: &Section<'_, '_>, profile: OAuthProfile, seen: &mut Seen) -> Option<DeclaredService> {
+fn service(
+    section: &Section<'_, '_>,
+    text: &str,
+    profile: OAuthProfile,
+    seen: &mut Seen,
+) -> Option<DeclaredService> {
     let id = section
         .required("id", r#"write an id, which clients send as client_id: id = "youtrack""#)
         .and_then(|value| {
@@ -67,7 +72,8 @@ fn service(section: &Section<'_, '_>, profile: OAuthProfile, seen: &mut Seen) ->
     let trust = trust(section, profile);
     let secret = section.get("secret").and_then(|value| read_secret(&value, trust.public));
     let profile = descriptive(section);
-    Some(DeclaredService { id: id?, name: name?, trust, profile, secret })
+    let (line, _) = section.place.position(text);
+    Some(DeclaredService { line, id: id?, name: name?, trust, profile, secret })
 }
 
 /// Ids and names stand for a service in a scope, where some words mean something else.

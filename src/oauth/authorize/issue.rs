@@ -23,6 +23,9 @@ use crate::{
     },
 };
 
+/// From how many services on a token may be too long for anybody to take it.
+const MANY: usize = 8;
+
 /// In whose name to answer.
 pub struct Owner<'a> {
     /// Who.
@@ -36,7 +39,7 @@ pub struct Owner<'a> {
 /// Makes the answer.
 ///
 /// # Errors
-/// `server_error` and `temporarily_unavailable`, for the client.
+/// `invalid_scope`, when a token of it would be too long, `server_error` and `temporarily_unavailable`, for the client.
 pub async fn issue(
     request: &AuthorizationRequest,
     owner: &Owner<'_>,
@@ -56,6 +59,16 @@ pub async fn issue(
         nonce: wanted.nonce.clone(),
         created: context.now,
     };
+    let granted = || Granted {
+        client: grant.client.clone(),
+        subject: grant.user.as_str().to_owned(),
+        scope: grant.scope.clone(),
+        family: Some(Family { grant: grant.id.clone(), session: grant.session.clone() }),
+    };
+    if grant.scope.services.len() > MANY {
+        // Known before a code is given away for it, which could be spent on nothing else.
+        context.sign(granted())?;
+    }
     let mut parameters = Vec::new();
     let mut code = None;
     if wanted.response.code {
@@ -75,12 +88,7 @@ pub async fn issue(
     }
     let mut access_token = None;
     if wanted.response.token {
-        let issued = context.sign(Granted {
-            client: grant.client.clone(),
-            subject: grant.user.as_str().to_owned(),
-            scope: grant.scope.clone(),
-            family: Some(Family { grant: grant.id.clone(), session: grant.session.clone() }),
-        })?;
+        let issued = context.sign(granted())?;
         parameters.push(("access_token", issued.access_token.clone()));
         parameters.push(("token_type", "Bearer".to_owned()));
         parameters.push(("expires_in", issued.expires_in.to_string()));

@@ -128,10 +128,18 @@ impl Context<'_> {
         })
     }
 
-    /// Makes the access token of what was granted.
+    /// Makes the access token of what was granted. One that would be refused wherever it is sent is not given away.
     pub(in crate::oauth) fn sign(&self, granted: Granted) -> Result<Issued, OAuthError> {
         let key = self.keyring.signing();
-        self.issuer.issue(granted, key, self.now, self.random).map_err(|_| server_error())
+        let issued = self.issuer.issue(granted, key, self.now, self.random).map_err(|_| server_error())?;
+        let (length, longest) = (issued.access_token.len(), self.issuer.longest());
+        if length > longest {
+            let text = format!(
+                "a token for this scope would have {length} bytes, and at most {longest} are accepted: ask for fewer services"
+            );
+            return Err(OAuthError::new(ErrorCode::InvalidScope, text));
+        }
+        Ok(issued)
     }
 
     /// Makes an id_token. By RS256, which every client of OpenID Connect knows (Core section 15.1).

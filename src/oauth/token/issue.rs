@@ -10,7 +10,7 @@ use crate::{
         secret::Secret,
         time::Timestamp,
     },
-    crypto::jws::{JwsError, SigningKey},
+    crypto::jws::{JwsError, MAX_TOKEN_LENGTH, SigningKey},
     model::scope::GrantedScope,
     oauth::grant::Granted,
 };
@@ -21,8 +21,9 @@ pub const SCOPED_TOKEN_LIFE: Duration = Duration::from_secs(300);
 /// Makes tokens under one issuer.
 #[derive(Debug, Clone)]
 pub struct Issuer {
-    issuer: Arc<str>,
+    name: Arc<str>,
     life: Duration,
+    longest: usize,
 }
 
 /// A token response (RFC 6749 section 5.1).
@@ -48,19 +49,31 @@ impl Issuer {
     /// An issuer with this `iss` and this life of access tokens.
     #[must_use]
     pub fn new(issuer: &str, life: Duration) -> Self {
-        Self { issuer: Arc::from(issuer), life }
+        Self { name: Arc::from(issuer), life, longest: MAX_TOKEN_LENGTH }
+    }
+
+    /// The same, with access tokens of at most so many bytes.
+    #[must_use]
+    pub fn at_most(self, longest: usize) -> Self {
+        Self { longest: longest.min(MAX_TOKEN_LENGTH), ..self }
+    }
+
+    /// The most bytes that an access token may have, so that it is taken where it is for.
+    #[must_use]
+    pub const fn longest(&self) -> usize {
+        self.longest
     }
 
     /// `iss`
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.issuer
+        &self.name
     }
 
     /// `iss`, shared.
     #[must_use]
     pub fn shared_name(&self) -> Arc<str> {
-        Arc::clone(&self.issuer)
+        Arc::clone(&self.name)
     }
 
     /// The longest that an access token lives.
@@ -85,7 +98,7 @@ impl Issuer {
         let token_id = TokenId::random(random);
         let expires_in = self.life.as_secs();
         let claims = AccessClaims {
-            iss: self.issuer.as_ref().to_owned(),
+            iss: self.name.as_ref().to_owned(),
             sub: subject,
             aud: services,
             client_id: client,

@@ -18,7 +18,7 @@ pub use self::{
     token::{Named, Subject, TokenFacts, TokenKind},
 };
 use super::{
-    rates::RateFacts,
+    rates::{self, RateFacts},
     refusal::{Refusal, bad_request},
     route::{Route, Routes},
     sanitize::{self, Sanitized},
@@ -31,6 +31,7 @@ use crate::{
         policy::{Requirement, RuleFacts},
     },
     model::{
+        rate::RequestRates,
         registry::Registry,
         scope::OPENID_SCOPES,
         upstream::{Credential, Target},
@@ -48,6 +49,8 @@ pub struct Ground<'a> {
     pub registry: &'a Registry,
     /// Whether a canonical path is the gateway's own.
     pub owns: &'a dyn Fn(&str) -> bool,
+    /// How often requests may come to the gateway.
+    pub rates: &'a RequestRates,
 }
 
 /// The credential of the request that is asked about.
@@ -209,6 +212,8 @@ pub struct Explanation {
     pub outcome: Outcome,
     /// Why it is refused, or would be.
     pub why: Option<Why>,
+    /// How often requests may come to the gateway as a whole.
+    pub rates: Vec<RateFacts>,
     /// Where it goes, or would go.
     pub route: Option<RouteFacts>,
     /// What is known of the token.
@@ -231,6 +236,7 @@ pub fn explain(asked: &Asked, presented: Presented<'_>, ground: Ground<'_>) -> E
         path: asked.target.path().to_owned(),
         outcome: Outcome::Own,
         why: None,
+        rates: rates::everywhere(ground.rates),
         route: None,
         scope: None,
         identity_told: false,

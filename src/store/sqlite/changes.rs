@@ -81,4 +81,8 @@ impl ChangeFeed for SqliteStore {
             credentials: version(Topic::Credentials)?,
         })
     }
+
+    async fn in_place(&self) -> Result<()> {
+        self.home.in_place()
+    }
 }

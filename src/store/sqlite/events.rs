@@ -130,7 +130,12 @@ fn verify(
 #[async_trait]
 impl EventStore for SqliteStore {
     fn acting(&self, by: Author) -> SharedStore {
-        Arc::new(Self { readers: self.readers.clone(), writer: self.writer.clone(), author: Arc::new(by) })
+        Arc::new(Self {
+            readers: self.readers.clone(),
+            writer: self.writer.clone(),
+            author: Arc::new(by),
+            home: Arc::clone(&self.home),
+        })
     }
 
     async fn note(&self, events: &[NewEvent]) -> Result<()> {

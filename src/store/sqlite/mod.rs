@@ -18,6 +18,7 @@ mod events;
 mod grants;
 mod groups;
 mod holdings;
+mod home;
 mod keeper;
 mod keys;
 mod links;
@@ -41,11 +42,11 @@ mod writer;
 use std::{path::Path, sync::Arc, time::Duration};
 
 use sqlx::{
-    ConnectOptions as _, SqliteConnection, SqlitePool,
+    ConnectOptions as _, SqlitePool,
     sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use self::{errors::store_error, writer::Writer};
+use self::{errors::store_error, home::Home, setup::Ready, writer::Writer};
 use super::Result;
 use crate::{base::time::Timestamp, model::event::Author};
 
@@ -80,6 +81,7 @@ pub struct SqliteStore {
     writer: Writer,
     /// Whose writes the audit log says that these are.
     author: Arc<Author>,
+    home: Arc<Home>,
 }
 
 impl SqliteStore {
@@ -91,7 +93,8 @@ impl SqliteStore {
     /// no database, another program's or a newer hubgate's. The message names the path.
     pub async fn open(path: &Path) -> Result<Self> {
         let ready = setup::prepare(path).await?;
-        Ok(Self::of(ready.connection, &ready.path, writing(&ready.path)))
+        let options = writing(&ready.path);
+        Self::of(ready, options)
     }
 
     /// Opens the database at `path` for reading, if there is one: every write is refused. Nothing is made, and a schema that is
@@ -101,18 +104,21 @@ impl SqliteStore {
     /// As [`SqliteStore::open`]; [`StoreError::Unavailable`](super::StoreError::Unavailable) when the schema is older.
     pub async fn open_to_read(path: &Path) -> Result<Option<Self>> {
         let Some(ready) = setup::find(path).await? else { return Ok(None) };
-        Ok(Some(Self::of(ready.connection, &ready.path, reading(&ready.path))))
+        let options = reading(&ready.path);
+        Self::of(ready, options).map(Some)
     }
 
-    fn of(connection: SqliteConnection, path: &Path, writing: SqliteConnectOptions) -> Self {
+    fn of(ready: Ready, writing: SqliteConnectOptions) -> Result<Self> {
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(READER_TIMEOUT)
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
-            .connect_lazy_with(reading(path));
-        Self { readers, writer: Writer::new(connection, writing), author: Arc::new(Author::gateway()) }
+            .connect_lazy_with(reading(&ready.path));
+        let home = Arc::new(Home::of(ready.path)?);
+        let writer = Writer::new(ready.connection, writing);
+        Ok(Self { readers, writer, author: Arc::new(Author::gateway()), home })
     }
 
     /// Lets what runs end, then closes the file. Every later use is refused.

@@ -1,3 +1,5 @@
+use sqlx::SqliteConnection;
+
 use super::*;
 use crate::{
     base::id::{ServiceId, TokenId},

@@ -261,6 +261,7 @@ impl From<ServiceError> for RestError {
             ServiceError::Reserved(_)
             | ServiceError::Own(_)
             | ServiceError::Declared(_)
+            | ServiceError::Collides(_)
             | ServiceError::Public(_) => Self::conflict(error.to_string()),
             ServiceError::Name => {
                 Self::bad_field("name", "has 1 to 100 characters and no control characters")
@@ -285,6 +286,7 @@ impl From<PeopleError> for RestError {
             }
             PeopleError::Reserved(_)
             | PeopleError::Declared(_)
+            | PeopleError::DeclaredMember { .. }
             | PeopleError::Guest
             | PeopleError::Erased(_)
             | PeopleError::LastAdministrator(_) => Self::conflict(error.to_string()),

@@ -250,3 +250,31 @@ fn the_request_may_be_posted() {
     assert_eq!(answer.status, 303);
     assert_eq!(own(&answer), format!("{AUTH}?{}", ask("app", "")));
 }
+
+/// No code is given away for a token that would be too long to be of use.
+#[test]
+fn a_scope_that_makes_too_long_a_token_gets_no_code() {
+    let upstream = Upstream::start();
+    let ids: Vec<String> = (0..120).map(|n| format!("{n:03}{}", "x".repeat(61))).collect();
+    let gateway = Gateway::start(|setup| {
+        configure(setup, &upstream);
+        for id in &ids {
+            setup.service(id, "some-secret-0123456789");
+        }
+    });
+    let mut browser = Browser::new(&gateway);
+    browser.sign_in(&ask("app", "&scope=alpha"), "jane", PASSWORD);
+    let mut answered = |count: usize, response: &str| {
+        let query = ask("app", &format!("&scope=alpha+{}", ids[..count].join("+")));
+        brought(&browser.authorize(&query.replace("response_type=code", response)), CB)
+    };
+    let few = answered(30, "response_type=code");
+    let (access, _) = tokens(&exchange(&gateway, "app", parameter(&few, "code")));
+    assert_eq!(call(&gateway, &access), 200);
+    for response in ["response_type=code", "response_type=token"] {
+        let many = answered(120, response);
+        assert_eq!(parameter(&many, "error"), "invalid_scope", "{many:?}");
+        assert!(parameter(&many, "error_description").contains("fewer services"), "{many:?}");
+        assert!(many.iter().all(|(name, _)| !["code", "access_token"].contains(&name.as_str())), "{many:?}");
+    }
+}

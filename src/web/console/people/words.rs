@@ -40,6 +40,7 @@ pub(super) fn wrong(t: Language, error: PeopleError) -> Result<Wrong, StoreError
         PeopleError::Refused { what, why } => Wrong::field(field(what), refusal(t, why)),
         PeopleError::Reserved(_) => Wrong::field("login", t.is_taken()),
         PeopleError::Declared(login) => Wrong::whole(t.declared_elsewhere(login)),
+        PeopleError::DeclaredMember { login, group } => Wrong::whole(t.declared_member(login, group)),
         PeopleError::LastAdministrator(login) => Wrong::whole(t.last_administrator(login)),
         PeopleError::Guest => Wrong::whole(t.not_the_guest()),
         PeopleError::Erased(_) => Wrong::whole(t.is_erased()),

@@ -182,7 +182,9 @@ pub(super) fn not_usable(t: Language, address: &str, why: &NoAddress) -> String 
 /// Where a refusal of the registry belongs, and its words; `None` where it is none that a person can mend.
 pub(super) fn mistake(t: Language, error: &ServiceError) -> Option<(&'static str, &'static str)> {
     Some(match error {
-        ServiceError::Store(StoreError::Conflict { .. }) => ("name", t.service_name_taken()),
+        ServiceError::Store(StoreError::Conflict { .. }) | ServiceError::Collides(_) => {
+            ("name", t.service_name_taken())
+        }
         ServiceError::Name => ("name", t.service_name_rule()),
         ServiceError::Reserved(_) | ServiceError::Own(_) => ("name", t.service_name_reserved()),
         ServiceError::PublicRotation => ("rotate", t.service_rotation_rule()),

@@ -132,7 +132,8 @@ fn run(test: &DecisionTest, routes: &Routes, registry: &Registry, config: &Confi
 fn decide(test: &DecisionTest, routes: &Routes, registry: &Registry, config: &Config) -> Expectation {
     let host = test.host.as_deref().unwrap_or_else(|| config.public_url.host());
     let Some(asked) = Asked::new(&test.method, host, &test.path) else { return Expectation::BadRequest };
-    let ground = Ground { routes, registry, owns: &|path| app::owns(config, path) };
+    let (owns, splits) = (|path: &str| app::owns(config, path), |path: &str| app::splits(config, path));
+    let ground = Ground { routes, registry, owns: &owns, splits: &splits };
     let (claims, person) = match &test.token {
         None => (None, None),
         Some(token) => match imagined(token, registry, config) {

@@ -124,7 +124,8 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
         Ok(extended) => extended,
         Err(refusal) => return refuse(record, form, &refusal),
     };
-    let target = match sanitize::target(&parts.method, &parts.uri) {
+    let splits = |path: &str| worker.own().splits(&snapshot.hub_path, path);
+    let target = match sanitize::target_where(&parts.method, &parts.uri, splits) {
         Ok(target) => target,
         Err(refusal) => return refuse(record, form, &refusal),
     };

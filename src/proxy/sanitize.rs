@@ -18,7 +18,7 @@ use super::{
     host::{has_labels, is_port, well_formed},
     http2::takes_trailers,
     inherited::Inherited,
-    path::canonicalise,
+    path::{Ambiguous, canonicalise, canonicalise_segments},
     refusal::{Refusal, bad_request},
     session_cookie,
     websocket::Handshake,
@@ -89,6 +89,19 @@ impl Sanitized {
 /// # Errors
 /// A refusal with 400, 405 for CONNECT and TRACE.
 pub fn target(method: &Method, uri: &Uri) -> Result<PathAndQuery, Refusal> {
+    target_where(method, uri, |_| false)
+}
+
+/// The same, where `splits` says of a path whether it belongs to who splits it into segments before decoding them. There an encoded
+/// slash is text. What splits must forward nothing.
+///
+/// # Errors
+/// A refusal with 400, 405 for CONNECT and TRACE.
+pub fn target_where(
+    method: &Method,
+    uri: &Uri,
+    splits: impl FnOnce(&str) -> bool,
+) -> Result<PathAndQuery, Refusal> {
     if method == Method::CONNECT {
         return Err(Refusal::method_not_allowed("CONNECT is not offered", Some(OFFERED)));
     }
@@ -112,8 +125,15 @@ pub fn target(method: &Method, uri: &Uri) -> Result<PathAndQuery, Refusal> {
             ));
         }
     }
-    let canonical =
-        canonicalise(given.path().as_bytes()).map_err(|reason| bad_request(reason.to_string()))?;
+    let path = given.path().as_bytes();
+    let canonical = match canonicalise(path) {
+        Err(Ambiguous::EncodedDelimiter) => {
+            let split = canonicalise_segments(path);
+            split.and_then(|path| if splits(&path) { Ok(path) } else { Err(Ambiguous::EncodedDelimiter) })
+        }
+        read => read,
+    };
+    let canonical = canonical.map_err(|reason| bad_request(reason.to_string()))?;
     if canonical.len() == given.path().len() && canonical == given.path() {
         return Ok(given.clone());
     }

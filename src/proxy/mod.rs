@@ -160,7 +160,8 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
     }
     // 4 which route
     let Some(route) = snapshot.routes.find(sanitized.host(), sanitized.path()) else {
-        return refuse_at(record, form, (&Refusal::not_found(), None), &sanitized);
+        let refusal = browser::nowhere(&record, &sanitized, form);
+        return refuse_at(record, form, (&refusal, None), &sanitized);
     };
     record.route = RouteNumber::try_from(route.index).unwrap_or(NO_ROUTE);
     if let Err(refusal) = rates::source_at(&record, route) {

@@ -12,6 +12,7 @@ use tokio::{
 };
 
 use crate::{
+    base::interim::Interim,
     base::pace::Pace,
     config::Config,
     proxy::{
@@ -65,8 +66,8 @@ impl Handler for DataPlane {
         Rc::new(Peer::new(client.address, client.known))
     }
 
-    fn handle(&self, peer: &Rc<Peer>, request: Request<Incoming>) -> proxy::Answering {
-        proxy::serve(&self.0, peer, request)
+    fn handle(&self, peer: &Rc<Peer>, request: Request<Incoming>, interim: Interim) -> proxy::Answering {
+        proxy::serve(&self.0, peer, request, interim)
     }
 
     fn tunnel(body: &mut AnswerBody) -> Option<Tunnel> {

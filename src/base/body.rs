@@ -1,4 +1,4 @@
-//! Marks that travel with a request: whether its body was read to the end, and that its head is larger than it may be.
+//! Marks that travel with a request: that its body is malformed, and that its head is larger than it may be.
 
 use std::sync::{
     Arc,
@@ -9,17 +9,17 @@ use std::sync::{
 #[derive(Debug, Clone, Copy)]
 pub struct Oversized;
 
-/// Set by whoever reads the body, looked at by whoever has to know where the next request begins.
+/// On a request whose body comes in chunks: set once they are seen to be malformed, before a byte of such a piece is handed out.
 #[derive(Debug, Clone, Default)]
-pub struct Whole(Arc<AtomicBool>);
+pub struct Spoiled(Arc<AtomicBool>);
 
-impl Whole {
-    /// The body was read to its end.
+impl Spoiled {
+    /// They are malformed.
     pub fn mark(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it was.
+    /// Whether they are.
     #[must_use]
     pub fn is_marked(&self) -> bool {
         self.0.load(Ordering::Relaxed)

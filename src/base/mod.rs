@@ -5,6 +5,7 @@
 pub mod body;
 pub mod file;
 pub mod id;
+pub mod interim;
 pub mod pace;
 pub mod random;
 pub mod secret;

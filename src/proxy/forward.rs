@@ -193,7 +193,7 @@ async fn send(
             };
             pool.count();
             record.course(Course::asked);
-            match poll_fn(|cx| lease.poll_answer(request, cx)).await {
+            match answer(record, route, &mut lease, request).await {
                 Ok(head) => {
                     record.course(Course::answered);
                     record.noted.answered(head.status);
@@ -239,6 +239,24 @@ async fn send(
             Refusal::bad_gateway("the service behind the gateway cannot be reached")
         }
     })
+}
+
+/// Reads the head of an answer. What the upstream says before it goes on at once, as the answer itself would.
+async fn answer(
+    record: &Record,
+    route: &Route,
+    lease: &mut Lease,
+    request: &mut Outgoing<RequestBody>,
+) -> Result<Head, Fault> {
+    loop {
+        let mut head = poll_fn(|cx| lease.poll_answer(request, cx)).await?;
+        if !head.is_interim() {
+            return Ok(head);
+        }
+        clean(&mut head.headers);
+        dress(&mut head.headers, route);
+        record.interim.send(head.status, &head.headers);
+    }
 }
 
 /// Opens a connection, or waits for one.

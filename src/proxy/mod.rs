@@ -75,7 +75,7 @@ use crate::{
         scheme::bearer::{self, Bearer},
         verdict::Verdict,
     },
-    base::body::Whole,
+    base::{body::Spoiled, interim::Interim},
     model::upstream::Redirect,
     observe::journal::{Decision, NO_ROUTE, OWN_ROUTE, RouteNumber},
 };
@@ -108,15 +108,21 @@ impl Future for Answering {
     }
 }
 
-/// Answers one request of a client connection.
+/// Answers one request of a client connection; `interim` leads to its client until then.
 #[must_use]
-pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -> Answering {
+pub fn serve(
+    worker: &Rc<Worker>,
+    peer: &Rc<Peer>,
+    request: Request<Incoming>,
+    interim: Interim,
+) -> Answering {
     let (mut parts, body) = request.into_parts();
-    let whole = parts.extensions.remove::<Whole>();
+    let spoiled = parts.extensions.remove::<Spoiled>();
     let form = Form::wanted(&parts.headers);
     let extended = websocket::extended(&mut parts);
     let facts = (parts.method.clone(), parts.uri.path_and_query().cloned(), parts.version);
     let mut record = Record::new(Rc::clone(worker), worker.view(), peer, facts);
+    record.interim = interim;
     let view = Rc::clone(&record.view);
     let snapshot = &view.snapshot;
     // 1 one reading of the request, or none
@@ -156,7 +162,7 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
             let refusal = Refusal::too_large(MAX_OWN_BODY as u64);
             return refuse_at(record, form, (&refusal, None), &sanitized);
         }
-        return Answering::Waiting(Box::pin(own::endpoint(record, form, sanitized, (body, whole))));
+        return Answering::Waiting(Box::pin(own::endpoint(record, form, sanitized, (body, spoiled))));
     }
     // 4 which route
     let Some(route) = snapshot.routes.find(sanitized.host(), sanitized.path()) else {
@@ -171,7 +177,7 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
         return refuse_at(record, form, (&Refusal::too_large(route.max_body_size), None), &sanitized);
     }
     // 5 may it pass?
-    let arrived = (record, form, sanitized, (body, whole));
+    let arrived = (record, form, sanitized, (body, spoiled));
     match judge((&arrived.0, peer), route, &arrived.2, form, Found::Unasked) {
         Ok(Judged::Permitted(permit, remembered)) => pass(arrived, peer, (permit, remembered)),
         Ok(Judged::Ask(cookie)) => {
@@ -182,7 +188,7 @@ pub fn serve(worker: &Rc<Worker>, peer: &Rc<Peer>, request: Request<Incoming>) -
 }
 
 /// A request on its way, with the body that is still to be read.
-type Arrived = (Record, Form, Sanitized, (Incoming, Option<Whole>));
+type Arrived = (Record, Form, Sanitized, (Incoming, Option<Spoiled>));
 
 /// The same for a session that the control plane has to be asked for.
 async fn after_asking(arrived: Arrived, peer: Rc<Peer>, asked: Asked) -> Answer {
@@ -215,7 +221,7 @@ async fn after_asking(arrived: Arrived, peer: Rc<Peer>, asked: Asked) -> Answer 
 
 /// What was permitted goes on.
 fn pass(
-    (mut record, form, mut sanitized, (body, whole)): Arrived,
+    (mut record, form, mut sanitized, (body, spoiled)): Arrived,
     peer: &Rc<Peer>,
     (permit, remembered): (Permit, Option<Rc<Remembered>>),
 ) -> Answering {
@@ -228,7 +234,7 @@ fn pass(
     // 6 the request as the upstream gets it
     let progress = Rc::new(Progress::begin(record.started()));
     let limits = (route.max_body_size, route.pace(&sanitized.parts.headers, worker.body_timeout()));
-    let body = RequestBody::new(body, limits, Rc::clone(&progress), whole);
+    let body = RequestBody::new(body, limits, Rc::clone(&progress), spoiled);
     let scoped = || forward::scoped(&record, route, remembered.as_deref()?);
     let identity = (&permit, remembered.as_deref());
     let handshake = sanitized.websocket.take();

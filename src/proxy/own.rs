@@ -19,7 +19,7 @@ use super::{
     sanitize::Sanitized,
 };
 use crate::{
-    base::body::Whole,
+    base::body::Spoiled,
     observe::journal::{Decision, OWN_ROUTE},
 };
 
@@ -28,7 +28,7 @@ pub(super) async fn endpoint(
     mut record: Record,
     form: Form,
     sanitized: Sanitized,
-    (body, whole): (Incoming, Option<Whole>),
+    (body, spoiled): (Incoming, Option<Spoiled>),
 ) -> Answer {
     record.route = OWN_ROUTE;
     let worker = Rc::clone(record.worker());
@@ -43,12 +43,11 @@ pub(super) async fn endpoint(
     let patience = record.worker().body_timeout();
     let read = tokio::time::timeout(patience, Limited::new(body, MAX_OWN_BODY).collect());
     let bytes: Bytes = match read.await {
-        Ok(Ok(collected)) => {
-            if let Some(whole) = whole {
-                whole.mark();
-            }
-            collected.to_bytes()
+        Ok(Ok(_)) if spoiled.is_some_and(|spoiled| spoiled.is_marked()) => {
+            return refuse(record, form, &refusal::bad_request("the body's chunks are malformed").closing())
+                .await;
         }
+        Ok(Ok(collected)) => collected.to_bytes(),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
             return refuse(record, form, &Refusal::too_large(MAX_OWN_BODY as u64)).await;
         }

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     access::policy::Permit,
-    base::time::Timestamp,
+    base::{interim::Interim, time::Timestamp},
     observe::journal::{Access, Decision, NO_ROUTE, OWN_ROUTE, RouteNumber},
 };
 
@@ -83,6 +83,8 @@ pub struct Record {
     counts: bool,
     /// What the client is told of its rates, where there are any.
     pub(super) told: Cell<Option<Box<Told>>>,
+    /// The way to its client before it is answered.
+    pub(super) interim: Interim,
     /// How its time is spent, where that is of interest.
     course: Option<Box<Course>>,
     /// What its spans will tell.
@@ -123,6 +125,7 @@ impl Record {
             complete: false,
             counts: true,
             told: Cell::new(None),
+            interim: Interim::default(),
             course,
             noted,
         }

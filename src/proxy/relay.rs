@@ -26,7 +26,7 @@ use super::{
     websocket::Tunnel,
 };
 use crate::base::{
-    body::Whole,
+    body::Spoiled,
     pace::{Ahead, Pace},
 };
 
@@ -39,6 +39,9 @@ pub enum BodyError {
     /// The upstream's.
     #[error(transparent)]
     Upstream(#[from] Fault),
+    /// Chunks that are none.
+    #[error("the body's chunks are malformed")]
+    Malformed,
     /// Larger than allowed.
     #[error("the body is larger than allowed")]
     TooLarge,
@@ -113,8 +116,8 @@ pub struct RequestBody {
     ahead: Ahead,
     waiting: Option<Waiting>,
     progress: Rc<Progress>,
-    /// Where somebody has to know that the body was read to its end.
-    whole: Option<Whole>,
+    /// Where it comes in chunks.
+    spoiled: Option<Spoiled>,
 }
 
 impl RequestBody {
@@ -124,12 +127,12 @@ impl RequestBody {
         inner: Incoming,
         (limit, pace): (u64, Pace),
         progress: Rc<Progress>,
-        whole: Option<Whole>,
+        spoiled: Option<Spoiled>,
     ) -> Self {
         // The length is at hand; the end of an HTTP/2 stream is behind a lock.
         let empty = inner.size_hint().exact() == Some(0) || inner.is_end_stream();
         let inner = Some(inner).filter(|_| !empty);
-        Self { inner, left: limit, pace, ahead: Ahead::new(&pace), waiting: None, progress, whole }
+        Self { inner, left: limit, pace, ahead: Ahead::new(&pace), waiting: None, progress, spoiled }
     }
 
     /// It is not the client that is waited for any more.
@@ -158,9 +161,6 @@ impl RequestBody {
     fn end(&mut self) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         self.inner = None;
         self.progress.uploading(false);
-        if let Some(whole) = &self.whole {
-            whole.mark();
-        }
         Poll::Ready(None)
     }
 }
@@ -200,22 +200,22 @@ impl Body for RequestBody {
                     Poll::Pending
                 }
             },
+            // Other readers than ours could take such chunks for other ones.
+            Poll::Ready(_) if this.spoiled.as_ref().is_some_and(Spoiled::is_marked) => {
+                this.fail(BodyFault::Broken, BodyError::Malformed)
+            }
             Poll::Ready(None) => this.end(),
             Poll::Ready(Some(Err(error))) => this.fail(BodyFault::Broken, error.into()),
             // A trailer could name an identity header, and upstreams that join trailers to headers would believe it.
             Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => this.end(),
             Poll::Ready(Some(Ok(frame))) => {
                 let now = this.progress.note();
-                let over = this.whole.is_some() && inner.is_end_stream();
                 this.rest(now.into());
                 let size = frame.data_ref().map_or(0, |data| data.len() as u64);
                 this.ahead.earn(size, &this.pace);
                 match this.left.checked_sub(size) {
                     Some(left) => {
                         this.left = left;
-                        if let Some(whole) = this.whole.as_ref().filter(|_| over) {
-                            whole.mark();
-                        }
                         Poll::Ready(Some(Ok(frame)))
                     }
                     None => this.fail(BodyFault::TooLarge, BodyError::TooLarge),

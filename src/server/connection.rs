@@ -39,7 +39,10 @@ use super::{
     early::Early,
     io::{Follows, Order, Watch, Watched},
 };
-use crate::base::body::{Oversized, Whole};
+use crate::base::{
+    body::{Oversized, Spoiled},
+    interim::{Interim, NO_REQUEST},
+};
 
 /// What answers requests. One for each worker.
 pub trait Handler: 'static {
@@ -60,8 +63,8 @@ pub trait Handler: 'static {
     /// A connection begins.
     fn connected(&self, client: Client) -> Rc<Self::Peer>;
 
-    /// Answers a request.
-    fn handle(&self, peer: &Rc<Self::Peer>, request: Request<Incoming>) -> Self::Answering;
+    /// Answers a request; `interim` leads to its client until then.
+    fn handle(&self, peer: &Rc<Self::Peer>, request: Request<Incoming>, interim: Interim) -> Self::Answering;
 
     /// What follows the head of an answer in place of this body, if anything does.
     fn tunnel(body: &mut Self::Body) -> Option<Self::Tunnel>;
@@ -146,12 +149,14 @@ pub async fn serve<H: Handler>(
             }
             // From here on the request counts as being answered, until its answer's body is dropped.
             watch.begin(follows);
-            let ending = Ending::new(&watch);
+            let interim = watch.interim(request.version());
+            let ending = Ending::new(&watch, interim.request());
             let stream = (request.method() == Method::CONNECT).then(|| hyper::upgrade::on(&mut request));
-            let answering = handler.handle(&peer, request);
+            let answering = handler.handle(&peer, request, interim);
             let switched = Rc::clone(&switched);
             async move {
                 let mut response = answering.await;
+                ending.watch.say_first(ending.request).await;
                 if let Some(tunnel) = H::tunnel(response.body_mut()) {
                     ending.settled.set(true);
                     switch::<H>(tunnel, Ending::again(&ending.watch), stream, &switched);
@@ -265,15 +270,17 @@ impl Watch {
         if self.head_names("content-length") != Some(false) {
             request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let whole = Whole::default();
-        request.extensions_mut().insert(whole.clone());
-        Follows::Chunks(whole)
+        let spoiled = Spoiled::default();
+        request.extensions_mut().insert(spoiled.clone());
+        Follows::Chunks(spoiled)
     }
 }
 
 /// Notes the end of a request when its answer is dropped.
 struct Ending {
     watch: Rc<Watch>,
+    /// By which interim answers know it.
+    request: u32,
     offer: usize,
     /// By the ticks.
     began: Instant,
@@ -282,15 +289,15 @@ struct Ending {
 }
 
 impl Ending {
-    fn new(watch: &Rc<Watch>) -> Self {
+    fn new(watch: &Rc<Watch>, request: u32) -> Self {
         let began = watch.tick();
-        Self { watch: Rc::clone(watch), offer: usize::MAX, began, settled: Cell::new(false) }
+        Self { watch: Rc::clone(watch), request, offer: usize::MAX, began, settled: Cell::new(false) }
     }
 
     /// For what goes on after the answer.
     fn again(watch: &Rc<Watch>) -> Self {
         watch.hold();
-        let ending = Self::new(watch);
+        let ending = Self::new(watch, NO_REQUEST);
         ending.settled.set(true);
         ending
     }
@@ -305,6 +312,7 @@ impl Ending {
 impl Drop for Ending {
     fn drop(&mut self) {
         self.watch.withdraw(self.offer);
+        self.watch.forget_interim(self.request);
         self.watch.settled(self.settled.get(), self.began);
         self.watch.end();
     }

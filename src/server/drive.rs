@@ -40,7 +40,13 @@ pub(super) async fn drive<C: Future<Output = hyper::Result<()>>>(
     std::future::poll_fn(|cx| {
         match watch.order(cx) {
             Order::None => {}
-            Order::Close => return Poll::Ready(End::Closed),
+            Order::Close => {
+                // It is polled for what it is told last, and reads nothing any more.
+                if watch.ends_with_a_word() {
+                    let _ = connection.as_mut().poll(cx);
+                }
+                return Poll::Ready(End::Closed);
+            }
             Order::Rest => {
                 // What has arrived meanwhile comes first.
                 let polled = connection.as_mut().poll(cx).map(End::from);

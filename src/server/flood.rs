@@ -7,13 +7,16 @@
 //! RFC 9113 section 10.5. What is left to `h2`: resets of requests that it has not handed out yet, resets that it was provoked
 //! to send, CONTINUATION without an end, and small DATA.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 /// Frame types (RFC 9113 section 6).
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
 
 /// What a connection begins with (RFC 9113 section 3.4).
 const PREFACE: usize = 24;
@@ -46,6 +49,9 @@ pub(super) struct Flood {
     credit: i64,
     given_up: u32,
     awaited: u32,
+    requests: Requests,
+    /// Whether the head of an answer, or its trailers, goes on in the next frame that is sent.
+    continues: bool,
     /// Answers that have begun to be sent and are not sent to their end.
     open: Vec<Open>,
     /// Time since the connection began, as of the last tick.
@@ -71,18 +77,32 @@ struct Frames {
     got: usize,
 }
 
+/// What is seen of frames.
+enum Seen<'b> {
+    /// The type, the flags, the length and the stream of one that begins.
+    Begin(u8, u8, usize, u32),
+    /// A part of what one of this type holds.
+    Content(u8, &'b [u8]),
+}
+
 impl Frames {
     const fn new(skip: usize) -> Self {
         Self { skip, head: [0; 9], got: 0 }
     }
 
-    /// Shows the type, the flags, the length and the stream of each frame that begins in `bytes`.
-    fn read(&mut self, mut bytes: &[u8], mut seen: impl FnMut(u8, u8, usize, u32)) {
+    /// Whether the next byte begins a frame.
+    const fn is_between(&self) -> bool {
+        self.skip == 0 && self.got == 0
+    }
+
+    /// Shows what is in `bytes`.
+    fn read(&mut self, mut bytes: &[u8], mut seen: impl FnMut(Seen<'_>)) {
         while !bytes.is_empty() {
             if self.skip > 0 {
-                let skipped = self.skip.min(bytes.len());
-                self.skip -= skipped;
-                bytes = bytes.get(skipped..).unwrap_or_default();
+                let (content, rest) = bytes.split_at(self.skip.min(bytes.len()));
+                self.skip -= content.len();
+                bytes = rest;
+                seen(Seen::Content(self.head[3], content));
                 continue;
             }
             let wanted = (self.head.len() - self.got).min(bytes.len());
@@ -95,8 +115,70 @@ impl Frames {
             if self.got == self.head.len() {
                 let [high, middle, low, kind, flags, stream @ ..] = self.head;
                 let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
-                seen(kind, flags, length, u32::from_be_bytes(stream));
+                seen(Seen::Begin(kind, flags, length, u32::from_be_bytes(stream)));
                 (self.skip, self.got) = (length, 0);
+            }
+        }
+    }
+}
+
+/// Which stream a request that hyper hands out came on, which it does not say.
+///
+/// `h2` hands requests out in the order in which they began, except for those that it refuses itself. So as long as any that
+/// began was not handed out, it is not known; and where one was refused it stays so.
+#[derive(Debug)]
+struct Requests {
+    newest: u32,
+    /// Streams that began and were not handed out.
+    opened: VecDeque<u32>,
+    /// Of the table for heads, in bytes, as the client has announced it.
+    table: u32,
+    /// Part of a setting.
+    setting: ([u8; 6], usize),
+    doubtful: bool,
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        // RFC 9113 section 6.5.2.
+        let table = 4096;
+        Self { newest: 0, opened: VecDeque::new(), table, setting: ([0; 6], 0), doubtful: false }
+    }
+}
+
+impl Requests {
+    /// More can wait nowhere.
+    const MOST: usize = 4096;
+
+    /// A head, or trailers.
+    fn began(&mut self, stream: u32) {
+        if stream > self.newest {
+            self.newest = stream;
+            self.doubtful |= self.opened.len() >= Self::MOST;
+            if !self.doubtful {
+                self.opened.push_back(stream);
+            }
+        }
+    }
+
+    /// Part of what a client announces. RFC 9113 section 4.3.1: a table that shrinks has to be acknowledged by the next head
+    /// that is sent, which is for `h2` to do.
+    fn settings(&mut self, content: &[u8]) {
+        const HEADER_TABLE_SIZE: [u8; 2] = [0, 1];
+        for byte in content {
+            let (setting, got) = &mut self.setting;
+            if let Some(slot) = setting.get_mut(*got) {
+                *slot = *byte;
+            }
+            *got += 1;
+            if *got == setting.len() {
+                *got = 0;
+                let [high, low, value @ ..] = *setting;
+                if [high, low] == HEADER_TABLE_SIZE {
+                    let size = u32::from_be_bytes(value);
+                    self.doubtful |= size < self.table;
+                    self.table = size;
+                }
             }
         }
     }
@@ -110,6 +192,8 @@ impl Default for Flood {
             credit: MOST,
             given_up: 0,
             awaited: 0,
+            requests: Requests::default(),
+            continues: false,
             open: Vec::new(),
             age: Duration::ZERO,
             unspent: Default::default(),
@@ -121,24 +205,52 @@ impl Flood {
     /// Bytes came. Whether it is too much.
     #[must_use]
     pub(super) fn arrived(&mut self, bytes: &[u8]) -> bool {
-        let (credit, open) = (&mut self.credit, &mut self.open);
-        self.incoming.read(bytes, |kind, flags, length, stream| match kind {
-            HEADERS => *credit = (*credit + PER_MESSAGE).min(MOST),
-            DATA if length > 0 || flags & END_STREAM != 0 => {}
-            _ => {
+        let (credit, open, requests) = (&mut self.credit, &mut self.open, &mut self.requests);
+        self.incoming.read(bytes, |seen| match seen {
+            Seen::Begin(HEADERS, _, _, stream) => {
+                *credit = (*credit + PER_MESSAGE).min(MOST);
+                requests.began(stream);
+            }
+            Seen::Begin(DATA, flags, length, _) if length > 0 || flags & END_STREAM != 0 => {}
+            Seen::Begin(kind, _, _, stream) => {
                 *credit -= 1;
                 if kind == RST_STREAM {
                     open.retain(|answer| answer.stream != stream);
                 }
             }
+            Seen::Content(SETTINGS, content) => requests.settings(content),
+            Seen::Content(..) => {}
         });
         self.credit < 0
     }
 
+    /// The next request is handed out: its stream, unless that is not known.
+    pub(super) fn handed(&mut self) -> Option<u32> {
+        self.requests.opened.pop_front()
+    }
+
+    /// The newest stream.
+    pub(super) const fn newest(&self) -> u32 {
+        self.requests.newest
+    }
+
+    /// Whether it is known which request is which, and heads may be sent that use no table (see [`Requests`]).
+    pub(super) fn is_certain(&self) -> bool {
+        self.requests.opened.is_empty() && !self.requests.doubtful
+    }
+
+    /// Whether nothing of what is sent is half written.
+    pub(super) const fn is_between(&self) -> bool {
+        self.outgoing.is_between() && !self.continues
+    }
+
     /// Bytes were sent.
     pub(super) fn sent(&mut self, bytes: &[u8]) {
-        let (credit, open, age) = (&mut self.credit, &mut self.open, self.age);
-        self.outgoing.read(bytes, |kind, flags, _, stream| {
+        let (credit, open, age, continues) =
+            (&mut self.credit, &mut self.open, self.age, &mut self.continues);
+        self.outgoing.read(bytes, |seen| {
+            let Seen::Begin(kind, flags, _, stream) = seen else { return };
+            *continues = matches!(kind, HEADERS | CONTINUATION) && flags & END_HEADERS == 0;
             let carries = matches!(kind, HEADERS | DATA);
             if carries {
                 *credit = (*credit + PER_MESSAGE).min(MOST);
@@ -194,7 +306,6 @@ fn spend(unspent: &mut Duration, passed: Duration, each: Duration) -> u32 {
 mod tests {
     use super::*;
 
-    const SETTINGS: u8 = 4;
     const PING: u8 = 6;
     const WINDOW_UPDATE: u8 = 8;
 
@@ -217,13 +328,21 @@ mod tests {
         let all =
             [frame(PING, 0, 8), frame(DATA, 0, 300), frame(SETTINGS, 1, 0), frame(7, 0, 70_000)].concat();
         for size in [1, 2, 8, 9, 10, 100, all.len()] {
-            let (mut frames, mut seen) = (Frames::new(0), Vec::new());
+            let (mut frames, mut seen, mut contents) = (Frames::new(0), Vec::new(), 0);
             for piece in all.chunks(size) {
-                frames.read(piece, |kind, flags, length, stream| {
-                    assert_eq!(stream, 1);
-                    seen.push((kind, flags, length));
+                frames.read(piece, |what| match what {
+                    Seen::Begin(kind, flags, length, stream) => {
+                        assert_eq!(stream, 1);
+                        seen.push((kind, flags, length));
+                    }
+                    Seen::Content(kind, content) => {
+                        contents += content.len();
+                        assert!(content.iter().all(|byte| *byte == kind));
+                    }
                 });
             }
+            assert!(frames.is_between());
+            assert_eq!(std::mem::take(&mut contents), 70_308);
             assert_eq!(seen, [(PING, 0, 8), (DATA, 0, 300), (SETTINGS, 1, 0), (7, 0, 70_000)], "by {size}");
         }
     }
@@ -333,5 +452,57 @@ mod tests {
             flood.passed(Duration::from_millis(67));
             assert!(!flood.ended(false, soon));
         }
+    }
+
+    #[test]
+    fn requests_are_known_by_the_order_in_which_they_began() {
+        let mut flood = begun();
+        for stream in [1, 3, 7] {
+            assert!(!flood.arrived(&of(stream, HEADERS, 4, 20)));
+        }
+        // Trailers begin no request.
+        assert!(!flood.arrived(&of(3, HEADERS, 5, 20)));
+        assert_eq!((flood.handed(), flood.handed(), flood.is_certain()), (Some(1), Some(3), false));
+        assert_eq!((flood.handed(), flood.is_certain(), flood.newest()), (Some(7), true, 7));
+        assert_eq!((flood.handed(), flood.is_certain()), (None, true));
+        // One was refused before it was handed out.
+        assert!(!flood.arrived(&[of(9, HEADERS, 4, 20), of(11, HEADERS, 4, 20)].concat()));
+        assert_eq!((flood.handed(), flood.is_certain()), (Some(9), false));
+        for stream in 0..10_000 {
+            assert!(!flood.arrived(&of(13 + 2 * stream, HEADERS, 4, 20)));
+        }
+        assert_eq!(flood.requests.opened.len(), Requests::MOST);
+    }
+
+    #[test]
+    fn a_table_that_shrinks_is_left_to_h2() {
+        let announced = |sizes: &[u32]| {
+            let mut flood = begun();
+            for size in sizes {
+                let mut frame = frame(SETTINGS, 0, 12);
+                frame[9..15].copy_from_slice(&[0, 3, 0, 0, 0, 0]);
+                frame[15..17].copy_from_slice(&[0, 1]);
+                frame[17..].copy_from_slice(&size.to_be_bytes());
+                for piece in frame.chunks(5) {
+                    assert!(!flood.arrived(piece));
+                }
+            }
+            flood.is_certain()
+        };
+        assert!(announced(&[]) && announced(&[4096]) && announced(&[65_536]) && announced(&[8192, 65_536]));
+        assert!(!announced(&[0]) && !announced(&[4095]) && !announced(&[65_536, 4096]));
+    }
+
+    #[test]
+    fn what_is_half_written_is_known() {
+        let mut flood = begun();
+        let sent = [of(1, HEADERS, 0, 20), of(1, 9, 4, 20), of(1, DATA, END_STREAM, 5)].concat();
+        let between: Vec<usize> = (0..sent.len())
+            .filter(|at| {
+                flood.sent(&sent[*at..=*at]);
+                flood.is_between()
+            })
+            .collect();
+        assert_eq!(between, [57, 71]);
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! Invariant: watching costs no system call and no timer; the worker's tick looks at what was noted.
 
+pub mod chunks;
+mod framing;
+mod interim;
 mod rest;
 mod taken;
 mod watched;
@@ -14,10 +17,14 @@ use std::{
 
 use slab::Slab;
 
-use self::taken::{Offer, Taken};
-pub use self::watched::Watched;
+pub use self::{framing::Follows, watched::Watched};
+use self::{
+    framing::Framing,
+    interim::Words,
+    taken::{Offer, Taken},
+};
 use super::{admission::Loss, flood::Flood};
-use crate::base::{body::Whole, pace::Pace};
+use crate::base::pace::Pace;
 
 /// How long a client may take for each thing.
 #[derive(Debug, Clone, Copy)]
@@ -74,19 +81,10 @@ pub struct Watch {
     /// It waits without buffers.
     rests: Cell<bool>,
     waker: RefCell<Option<Waker>>,
-    /// The raw head of the next HTTP/1.1 request, as far as it has come.
-    head: RefCell<Vec<u8>>,
+    /// Whether it speaks HTTP/1.1, as far as is known.
     keep_head: Cell<bool>,
-    /// Bytes of a head: more is not kept.
-    max_head: usize,
-    /// The last four bytes that arrived.
-    tail: Cell<[u8; 4]>,
-    /// Bytes that arrived since the head of the request that is being answered.
-    after_head: Cell<u64>,
-    /// What follows that head.
-    body: RefCell<Follows>,
-    /// Where the next request begins is not known for certain.
-    doubtful: Cell<bool>,
+    /// Where its requests begin and end.
+    framing: RefCell<Framing>,
     /// Answers whose next piece the client has to make room for.
     unread: RefCell<Slab<Offer>>,
     /// How the client takes what is written to the socket; `None` where no answers are.
@@ -97,18 +95,10 @@ pub struct Watch {
     flood: RefCell<Option<Box<Flood>>>,
     /// Why the connection was told to end, until that is counted.
     loss: Cell<Option<Loss>>,
-}
-
-/// What follows the head of an HTTP/1.1 request.
-#[derive(Debug, Clone, Default)]
-pub enum Follows {
-    /// Nothing.
-    #[default]
-    Nothing,
-    /// So many bytes.
-    Bytes(u64),
-    /// Chunks; the mark is set when the last one was read.
-    Chunks(Whole),
+    /// What is said between answers, if anything is.
+    words: RefCell<Option<Box<Words>>>,
+    /// It ends with a word of ours.
+    ends: Cell<bool>,
 }
 
 impl Watch {
@@ -124,18 +114,15 @@ impl Watch {
             order: Cell::new(Order::None),
             rests: Cell::new(false),
             waker: RefCell::new(None),
-            head: RefCell::new(Vec::new()),
             keep_head: Cell::new(true),
-            max_head,
-            tail: Cell::new([0; 4]),
-            after_head: Cell::new(0),
-            body: RefCell::default(),
-            doubtful: Cell::new(false),
+            framing: RefCell::new(Framing::new(max_head)),
             unread: RefCell::default(),
             taken: Cell::new(Some(Taken::default())),
             now: Cell::new(Instant::now()),
             flood: RefCell::default(),
             loss: Cell::new(None),
+            words: RefCell::default(),
+            ends: Cell::new(false),
         }
     }
 
@@ -148,7 +135,7 @@ impl Watch {
     /// The connection does not speak HTTP/1.1.
     pub fn forget_heads(&self) {
         self.keep_head.set(false);
-        self.head.replace(Vec::new());
+        self.framing.borrow_mut().forget();
     }
 
     /// The connection turned out to speak HTTP/2: what its client sends is weighed, and has no heads to keep.
@@ -176,8 +163,10 @@ impl Watch {
 
     /// Ends the connection for this reason.
     fn lose(&self, loss: Loss) {
-        if self.command(Order::Close) {
+        if self.order.get() < Order::Close {
+            self.say_goodbye();
             self.loss.set(Some(loss));
+            self.command(Order::Close);
         }
     }
 
@@ -194,40 +183,22 @@ impl Watch {
             }
             return;
         }
-        let mut tail = self.tail.get();
-        for byte in bytes.iter().skip(bytes.len().saturating_sub(tail.len())) {
-            tail.rotate_left(1);
-            tail[3] = *byte;
-        }
-        self.tail.set(tail);
+        let mut framing = self.framing.borrow_mut();
         if matches!(self.phase.get(), Phase::Busy | Phase::Lingering) {
-            self.after_head.set(self.after_head.get() + bytes.len() as u64);
+            framing.body_arrived(bytes);
             return;
         }
         if self.phase.get() == Phase::Idle {
             self.phase.set(Phase::Head);
             self.since.set(Instant::now());
         }
-        let mut head = self.head.borrow_mut();
-        // RFC 9112 section 2.2: empty lines before a request line are skipped, so they end no head.
-        let blank =
-            if head.is_empty() { bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count() } else { 0 };
-        let bytes = bytes.get(blank..).unwrap_or_default();
-        let room = self.max_head.saturating_sub(head.len());
-        head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        framing.head_arrived(bytes);
     }
 
     /// A request begins to be answered; over HTTP/1.1 `follows` says what comes after its head.
     pub fn begin(&self, follows: Follows) {
         if self.keep_head.get() {
-            let head = self.head.borrow();
-            // Without a body the head is the end of what has arrived, or the next request has already begun.
-            let surplus = match &follows {
-                Follows::Nothing => 0,
-                _ => memchr::memmem::find(&head, b"\r\n\r\n").map_or(head.len(), |end| head.len() - end - 4),
-            };
-            self.after_head.set(surplus as u64);
-            *self.body.borrow_mut() = follows;
+            self.framing.borrow_mut().begin(follows);
         }
         self.phase.set(Phase::Busy);
         self.requests.set(self.requests.get() + 1);
@@ -246,53 +217,22 @@ impl Watch {
         if left == 0 && self.phase.get() != Phase::Lingering {
             self.phase.set(Phase::Idle);
             self.since.set(Instant::now());
-            if self.keep_head.get() && !self.ended_at_a_boundary() {
-                self.doubtful.set(true);
+            if self.keep_head.get() {
+                self.framing.borrow_mut().end();
             }
-            let mut head = self.head.borrow_mut();
-            head.clear();
-            head.shrink_to(2048);
         }
     }
 
-    /// Whether exactly the request that was answered has arrived and nothing of the next, so that the next head will be
-    /// seen whole. A head that has begun never ends in an empty line; one that came whole was not kept, and then
-    /// nothing is known of it.
-    fn ended_at_a_boundary(&self) -> bool {
-        let empty_line = self.tail.get() == *b"\r\n\r\n";
-        match &*self.body.borrow() {
-            Follows::Nothing => empty_line,
-            Follows::Bytes(length) => self.after_head.get() == *length,
-            Follows::Chunks(whole) => whole.is_marked() && empty_line,
-        }
-    }
-
-    /// Whether the raw head of the request that is beginning names a header. `None` when the head was not seen whole,
-    /// which pipelining and early answers can bring about; then it stays so.
+    /// Whether the raw head of the request that is beginning names a header. `None` when the head was not seen whole.
     #[must_use]
     pub fn head_names(&self, name: &str) -> Option<bool> {
-        if self.doubtful.get() {
-            return None;
-        }
-        let head = self.head.borrow();
-        let end = memchr::memmem::find(&head, b"\r\n\r\n")?;
-        let lines = head.get(..end)?.split(|b| *b == b'\n').skip(1);
-        let wanted = name.as_bytes();
-        Some(lines.into_iter().any(|line| {
-            line.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted))
-                && matches!(line.get(wanted.len()), Some(b':' | b' ' | b'\t'))
-        }))
+        self.framing.borrow().head_names(name)
     }
 
-    /// Whether the head of the request that is beginning has more bytes than it may have; when it was not seen whole, hyper's own
-    /// bound holds, which is no less than that.
+    /// Whether the head of the request that is beginning has more bytes than it may have.
     #[must_use]
     pub fn head_is_larger(&self) -> bool {
-        let head = self.head.borrow();
-        self.keep_head.get()
-            && head.len() >= self.max_head
-            && !self.doubtful.get()
-            && memchr::memmem::find(&head, b"\r\n\r\n").is_none()
+        self.keep_head.get() && self.framing.borrow().head_is_larger()
     }
 
     /// What the connection's task has to do; it is woken when that changes.
@@ -506,28 +446,5 @@ mod tests {
         watch.end();
         watch.arrived(b"a window update");
         assert_eq!((after(&watch, 2), after(&watch, 11)), (Order::None, Order::Drain));
-    }
-
-    #[test]
-    fn empty_lines_before_a_head_do_not_end_it() {
-        let watch = established();
-        watch.arrived(b"\r\n");
-        watch.arrived(b"\r\n\r\nPOST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n");
-        assert_eq!(watch.head_names("content-length"), Some(true));
-    }
-
-    #[test]
-    fn a_head_is_looked_at_as_it_was_sent() {
-        let watch = established();
-        assert_eq!(watch.head_names("content-length"), None);
-        watch.arrived(b"POST / HTTP/1.1\r\nHost: a\r\nCONTENT-LENGTH: 1\r\nX: y\r\n");
-        assert_eq!(watch.head_names("content-length"), None);
-        watch.arrived(b"\r\nContent-Type: in the body");
-        assert_eq!(watch.head_names("content-length"), Some(true));
-        assert_eq!(watch.head_names("content-type"), Some(false));
-        assert_eq!(watch.head_names("content"), Some(false));
-        watch.begin(Follows::Nothing);
-        watch.end();
-        assert_eq!(watch.head_names("content-length"), None);
     }
 }

@@ -154,6 +154,8 @@ fn requests_that_are_reset_when_they_have_arrived() {
             sent = attacks(&upstream);
             two.frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes());
         }
+        let outcome = two.outcome(1_000_001);
+        assert_eq!(outcome.goaway, Some(ENHANCE_YOUR_CALM), "after {sent}: {outcome:?}");
         assert!(two.closes_within(PATIENCE), "after {sent} requests that were given up");
     });
     let reached = attacks(&upstream);

@@ -21,6 +21,7 @@ mod framing_upstream;
 mod gate_people;
 mod headers;
 mod import;
+mod interim;
 mod letters;
 mod limits;
 mod live;

@@ -13,7 +13,7 @@ use std::{
 
 use http::{Request, Response};
 use http_body_util::Full;
-use hubgate::base::pace::Pace;
+use hubgate::base::{interim::Interim, pace::Pace};
 use hubgate::server::{
     admission::Admission,
     connection::{Client, Handler, ProtocolLimits, Tunnel},
@@ -58,7 +58,7 @@ impl Handler for Clumsy {
         Rc::new(())
     }
 
-    fn handle(&self, _peer: &Rc<()>, request: Request<Incoming>) -> Self::Answering {
+    fn handle(&self, _peer: &Rc<()>, request: Request<Incoming>, _interim: Interim) -> Self::Answering {
         let path = request.uri().path().to_owned();
         assert!(path != "/at-once", "injected at once");
         Box::pin(async move {

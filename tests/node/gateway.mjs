@@ -136,8 +136,29 @@ async function freePorts(count) {
 }
 
 async function startUpstream() {
+  // Called when the style is asked for.
+  let styled = () => {};
   const server = http.createServer((request, response) => {
     const { method, url, headers } = request;
+    if (url === "/app/hinted") {
+      // The page waits for what its hint has the browser fetch, and says which came first.
+      const answer = (first) => {
+        clearTimeout(late);
+        response.writeHead(200, { "Content-Type": "text/html" });
+        response.end(`<!doctype html><title>App</title><link rel="stylesheet" href="/app/style.css"><p id="first">${first}</p>`);
+      };
+      const late = setTimeout(answer, 10_000, "page");
+      styled = () => answer("style");
+      response.writeEarlyHints({ link: "</app/style.css>; rel=preload; as=style" });
+      return;
+    }
+    if (url === "/app/style.css") {
+      response.writeHead(200, { "Content-Type": "text/css", "Cache-Control": "max-age=60" });
+      response.end("#first { color: rgb(1, 2, 3) }");
+      styled();
+      styled = () => {};
+      return;
+    }
     if (url === "/app/events") {
       response.writeHead(200, { "Content-Type": "text/event-stream" });
       response.write(`data: ${headers["x-forwarded-preferred-username"]}\n\n`);

@@ -85,6 +85,19 @@ test("a person goes through the login page to a page with a WebSocket and events
   await context.close();
 });
 
+test("a page's early hints have its style fetched before the page is there", async () => {
+  const context = await browser.newContext({ ignoreHTTPSErrors: true });
+  const page = await context.newPage();
+  await page.goto(`${GATEWAY}/app/hinted`);
+  await page.getByLabel("Login or e-mail address").fill("jane");
+  await page.getByLabel("Password").fill(PASSWORD);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.waitForURL(`${GATEWAY}/app/hinted`);
+  assert.equal(await page.locator("#first").textContent(), "style");
+  assert.equal(await page.locator("#first").evaluate((first) => getComputedStyle(first).color), "rgb(1, 2, 3)");
+  await context.close();
+});
+
 test("without a session there are no events", async () => {
   const context = await browser.newContext({ ignoreHTTPSErrors: true });
   const answer = await context.request.get(`${GATEWAY}/app/events`, { headers: { accept: "text/event-stream" } });

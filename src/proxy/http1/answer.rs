@@ -46,6 +46,14 @@ pub struct Head {
     pub websocket: bool,
 }
 
+impl Head {
+    /// Whether the answer is still to come.
+    #[must_use]
+    pub fn is_interim(&self) -> bool {
+        self.status.is_informational() && self.status != StatusCode::SWITCHING_PROTOCOLS
+    }
+}
+
 /// Looks for the empty line that ends a block of lines, across several arrivals.
 #[derive(Debug, Default)]
 pub struct Scanner {
@@ -133,7 +141,8 @@ pub fn parse(bytes: &Bytes, to_head: bool) -> Result<Head, Malformed> {
     for name in options.named.into_iter().filter(|name| *name != CONTENT_LENGTH) {
         headers.remove(name);
     }
-    if status == StatusCode::NO_CONTENT {
+    // RFC 9110 section 8.6.
+    if status == StatusCode::NO_CONTENT || status.is_informational() {
         headers.remove(CONTENT_LENGTH);
     }
     let length = framing.decide(old)?;

@@ -60,7 +60,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         &mut self.io
     }
 
-    /// Sends a request and reads the head of its answer, which can come before all of the request was sent.
+    /// Sends a request and reads the head of its answer, which can come before all of the request was sent. Interim answers come
+    /// first (RFC 9110 section 15.2); this is to be called again after each of them.
     ///
     /// # Errors
     /// [`Fault`]
@@ -92,7 +93,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         }
     }
 
-    /// The head of the answer, if it has arrived; interim ones are passed over (RFC 9110 section 15.2).
+    /// The head of the answer, or of an interim one, if it has arrived.
     fn head(&mut self, to_head: bool, switches: bool) -> Result<Option<Head>, Malformed> {
         loop {
             if !answer::can_begin(&self.arrived) {
@@ -126,6 +127,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             self.interim += 1;
             if self.interim > MAX_INTERIM {
                 return Err(Malformed("there are too many interim answers"));
+            }
+            // Whether the request is to go on was for its sender to decide, and is decided.
+            if head.status != StatusCode::CONTINUE {
+                return Ok(Some(head));
             }
         }
     }
@@ -267,7 +272,12 @@ mod tests {
         connection: &mut Connection<DuplexStream>,
         mut request: Outgoing<Sent>,
     ) -> Result<Answered, Fault> {
-        let head = poll_fn(|cx| connection.poll_answer(&mut request, cx)).await?;
+        let head = loop {
+            let head = poll_fn(|cx| connection.poll_answer(&mut request, cx)).await?;
+            if !head.is_interim() {
+                break head;
+            }
+        };
         let (mut body, mut trailers) = (Vec::new(), HeaderMap::new());
         while let Some(frame) = poll_fn(|cx| connection.poll_body(cx)).await {
             match frame?.into_data() {

@@ -28,13 +28,13 @@ impl Watch {
     fn holds_nothing(&self) -> bool {
         self.phase.get() == Phase::Idle
             && self.stalled.get().is_none()
-            && !self.doubtful.get()
+            && !self.framing.borrow().is_doubtful()
             && self.keep_head.get()
     }
 
     /// Waits until something arrives on a connection, or it has to do something else.
     pub async fn rest(&self, io: &Watched) {
-        self.head.replace(Vec::new());
+        self.framing.borrow_mut().forget();
         self.rests.set(true);
         std::future::poll_fn(|cx| match self.order(cx) {
             Order::None | Order::Rest => io.poll_readable(cx),

@@ -6,10 +6,11 @@ use std::{
     io,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Instant,
 };
 
+use bytes::Buf as _;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -50,6 +51,32 @@ impl Watched {
         }
     }
 
+    /// Says what is to be said. `fresh`: whether hyper has written all that it wanted to.
+    fn poll_words(&mut self, cx: &mut Context<'_>, fresh: bool) -> Poll<io::Result<()>> {
+        if self.watch.words.borrow().is_none() {
+            return Poll::Ready(Ok(()));
+        }
+        let watch = Rc::clone(&self.watch);
+        let mut slot = watch.words.borrow_mut();
+        let Some(words) = slot.as_mut() else { return Poll::Ready(Ok(())) };
+        let (certain, between) = watch
+            .flood
+            .borrow()
+            .as_ref()
+            .map_or((true, true), |flood| (flood.is_certain(), flood.is_between()));
+        while let Some(bytes) = words.next((certain, fresh && between)) {
+            let written = Pin::new(&mut *self.inner).poll_write(cx, bytes);
+            match ready!(self.wrote(written))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => bytes.advance(count),
+            }
+        }
+        if words.is_empty() {
+            *slot = None;
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// What of HTTP/2 was sent is weighed too.
     fn sent<'b>(&self, written: &Poll<io::Result<usize>>, bufs: impl Iterator<Item = &'b [u8]>) {
         let mut flood = self.watch.flood.borrow_mut();
@@ -88,6 +115,12 @@ impl AsyncRead for Watched {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.watch.ends_with_a_word() {
+            if self.poll_words(cx, true).is_ready() {
+                let _ = Pin::new(&mut *self.inner).poll_flush(cx);
+            }
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         let before = buf.filled().len();
         let read = Pin::new(&mut *self.inner).poll_read(cx, buf);
         if let Some(arrived) = buf.filled().get(before..).filter(|bytes| !bytes.is_empty()) {
@@ -99,12 +132,14 @@ impl AsyncRead for Watched {
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_words(cx, false))?;
         let written = Pin::new(&mut *self.inner).poll_write(cx, buf);
         self.sent(&written, std::iter::once(buf));
         self.wrote(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_words(cx, true))?;
         let flushed = Pin::new(&mut *self.inner).poll_flush(cx);
         self.noted(flushed)
     }
@@ -131,6 +166,7 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_words(cx, false))?;
         let written = Pin::new(&mut *self.inner).poll_write_vectored(cx, bufs);
         self.sent(&written, bufs.iter().map(|buf| &**buf));
         self.wrote(written)

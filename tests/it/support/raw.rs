@@ -117,7 +117,7 @@ impl RawClient {
     pub(crate) fn fill(&mut self, deadline: Instant) -> bool {
         let mut piece = vec![0; 64 * 1024];
         while !self.closed {
-            match self.stream.read(&mut piece) {
+            match self.receive(&mut piece) {
                 Ok(0) => self.closed = true,
                 Ok(n) => {
                     self.buffer.extend_from_slice(&piece[..n]);
@@ -132,6 +132,18 @@ impl RawClient {
             }
         }
         false
+    }
+
+    /// Reads, also where the other side has closed and took no more of what was written.
+    fn receive(&mut self, piece: &mut [u8]) -> std::io::Result<usize> {
+        self.stream.read(piece).or_else(|error| {
+            if is_patience(error.kind()) {
+                return Err(error);
+            }
+            self.stream.conn.read_tls(&mut self.stream.sock)?;
+            self.stream.conn.process_new_packets().map_err(std::io::Error::other)?;
+            self.stream.conn.reader().read(piece)
+        })
     }
 
     /// Takes `count` bytes, or `None` when the connection ends first.

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The file of the key that seals signing keys, in the data folder.
-const KEY_FILE: &str = "hubgate.key";
+pub(super) const KEY_FILE: &str = "hubgate.key";
 
 /// Why the data folder cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -4,6 +4,7 @@
 //! or open is named in the error, and no route is open in between.
 
 mod background;
+pub mod backup;
 mod changes;
 mod data;
 mod difference;

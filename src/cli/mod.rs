@@ -5,6 +5,7 @@
 
 mod app_passwords;
 mod audit;
+mod backup;
 mod check;
 mod demo;
 mod explain;
@@ -86,6 +87,10 @@ enum Command {
     /// Take over services, users and groups of another system.
     #[command(subcommand)]
     Import(import::ImportCommand),
+    /// Write everything that the gateway keeps into one file, while it runs or not.
+    Backup(backup::BackupArgs),
+    /// Put what a backup holds into a data folder that has no database.
+    Restore(backup::BackupArgs),
     /// Print a completion script for a shell.
     Completions {
         /// bash, zsh, fish, elvish or powershell.
@@ -116,6 +121,8 @@ pub fn run() -> ExitCode {
         Command::Key(command) => keys::run(&file, &command),
         Command::Audit(command) => audit::run(&file, command),
         Command::Import(command) => import::run(&file, &command),
+        Command::Backup(args) => backup::back_up(&file, &args),
+        Command::Restore(args) => backup::restore(&file, &args),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { dir } => manual::pages(dir.as_deref()),
     };

@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use serde::Serialize;
 
 use crate::{
-    app::{DataError, ReloadError, StartError},
+    app::{DataError, ReloadError, StartError, backup::BackupError},
     base::id::InvalidId,
     registry::{
         keys::KeyError, second_step::SecondStepError, services::ServiceError, tokens::TokenRefusal,
@@ -28,6 +28,8 @@ pub(super) enum Failure {
     Reload(#[from] ReloadError),
     #[error(transparent)]
     Data(#[from] DataError),
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     #[error(transparent)]
     Service(#[from] ServiceError),
     #[error(transparent)]

@@ -7,6 +7,7 @@
 mod support;
 
 mod architecture;
+mod backup;
 mod balancing;
 mod browser_mode;
 mod console;

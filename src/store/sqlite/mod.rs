@@ -6,6 +6,7 @@
 //! Invariant: several processes (the gateway, a command) may have the file open at once, but only one changes its schema.
 
 mod audit;
+pub mod backup;
 mod changes;
 mod codes;
 mod consents;

@@ -46,6 +46,18 @@ pub(super) async fn refuse_other(connection: &mut SqliteConnection) -> Result<()
     ))
 }
 
+/// Refuses a schema of a newer version; an older one is brought up to date by the next start.
+pub(super) async fn refuse_newer(connection: &mut SqliteConnection) -> Result<()> {
+    let newest: i64 = sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM _sqlx_migrations")
+        .fetch_one(connection)
+        .await
+        .map_err(store_error)?;
+    if VERSIONS.last().is_some_and(|(known, ..)| newest <= *known) {
+        return Ok(());
+    }
+    Err(StoreError::Damaged("its schema is of a newer version of hubgate".into()))
+}
+
 /// As [`migrate`], with the first `count` versions only.
 pub(super) async fn migrate_to(count: usize, connection: &mut SqliteConnection) -> Result<()> {
     let versions = VERSIONS.into_iter().take(count).map(|(version, description, sql)| {

@@ -107,7 +107,7 @@ fn make_folder(folder: &Path) -> Result<()> {
 }
 
 /// A name in a folder survives a power failure only when the folder has been synchronised too.
-fn sync_folder(folder: &Path) -> Result<()> {
+pub(super) fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder).and_then(|f| f.sync_all()).map_err(|e| file_error("synchronise", folder, &e))
 }
 
@@ -209,7 +209,7 @@ async fn check(path: &Path, metadata: &fs::Metadata) -> Result<SqliteConnection>
     Ok(connection)
 }
 
-async fn refuse_foreign(connection: &mut SqliteConnection) -> Result<()> {
+pub(super) async fn refuse_foreign(connection: &mut SqliteConnection) -> Result<()> {
     let owner: i64 =
         sqlx::query_scalar("PRAGMA application_id").fetch_one(connection).await.map_err(store_error)?;
     if owner == schema::APPLICATION_ID {
@@ -218,7 +218,7 @@ async fn refuse_foreign(connection: &mut SqliteConnection) -> Result<()> {
     Err(StoreError::Damaged("this is the database of another program".into()))
 }
 
-async fn check_pages(connection: &mut SqliteConnection) -> Result<()> {
+pub(super) async fn check_pages(connection: &mut SqliteConnection) -> Result<()> {
     let found: Vec<String> =
         sqlx::query_scalar("PRAGMA quick_check(3)").fetch_all(connection).await.map_err(store_error)?;
     if found == ["ok"] {

@@ -26,6 +26,12 @@ pub fn owns(config: &Config, path: &str) -> bool {
     endpoint::is_ours(&config.hub.path, path)
 }
 
+/// Whether a path of the gateway is split into segments before these are decoded.
+#[must_use]
+pub fn splits(config: &Config, path: &str) -> bool {
+    endpoint::is_rest(&config.hub.path, path)
+}
+
 /// The routes of a configuration, to be asked and not to be used.
 #[must_use]
 pub fn routes(config: &Config, registry: &Registry) -> Routes {
@@ -66,10 +72,12 @@ pub async fn explain(
         credentials: &credentials,
         now,
     };
+    let (owns, splits) = (|path: &str| owns(config, path), |path: &str| splits(config, path));
     let ground = Ground {
         routes: &routes(config, &registry),
         registry: &registry,
-        owns: &|path| owns(config, path),
+        owns: &owns,
+        splits: &splits,
         rates: &config.limits.requests,
     };
     let presented = authorization.map_or(Presented::Nothing, |value| Presented::Sent(value, judge));

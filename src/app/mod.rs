@@ -43,7 +43,7 @@ use self::{
 pub use self::{
     data::{DataError, certificate_files, sealing_key},
     difference::{differences, registered},
-    explain::{explain, owns, routes},
+    explain::{explain, owns, routes, splits},
     running::Running,
     shared::ReloadError,
     sockets::Handed,

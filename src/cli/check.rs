@@ -210,8 +210,8 @@ fn decide(
     let Some(asked) = Asked::new(&test.method, host, &test.path) else {
         return (Expectation::BadRequest, None);
     };
-    let ground =
-        Ground { routes, registry, owns: &|path| app::owns(config, path), rates: &config.limits.requests };
+    let (owns, splits) = (|path: &str| app::owns(config, path), |path: &str| app::splits(config, path));
+    let ground = Ground { routes, registry, owns: &owns, splits: &splits, rates: &config.limits.requests };
     let (claims, person) = match &test.token {
         None => (None, None),
         Some(token) => match imagined(token, registry, config) {

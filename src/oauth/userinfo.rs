@@ -47,15 +47,15 @@ impl Extent {
         }
     }
 
-    /// The claims about `person`, whose pages are below `hub_url`.
+    /// The claims about `person`. Pages about people are below `pages`, where there are any.
     #[must_use]
-    pub fn claims<'a>(self, person: &'a Person, hub_url: &str) -> UserInfo<'a> {
+    pub fn claims<'a>(self, person: &'a Person, pages: Option<&str>) -> UserInfo<'a> {
         let email = person.email.as_ref().filter(|_| self.email);
         UserInfo {
             sub: person.id.as_str(),
             name: &person.name,
             preferred_username: &person.login,
-            profile: format!("{hub_url}/users/{}", person.id),
+            profile: pages.map(|pages| format!("{pages}/{}", person.id)),
             email: email.map(|Email { address, .. }| address.as_str()),
             email_verified: email.map(|email| email.verified),
             groups: self.groups.then_some(&person.groups),
@@ -69,7 +69,8 @@ pub struct UserInfo<'a> {
     sub: &'a str,
     name: &'a str,
     preferred_username: &'a str,
-    profile: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,7 +114,7 @@ mod tests {
             administrator: false,
         };
         let extent = Extent::of(&claims(scope, audience, false))?;
-        Ok(serde_json::to_value(extent.claims(&person, "https://a/hub")).unwrap())
+        Ok(serde_json::to_value(extent.claims(&person, Some("https://a/hub/users"))).unwrap())
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 
 use super::{
     origin,
@@ -125,6 +125,21 @@ fn without(record: &Record, sanitized: &Sanitized, form: Form) -> Refusal {
         location.push_str(&query);
     }
     Refusal::login(location)
+}
+
+/// What is answered where there is no route. Whoever types the name of the host alone is led to the pages of the gateway.
+pub(super) fn nowhere(record: &Record, sanitized: &Sanitized, form: Form) -> Refusal {
+    if sanitized.path() != "/" || !navigates(&sanitized.parts.method, &sanitized.parts.headers, form) {
+        return Refusal::not_found();
+    }
+    let snapshot = &record.view.snapshot;
+    // With an empty `hub.path` the root of the gateway's pages is this very address.
+    let page = if snapshot.hub_path.is_empty() { "/account" } else { "/" };
+    let Refusal { code, cause, description, .. } = Refusal::not_found();
+    let mut refusal = Refusal::login(format!("{}{page}", snapshot.desk.hub_url));
+    refusal.status = StatusCode::SEE_OTHER;
+    (refusal.code, refusal.cause, refusal.description) = (code, cause, description);
+    refusal
 }
 
 /// Whether a person is on the way to a page: not a script, an image or a frame. Browsers that say nothing of it are taken at

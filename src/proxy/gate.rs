@@ -93,6 +93,10 @@ pub trait OwnEndpoints: Send + Sync {
     /// Whether a canonical path is ours.
     fn owns(&self, hub_path: &str, path: &str) -> bool;
 
+    /// Whether a path is ours and is split into segments before these are decoded, so that an encoded slash in it is text
+    /// (`path::canonicalise_segments`).
+    fn splits(&self, hub_path: &str, path: &str) -> bool;
+
     /// Whose session this cookie's value is, if it is good, and when it ends. Its use from `source` is noted.
     fn session(&self, cookie: Secret, source: IpAddr) -> SessionLookUp;
 

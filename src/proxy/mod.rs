@@ -130,7 +130,8 @@ pub fn serve(
         Ok(extended) => extended,
         Err(refusal) => return refuse(record, form, &refusal),
     };
-    let target = match sanitize::target(&parts.method, &parts.uri) {
+    let splits = |path: &str| worker.own().splits(&snapshot.hub_path, path);
+    let target = match sanitize::target_where(&parts.method, &parts.uri, splits) {
         Ok(target) => target,
         Err(refusal) => return refuse(record, form, &refusal),
     };
@@ -165,7 +166,8 @@ pub fn serve(
     }
     // 4 which route
     let Some(route) = snapshot.routes.find(sanitized.host(), sanitized.path()) else {
-        return refuse_at(record, form, (&Refusal::not_found(), None), &sanitized);
+        let refusal = browser::nowhere(&record, &sanitized, form);
+        return refuse_at(record, form, (&refusal, None), &sanitized);
     };
     record.route = RouteNumber::try_from(route.index).unwrap_or(NO_ROUTE);
     if let Err(refusal) = rates::source_at(&record, route) {

@@ -5,7 +5,7 @@
 //!
 //! RFC 3986 sections 2.1, 3.3, 6.2.2. Refused on purpose although the grammar allows it: dot segments and empty
 //! segments (clients remove them, servers differ), `;` (servlet containers cut there), encoded `/`, `\` and controls,
-//! and double-encoded forms of all these.
+//! and double-encoded forms of all these. One of them is read where nothing is forwarded: [`canonicalise_segments`].
 
 use std::borrow::Cow;
 
@@ -68,6 +68,27 @@ const fn class(byte: u8) -> Class {
 /// # Errors
 /// [`Ambiguous`], the first reason found.
 pub fn canonicalise(path: &[u8]) -> Result<Cow<'_, str>, Ambiguous> {
+    read(path, EncodedSlash::Refused)
+}
+
+/// The same for who splits a path into segments before decoding them (RFC 3986 section 2.4), as the gateway's own REST does: an
+/// encoded slash is text within its segment, and stays encoded. Nothing else is read more leniently, and an encoded slash makes
+/// no dot segment either. What comes of it must not be forwarded.
+///
+/// # Errors
+/// [`Ambiguous`], the first reason found.
+pub fn canonicalise_segments(path: &[u8]) -> Result<Cow<'_, str>, Ambiguous> {
+    read(path, EncodedSlash::Kept)
+}
+
+/// What becomes of `%2F`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum EncodedSlash {
+    Refused,
+    Kept,
+}
+
+fn read(path: &[u8], slash: EncodedSlash) -> Result<Cow<'_, str>, Ambiguous> {
     if path.first() != Some(&b'/') {
         return Err(Ambiguous::NotAbsolute);
     }
@@ -100,7 +121,7 @@ pub fn canonicalise(path: &[u8]) -> Result<Cow<'_, str>, Ambiguous> {
         end_of_segment(length, dots)?;
     }
     if escaped {
-        return decode(path).map(Cow::Owned);
+        return decode(path, slash).map(Cow::Owned);
     }
     // Plain bytes are ASCII.
     std::str::from_utf8(path).map(Cow::Borrowed).map_err(|_| Ambiguous::Utf8)
@@ -124,7 +145,7 @@ const fn end_of_segment(length: usize, dots: bool) -> Result<(), Ambiguous> {
     }
 }
 
-fn decode(path: &[u8]) -> Result<String, Ambiguous> {
+fn decode(path: &[u8], slash: EncodedSlash) -> Result<String, Ambiguous> {
     let mut canonical = String::with_capacity(path.len());
     let mut decoded = Vec::with_capacity(path.len());
     let mut rest = path.iter().copied();
@@ -138,6 +159,7 @@ fn decode(path: &[u8]) -> Result<String, Ambiguous> {
         let low = rest.next().and_then(hex_digit).ok_or(Ambiguous::Escape)?;
         let value = high << 4 | low;
         match value {
+            b'/' if slash == EncodedSlash::Kept => canonical.push_str("%2F"),
             0..=0x1f | 0x7f | b'/' | b'\\' => return Err(Ambiguous::EncodedDelimiter),
             _ if value.is_ascii_alphanumeric() || matches!(value, b'-' | b'.' | b'_' | b'~') => {
                 canonical.push(char::from(value));
@@ -152,9 +174,10 @@ fn decode(path: &[u8]) -> Result<String, Ambiguous> {
     if std::str::from_utf8(&decoded).is_err() {
         return Err(Ambiguous::Utf8);
     }
-    // Decoding can have made dot segments; a percent sign that it made must not begin another escape that matters.
-    for segment in canonical.split('/') {
-        if matches!(segment, "." | "..") {
+    // Decoding can have made dot segments, also beside a slash that it made; a percent sign that it made must not begin
+    // another escape that matters.
+    for segment in decoded.split(|byte| *byte == b'/') {
+        if matches!(segment, b"." | b"..") {
             return Err(Ambiguous::DotSegment);
         }
     }
@@ -292,7 +315,75 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_encoded_slash_is_text_within_a_segment_where_segments_are_split_first() {
+        use Ambiguous::*;
+        for (path, canonical) in [
+            ("/rest/a", "/rest/a"),
+            ("/rest/a%2fb", "/rest/a%2Fb"),
+            ("/rest/https:%2F%2fx.example%2Fcb/accept", "/rest/https:%2F%2Fx.example%2Fcb/accept"),
+            ("/rest/https%3A%2F%2Fx.example%2F%3Fa%3Db", "/rest/https%3A%2F%2Fx.example%2F%3Fa%3Db"),
+            ("/rest/%2f", "/rest/%2F"),
+            ("/rest/a%2F...", "/rest/a%2F..."),
+            ("/adm%69n%2Fx", "/admin%2Fx"),
+        ] {
+            assert_eq!(canonicalise_segments(path.as_bytes()).unwrap(), canonical, "{path}");
+            assert_eq!(
+                canonicalise_segments(canonical.as_bytes()).unwrap(),
+                canonical,
+                "a fixed point: {path}"
+            );
+            if canonical.contains('%') {
+                assert_eq!(canonicalise(path.as_bytes()), Err(EncodedDelimiter), "{path}");
+            }
+        }
+        for (path, reason) in [
+            (&b"/rest/..%2Fadmin"[..], DotSegment),
+            (b"/rest/a%2f..", DotSegment),
+            (b"/rest/a%2F..%2Fb", DotSegment),
+            (b"/rest/a%2f%2e%2e%2fb", DotSegment),
+            (b"/rest/a%2F.%2Fb", DotSegment),
+            (b"/rest/.%2F", DotSegment),
+            (b"/rest/%2e%2e/admin", DotSegment),
+            (b"/rest/../admin%2Fx", DotSegment),
+            (b"/rest//x%2Fy", EmptySegment),
+            (b"/rest/a%252fb", EncodedDelimiter),
+            (b"/rest/a%252e%252e", EncodedDelimiter),
+            (b"/rest/a%2F%252e", EncodedDelimiter),
+            (b"/rest/a%25%32%66", EncodedDelimiter),
+            (b"/rest/a%5cb%2F", EncodedDelimiter),
+            (b"/rest/a%2F%00", EncodedDelimiter),
+            (b"/rest/a%2F%0d%0a", EncodedDelimiter),
+            (b"/rest/a%2F;b", Parameter),
+            (b"/rest/a%2F%c0%af", Utf8),
+            (b"/rest/a%2F%2", Escape),
+            (b"/rest/a%2F\\b", Character),
+            (b"rest%2F", NotAbsolute),
+        ] {
+            assert_eq!(canonicalise_segments(path), Err(reason), "{}", String::from_utf8_lossy(path));
+        }
+    }
+
     proptest! {
+        #[test]
+        fn split_segments_are_read_as_all_paths_are_but_for_the_encoded_slash(path in "/([a-c./;%25fFeE0\\\\]|%[0-9a-fA-F]{2}|%2[fF]){0,24}") {
+            let path = path.as_bytes();
+            match (canonicalise(path), canonicalise_segments(path)) {
+                (Ok(strict), Ok(split)) => prop_assert_eq!(strict, split),
+                (Ok(_), Err(reason)) => prop_assert!(false, "refused on the lenient side alone: {reason}"),
+                (Err(_), Err(_)) => {}
+                (Err(reason), Ok(split)) => {
+                    prop_assert_eq!(reason, Ambiguous::EncodedDelimiter);
+                    prop_assert!(split.contains("%2F"));
+                    let again = canonicalise_segments(split.as_bytes());
+                    prop_assert_eq!(again.as_deref(), Ok(split.as_ref()));
+                    let decoded = percent_encoding::percent_decode_str(&split).collect::<Vec<u8>>();
+                    prop_assert!(!decoded.split(|b| *b == b'/').any(|s| s == b"." || s == b".."));
+                    prop_assert!(!decoded.contains(&b'\\') && !decoded.contains(&0));
+                }
+            }
+        }
+
         #[test]
         fn canonical_form_is_a_fixed_point(path in proptest::collection::vec(any::<u8>(), 0..80)) {
             check_fixed_point(&path)?;

@@ -38,10 +38,11 @@ pub struct NewGroup {
 }
 
 pub(super) fn made(new: NewGroup, now: Timestamp, random: &dyn Random) -> Result<Group, PeopleError> {
-    check(&new.name, new.description.as_deref(), new.icon_url.as_deref())?;
+    let name = naming::normal(&new.name);
+    check(Some(&name), new.description.as_deref(), new.icon_url.as_deref())?;
     Ok(Group {
         id: new.id.unwrap_or_else(|| GroupId::random(random)),
-        name: new.name,
+        name,
         description: new.description,
         icon_url: new.icon_url,
         parent: new.parent,
@@ -52,8 +53,8 @@ pub(super) fn made(new: NewGroup, now: Timestamp, random: &dyn Random) -> Result
     })
 }
 
-fn check(name: &str, description: Option<&str>, icon_url: Option<&str>) -> Result<(), PeopleError> {
-    naming::group(name).map_err(PeopleError::refused("name"))?;
+fn check(name: Option<&str>, description: Option<&str>, icon_url: Option<&str>) -> Result<(), PeopleError> {
+    name.map_or(Ok(()), naming::group).map_err(PeopleError::refused("name"))?;
     description.map_or(Ok(()), naming::description).map_err(PeopleError::refused("description"))?;
     icon_url.map_or(Ok(()), naming::picture).map_err(PeopleError::refused("picture"))
 }
@@ -118,8 +119,9 @@ pub async fn change(
         Some(parent) => place(store, parent).await?,
         None => before.parent.clone(),
     };
+    let name = change.name.map(|name| naming::normal(&name)).filter(|name| *name != before.name);
     let group = Group {
-        name: change.name.unwrap_or_else(|| before.name.clone()),
+        name: name.clone().unwrap_or_else(|| before.name.clone()),
         description: change.description.unwrap_or_else(|| before.description.clone()),
         icon_url: change.icon_url.unwrap_or_else(|| before.icon_url.clone()),
         parent,
@@ -127,7 +129,7 @@ pub async fn change(
         updated: clock.now(),
         ..before.clone()
     };
-    check(&group.name, group.description.as_deref(), group.icon_url.as_deref())?;
+    check(name.as_deref(), group.description.as_deref(), group.icon_url.as_deref())?;
     if folded(&group.name) != folded(&before.name) {
         undeclared_group(store, &before).await?;
     }

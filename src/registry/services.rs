@@ -13,6 +13,7 @@ use crate::{
     crypto::digest::SecretDigest,
     model::{
         flow::Flows,
+        naming,
         revocation::{LONGEST_TOKEN_LIFE, Revocation, RevocationTarget},
         scope::is_reserved,
         service::{Profile, Service, StoredSecret, Trust},
@@ -48,8 +49,8 @@ pub enum ServiceError {
         "a public service's refresh tokens have to change with each use: whoever has copied one needs no secret to use it"
     )]
     PublicRotation,
-    /// The name is empty, too long, or has a control character.
-    #[error("a name has 1 to 100 characters and no control characters")]
+    /// The name is empty, too long, or has a control character or one that cannot be seen.
+    #[error("a name has 1 to 100 characters, none of them a control character or invisible")]
     Name,
     /// Something that it says of itself cannot be used.
     #[error("the field {field} {why}")]
@@ -89,11 +90,11 @@ pub async fn register(
     clock: &dyn Clock,
     random: &dyn Random,
 ) -> Result<(Service, Option<Secret>), ServiceError> {
-    let id = new.id.unwrap_or_else(|| ServiceId::random(random));
+    let (id, name) = (new.id.unwrap_or_else(|| ServiceId::random(random)), naming::normal(&new.name));
     if is_reserved(id.as_str()) {
         return Err(ServiceError::Reserved(id.to_string()));
     }
-    check_name(&new.name)?;
+    check_name(&name)?;
     profile::check(&new.profile)?;
     check_rotation(&new.trust)?;
     let now = clock.now();
@@ -102,10 +103,10 @@ pub async fn register(
     }
     let secret = (!new.trust.public).then(|| new.secret.unwrap_or_else(|| Secret::random(random)));
     let digest = secret.as_ref().map(|secret| SecretDigest::of(secret.expose()));
-    let key = new.profile.key.clone().or_else(|| Some(new.name.clone()));
+    let key = new.profile.key.clone().or_else(|| Some(name.clone()));
     let service = Service {
         id,
-        name: new.name,
+        name,
         trust: new.trust,
         profile: Profile { key, ..new.profile },
         secrets: digest.map(|digest| StoredSecret::current(digest, now)).into_iter().collect(),
@@ -126,8 +127,7 @@ pub(super) fn check_name(name: &str) -> Result<(), ServiceError> {
     if is_reserved(name) {
         return Err(ServiceError::Reserved(name.to_owned()));
     }
-    let good = (1..=100).contains(&name.chars().count()) && !name.chars().any(char::is_control);
-    if good { Ok(()) } else { Err(ServiceError::Name) }
+    naming::service(name).map_err(|_| ServiceError::Name)
 }
 
 /// What is to be changed of a service; `None` stays as it is.
@@ -165,7 +165,7 @@ impl Change {
     }
 
     pub(super) fn carry_out(self, service: &mut Service) -> Result<(), ServiceError> {
-        if let Some(name) = self.name {
+        if let Some(name) = self.name.map(|name| naming::normal(&name)).filter(|name| *name != service.name) {
             check_name(&name)?;
             if service.profile.key.as_ref() == Some(&service.name) {
                 service.profile.key = Some(name.clone());

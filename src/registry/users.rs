@@ -180,12 +180,13 @@ pub(super) fn made(new: NewUser, now: Timestamp, random: &dyn Random) -> Result<
     if RESERVED_IDS.contains(&id.as_str()) {
         return Err(PeopleError::Reserved(id));
     }
-    check(&new.login, &new.name, new.email.as_ref())?;
+    let (login, email) = (naming::normal(&new.login), new.email.map(normal));
+    check(Some(&login), Some(&new.name), email.as_ref())?;
     Ok(User {
         id,
-        login: new.login,
+        login,
         name: new.name,
-        email: new.email,
+        email,
         password: new.password.map(|password| password.stored(now)),
         ban: None,
         guest: false,
@@ -205,9 +206,16 @@ pub(super) fn sorted(mut groups: Vec<GroupId>) -> Vec<GroupId> {
     groups
 }
 
-fn check(login: &str, name: &str, email: Option<&Email>) -> Result<(), PeopleError> {
-    naming::login(login).map_err(PeopleError::refused("login"))?;
-    naming::name(name).map_err(PeopleError::refused("name"))?;
+/// The address as it is kept.
+fn normal(mut email: Email) -> Email {
+    email.address = naming::normal(&email.address);
+    email
+}
+
+/// Checks what is new.
+fn check(login: Option<&str>, name: Option<&str>, email: Option<&Email>) -> Result<(), PeopleError> {
+    login.map_or(Ok(()), naming::login).map_err(PeopleError::refused("login"))?;
+    name.map_or(Ok(()), naming::name).map_err(PeopleError::refused("name"))?;
     email.map_or(Ok(()), |email| naming::email(&email.address)).map_err(PeopleError::refused("address"))
 }
 
@@ -235,7 +243,7 @@ pub struct Change {
 pub async fn change(
     store: &(impl UserStore + ?Sized),
     id: &UserId,
-    change: Change,
+    mut change: Change,
     clock: &dyn Clock,
 ) -> Result<User, PeopleError> {
     let user = undeclared(find(store, id).await?)?;
@@ -245,9 +253,14 @@ pub async fn change(
     if user.erased.is_some() {
         return Err(PeopleError::Erased(user.login));
     }
-    let email = change.email.clone().unwrap_or_else(|| user.email.clone());
-    let (login, name) = (change.login.as_ref(), change.name.as_ref());
-    check(login.unwrap_or(&user.login), name.unwrap_or(&user.name), email.as_ref())?;
+    change.login = change.login.map(|login| naming::normal(&login));
+    change.email = change.email.map(|email| email.map(normal));
+    // What is as it was may be older than the rules.
+    check(
+        change.login.as_deref().filter(|login| **login != user.login),
+        change.name.as_deref().filter(|name| **name != user.name),
+        change.email.as_ref().and_then(Option::as_ref).filter(|email| user.email.as_ref() != Some(email)),
+    )?;
     if let Some(Some(url)) = &change.avatar_url {
         naming::picture(url).map_err(PeopleError::refused("picture"))?;
     }

@@ -1,15 +1,29 @@
-//! How names are compared: without regard to case, in every script.
+//! How names are compared: without regard to case or to how their characters are put together, in every script.
 //!
 //! Invariant: two names are the same to a store exactly when their folded forms are equal, whichever store it is.
+//!
+//! Unicode Standard section 3.13, definition D146 (compatibility caseless match); RFC 8265 section 3.3.
+
+use unicode_normalization::UnicodeNormalization as _;
 
 /// The form of `name` under which it is unique and sorted.
 ///
 /// By way of capitals, because several small letters can share one capital (`σ` and `ς`); from small letters, because
 /// a capital can have a small letter that has another capital (`ẞ`, `ß`, `SS`); and letter by letter, because lowering
-/// a whole text looks at the neighbours. Composed and decomposed accents stay different.
+/// a whole text looks at the neighbours. In normalization form KC, so that nothing is told apart that looks alike because an accent
+/// is a character of its own, or a letter is wide, raised or tied to the next one; twice, because folding takes letters
+/// apart and puts others in their place.
 #[must_use]
 pub fn folded(name: &str) -> String {
-    let small = name.chars().flat_map(char::to_lowercase);
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
+    let once: String = without_case(name.nfkc());
+    without_case(once.nfkc()).nfkc().collect()
+}
+
+fn without_case(text: impl Iterator<Item = char>) -> String {
+    let small = text.flat_map(char::to_lowercase);
     small.flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
@@ -53,6 +67,15 @@ mod tests {
             ("Straße", "STRAẞE"),
             ("ЖУРНАЛ", "журнал"),
             ("\u{212a}", "k"),
+            // Composed and decomposed, in either case.
+            ("Jos\u{e9}", "JOSE\u{301}"),
+            ("\u{390}", "\u{3b9}\u{308}\u{301}"),
+            ("\u{1100}\u{1161}", "\u{ac00}"),
+            // Wide, tied, raised.
+            ("\u{ff2a}ane", "jane"),
+            ("\u{fb01}ona", "Fiona"),
+            ("x\u{b2}", "X2"),
+            ("a\u{a0}b", "a b"),
         ] {
             assert_eq!(folded(one), folded(other), "{one} {other}");
         }

@@ -148,6 +148,9 @@ super::catalogue! {
     longer_than_100 = "It has more than 100 characters.", "Es hat mehr als 100 Zeichen.";
     longer_than_1000 = "It has more than 1000 characters.", "Es hat mehr als 1000 Zeichen.";
     has_control = "It has a control character.", "Darin steht ein Steuerzeichen.";
+    has_invisible = "It has an invisible character.", "Darin steht ein unsichtbares Zeichen.";
+    has_turning = "It has a character that turns the direction of text.", "Darin steht ein Zeichen, das die Schreibrichtung umkehrt.";
+    has_fancy = "It has a character that is written in a plainer way too, as ﬁ is fi.", "Darin steht ein Zeichen, das man auch einfacher schreibt, wie fi statt ﬁ.";
     is_guests = "This is the guest's login.", "Das ist der Anmeldename des Gastes.";
     has_comma = "It has a comma, which separates groups.", "Darin steht ein Komma, und das trennt Gruppen.";
     no_address = "This is no e-mail address.", "Das ist keine E-Mail-Adresse.";

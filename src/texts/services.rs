@@ -117,7 +117,7 @@ super::catalogue! {
     service_remove = "Remove this service", "Diesen Dienst entfernen";
     service_remove_what = "Every token that it has obtained ends at once, and so do consents and sign-ins. Its id leaves the scope of permanent tokens. This cannot be undone.", "Alle Tokens, die er erlangt hat, enden sofort, ebenso Erlaubnisse und Anmeldungen. Seine Kennung verschwindet aus dauerhaften Tokens. Das lässt sich nicht rückgängig machen.";
 
-    service_name_rule = "A name has 1 to 100 characters.", "Ein Name hat 1 bis 100 Zeichen.";
+    service_name_rule = "A name has 1 to 100 characters, all of them visible.", "Ein Name hat 1 bis 100 Zeichen, alle sichtbar.";
     service_name_taken = "Another service has this name.", "Ein anderer Dienst heißt so.";
     service_name_reserved = "This name has a meaning of its own in a scope.", "Dieser Name hat in einem Scope schon eine Bedeutung.";
     service_text_rule = "It is too long, or has a character that cannot be shown.", "Der Text ist zu lang oder hat ein Zeichen, das nicht gezeigt werden kann.";

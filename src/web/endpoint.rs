@@ -126,6 +126,14 @@ pub fn is_ours(hub_path: &str, path: &str) -> bool {
     }
 }
 
+/// Whether a path, encoded slashes and all, belongs to REST: it matches split segments with its list of operations and decodes
+/// them then. The endpoints of the protocol beside it have nothing that varies in their paths.
+#[must_use]
+pub fn is_rest(hub_path: &str, path: &str) -> bool {
+    let below = path.strip_prefix(hub_path).and_then(|path| path.strip_prefix("/api/rest/"));
+    below.is_some_and(|path| !path.starts_with("oauth2"))
+}
+
 /// RFC 8414 section 3.1: the well-known part stands before the issuer's path, at the root of the host.
 fn at_the_root(hub_path: &str, path: &str) -> Option<&'static str> {
     [AUTHORIZATION_SERVER, OPENID_CONFIGURATION]
@@ -176,6 +184,28 @@ mod tests {
             ("", "/", false),
         ] {
             assert_eq!(is_ours(hub, path), ours, "{hub:?} {path}");
+        }
+    }
+
+    #[test]
+    fn rest_alone_takes_encoded_slashes() {
+        for (hub, path, rest) in [
+            ("/hub", "/hub/api/rest/services/x/untrustedredirecturis/y/https:%2F%2Fz/accept", true),
+            ("", "/api/rest/users/a%2Fb", true),
+            ("/hub", "/hub/api/rest%2Fusers", false),
+            ("/hub", "/hub%2Fapi/rest/users", false),
+            ("/hub", "/hub/api/rest/oauth2/token%2F", false),
+            ("/hub", "/hub/api/rest/oauth2%2Ftoken", false),
+            ("/hub", "/hub/auth/login%2F", false),
+            ("/hub", "/hub/account%2Fx", false),
+            ("/hub", "/hub/errors/a%2Fb", false),
+            ("/hub", "/api/rest/users/a%2Fb", false),
+            ("/hub", "/hubble/api/rest/a%2Fb", false),
+            ("", "/api/restaurant/a%2Fb", false),
+            ("", "/x/api/rest/a%2Fb", false),
+        ] {
+            assert_eq!(is_rest(hub, path), rest, "{hub:?} {path}");
+            assert!(!rest || is_ours(hub, path), "{path}: what is split is never forwarded");
         }
     }
 

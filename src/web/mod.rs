@@ -274,6 +274,10 @@ impl OwnEndpoints for ControlPlane {
         endpoint::is_ours(hub_path, path)
     }
 
+    fn splits(&self, hub_path: &str, path: &str) -> bool {
+        endpoint::is_rest(hub_path, path)
+    }
+
     fn session(&self, cookie: Secret, source: IpAddr) -> SessionLookUp {
         let control = self.control.clone();
         let asking = self.runtime.spawn(async move { control.session(&cookie, source).await });

@@ -21,6 +21,7 @@ use crate::{
         gate::{Caller, Outcome},
         refusal::{Form, Refusal},
     },
+    web::console::PEOPLE,
 };
 
 /// Answers for the bearer of a token. It is looked for in the header alone, also in a POST.
@@ -46,7 +47,10 @@ fn told(control: &Control, caller: &Caller, headers: &HeaderMap) -> Result<Respo
         }
     })?;
     let person = verdict.person.as_deref().ok_or_else(|| Refusal::invalid_token(TokenError::Revoked))?;
-    let mut response = Json(extent.claims(person, &caller.snapshot.desk.hub_url)).into_response();
+    // With an empty `hub.path` the address may be an upstream's.
+    let snapshot = &caller.snapshot;
+    let pages = (!snapshot.hub_path.is_empty()).then(|| format!("{}{PEOPLE}", snapshot.desk.hub_url));
+    let mut response = Json(extent.claims(person, pages.as_deref())).into_response();
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));

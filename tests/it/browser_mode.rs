@@ -56,6 +56,60 @@ fn navigation(target: &str) -> Request {
         .header("Sec-Fetch-Site", "none")
 }
 
+/// Whoever types the name of a host where nothing is comes to the gateway's pages, and programs are told that nothing is there.
+#[test]
+fn a_person_at_the_bare_address_is_led_to_the_pages() {
+    let (gateway, upstream) = start(|_| {});
+    for target in ["/", "/?x=1"] {
+        let answer = gateway.send(&navigation(target));
+        assert_eq!(answer.status, 303, "{target}");
+        assert_eq!(answer.header("location"), Some(format!("{PUBLIC_URL}/hub/").as_str()), "{target}");
+    }
+    let old = Request::get("/").header("Accept", "text/html,*/*;q=0.8");
+    assert_eq!(gateway.send(&old).status, 303, "a browser that says nothing of what it does");
+    assert!(own(&Browser::new(&gateway).get("/hub/")).starts_with("/hub/auth/login"));
+    let mut jane = signed_in(&gateway, "jane");
+    assert_eq!(jane.get("/hub/").status, 200);
+    let page = |request: Request| request.header("Accept", "text/html");
+    for (name, request) in [
+        ("a program", Request::get("/")),
+        ("a program that wants JSON", Request::get("/").header("Accept", "application/json")),
+        ("a post", page(Request::new("POST", "/").header("Sec-Fetch-Mode", "navigate"))),
+        (
+            "a fetch",
+            page(Request::get("/").header("Sec-Fetch-Mode", "cors").header("Sec-Fetch-Dest", "empty")),
+        ),
+        (
+            "a frame",
+            page(Request::get("/").header("Sec-Fetch-Mode", "navigate").header("Sec-Fetch-Dest", "iframe")),
+        ),
+        ("another address", navigation("/nowhere")),
+    ] {
+        let answer = gateway.send(&request);
+        assert_eq!((answer.status, answer.header("location")), (404, None), "{name}");
+    }
+    let json = gateway.send(&Request::get("/").header("Accept", "application/json"));
+    assert_eq!(json.error(), "not_found");
+    assert!(upstream.take().is_empty());
+    // A route for it is the way.
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(|setup| {
+        setup.service("alpha", "alpha-secret-0123456789").open("/", &upstream, "");
+    });
+    assert_eq!(gateway.send(&navigation("/")).status, 200);
+    assert_eq!(upstream.take().len(), 1);
+    // With the pages at the root it is their account, which is no upstream's.
+    let gateway = Gateway::start(|setup| {
+        setup.standard(&upstream).set("hub", "path", "\"\"");
+    });
+    let answer = gateway.send(&navigation("/"));
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (303, Some(format!("{PUBLIC_URL}/account").as_str()))
+    );
+    assert_eq!(gateway.send(&navigation("/account")).status, 303, "to the login page");
+}
+
 fn signed_in<'g>(gateway: &'g Gateway, login: &str) -> Browser<'g> {
     let mut browser = Browser::new(gateway);
     let answer = browser.log_in("", login, PASSWORD);

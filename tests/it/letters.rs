@@ -118,7 +118,7 @@ fn whoever_has_forgotten_the_password_chooses_another_and_goes_on() {
         (form(&[("newPassword", NEW)]), "twice"),
     ] {
         let answer = Browser::new(&registry.gateway).post(&letter.path(), &body);
-        assert!(answer.status == 200 && answer.text().contains(why), "{}", answer.text());
+        assert!(answer.status == 422 && answer.text().contains(why), "{}", answer.text());
     }
     let foreign = Request::form(&letter.path(), &form(&[("newPassword", NEW), ("newPasswordAgain", NEW)]))
         .header("Origin", "https://evil.example")

@@ -26,17 +26,6 @@ const GRACE: Duration = Duration::from_secs(5);
 const BY_LENGTH: &str = "POST /public/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n";
 const IN_CHUNKS: &str = "POST /public/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
 
-fn start(limits: &[(&str, &str)]) -> (Gateway, Upstream) {
-    let upstream = Upstream::start();
-    let gateway = Gateway::start(|setup| {
-        setup.standard(&upstream);
-        for (key, value) in limits {
-            setup.set("limits", key, &format!("{value:?}"));
-        }
-    });
-    (gateway, upstream)
-}
-
 fn fields(method: &'static [u8]) -> [h2::Field<'static>; 4] {
     [(b":method", method), (b":scheme", b"https"), (b":authority", b"localhost"), (b":path", b"/public/x")]
 }
@@ -58,7 +47,7 @@ fn drip(mut client: RawClient, head: &str, piece: &[u8], every: Duration) -> (Du
 
 #[test]
 fn bodies_that_drip_are_ended_and_slow_ones_are_not() {
-    let (gateway, upstream) = start(&[("min_body_rate", "1KiB")]);
+    let (gateway, upstream) = Gateway::limited(&[("min_body_rate", "1KiB")]);
     let every = Duration::from_millis(300);
     thread::scope(|scope| {
         let dripping = [(BY_LENGTH, &b"x"[..]), (IN_CHUNKS, b"1\r\nx\r\n")];
@@ -112,7 +101,7 @@ fn bodies_that_drip_are_ended_and_slow_ones_are_not() {
 
 #[test]
 fn a_body_whose_answer_has_begun_ends_with_it() {
-    let (gateway, upstream) = start(&[("min_body_rate", "1KiB")]);
+    let (gateway, upstream) = Gateway::limited(&[("min_body_rate", "1KiB")]);
     let early = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegin".to_vec();
     upstream.reply(Reply::BeforeBody(early));
     let mut client = gateway.raw();
@@ -185,7 +174,7 @@ fn an_upstream_that_does_not_read_is_not_the_clients_doing() {
 
 #[test]
 fn silence_of_an_upstream_is_no_slow_reader() {
-    let (gateway, upstream) = start(&[("min_answer_rate", "1MiB")]);
+    let (gateway, upstream) = Gateway::limited(&[("min_answer_rate", "1MiB")]);
     let pause = GRACE + Duration::from_secs(2);
     upstream.reply(Reply::Pieces(vec![
         (Duration::ZERO, b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: one\n\n".to_vec()),
@@ -205,7 +194,7 @@ fn silence_of_an_upstream_is_no_slow_reader() {
 
 #[test]
 fn readers_that_take_a_byte_now_and_then_are_ended() {
-    let (gateway, upstream) = start(&[("min_answer_rate", "1MiB")]);
+    let (gateway, upstream) = Gateway::limited(&[("min_answer_rate", "1MiB")]);
     let large = vec![b'x'; 48 << 20];
     upstream.script(move |request| {
         if request.target().ends_with("/x") { Reply::ok(&large) } else { Reply::ok(vec![b'y'; 4 << 20]) }
@@ -255,7 +244,7 @@ fn readers_that_take_a_byte_now_and_then_are_ended() {
 /// The same where the connection is of use otherwise.
 #[test]
 fn the_last_piece_of_an_answer_is_not_kept_beside_others() {
-    let (gateway, upstream) = start(&[("write_timeout", "2s")]);
+    let (gateway, upstream) = Gateway::limited(&[("write_timeout", "2s")]);
     upstream.script(|request| {
         if request.target() == "/public/x" {
             return Reply::ok(vec![b'y'; 8192]);
@@ -294,7 +283,7 @@ fn the_last_piece_of_an_answer_is_not_kept_beside_others() {
 /// What was handed over to HTTP/2 to the end, and is never taken, does not keep its connection.
 #[test]
 fn the_last_piece_of_an_answer_does_not_keep_its_connection() {
-    let (gateway, upstream) = start(&[("idle_timeout", "1s"), ("write_timeout", "1s")]);
+    let (gateway, upstream) = Gateway::limited(&[("idle_timeout", "1s"), ("write_timeout", "1s")]);
     let mut two = H2::connect_with_window(gateway.address(), 1);
     two.headers(1, &fields(b"GET"), true);
     let ping = h2::frame(h2::PING, 0, 0, &[0; 8]);

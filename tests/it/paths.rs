@@ -206,6 +206,59 @@ fn a_target_is_forwarded_as_it_was_judged_over_http_2() {
     }
 }
 
+/// An encoded slash is text within a segment of REST, which is split before it is decoded, and nowhere else. Without a
+/// credential what is found is answered with 401, or with 405 where it is only posted to, and what is not with 404.
+const ENCODED_SLASHES: &[(&[u8], u16)] = &[
+    (b"/hub/api/rest/services/alpha/untrustedredirecturis/x/https:%2F%2Fx.example%2Fcb/accept", 405),
+    (
+        b"/hub/api/rest/services/alpha/untrustedredirecturis/x/https%3a%2f%2fx.example%2fcb%3Fa%3D1/accept",
+        405,
+    ),
+    (b"/hub/api/rest/users/a%2Fb", 401),
+    (b"/hub/api/rest/users%2Fa", 404),
+    (b"/hub/api/rest/users/a%2F..%2Fb", 400),
+    (b"/hub/api/rest/users/..%2F..%2Fadmin", 400),
+    (b"/hub/api/rest/users/%2e%2e%2fadmin", 400),
+    (b"/hub/api/rest/users/a%2f%2e", 400),
+    (b"/hub/api/rest/%2e%2e/a%2Fb", 400),
+    (b"/hub/api/rest/../rest/a%2Fb", 400),
+    (b"/hub/api/rest/../../../public/a%2Fb", 400),
+    (b"/hub/api/rest/users/a%252Fb", 400),
+    (b"/hub/api/rest/users/a%2Fb%252e", 400),
+    (b"/hub/api/rest/users/a%5cb%2F", 400),
+    (b"/hub/api/rest/users/a%2F%00", 400),
+    (b"/hub/api/rest/users/a%2F;b", 400),
+    (b"/hub/api/rest//a%2Fb", 400),
+    (b"/hub/api/rest%2Fusers", 400),
+    (b"/hub%2Fapi/rest/users", 400),
+    (b"/hub/api%2Frest/users", 400),
+    (b"/hub/api/rest/oauth2/token%2F", 400),
+    (b"/hub/api/rest/oauth2%2Ftoken", 400),
+    (b"/hub/account%2Fx", 400),
+    (b"/hub/auth/login%2Fx", 400),
+    (b"/hub/errors/a%2Fb", 400),
+    (b"/hubble/api/rest/a%2Fb", 400),
+    (b"/api/rest/users/a%2Fb", 400),
+    (b"/public/hub/api/rest/a%2Fb", 400),
+    (b"/public/a%2Fb", 400),
+    (b"/public/x?/hub/api/rest/a%2Fb", 200),
+];
+
+#[test]
+fn an_encoded_slash_is_taken_by_rest_alone() {
+    table::leave(
+        ENCODED_SLASHES.iter().map(|(target, want)| json!({"target": table::text(target), "want": want})),
+    );
+    let (gateway, upstream) = Gateway::standard();
+    for (target, want) in ENCODED_SLASHES {
+        let name = String::from_utf8_lossy(target);
+        assert_eq!(get(&gateway, target), *want, "{name}");
+        assert_eq!(get_h2(&gateway, target).status, Some(*want), "{name} over h2");
+        let seen = upstream.take().len();
+        assert_eq!(seen, if *want == 200 { 2 } else { 0 }, "{name}");
+    }
+}
+
 fn get_h2(gateway: &Gateway, path: &[u8]) -> Outcome {
     let mut connection = H2::connect(gateway.address());
     let fields: [(&[u8], &[u8]); 4] =

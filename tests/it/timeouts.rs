@@ -8,23 +8,12 @@ use std::{
 
 use crate::{
     support::{
-        Gateway, Request, Upstream,
+        Gateway, Request,
         gateway::eventually,
         h2::{self, H2},
     },
     upstreams::metric,
 };
-
-fn start(limits: &[(&str, &str)]) -> (Gateway, Upstream) {
-    let upstream = Upstream::start();
-    let gateway = Gateway::start(|setup| {
-        setup.standard(&upstream);
-        for (key, value) in limits {
-            setup.set("limits", key, &format!("{value:?}"));
-        }
-    });
-    (gateway, upstream)
-}
 
 /// How long the gateway keeps this plain socket open.
 fn lifetime(mut socket: TcpStream) -> Duration {
@@ -37,7 +26,7 @@ fn lifetime(mut socket: TcpStream) -> Duration {
 
 #[test]
 fn handshakes_that_do_not_come_to_an_end() {
-    let (gateway, upstream) = start(&[("handshake_timeout", "400ms")]);
+    let (gateway, upstream) = Gateway::limited(&[("handshake_timeout", "400ms")]);
     let limits = 200..2500;
     let silent = lifetime(TcpStream::connect(gateway.address()).unwrap());
     assert!(limits.contains(&silent.as_millis()), "a silent connection lived {silent:?}");
@@ -60,7 +49,7 @@ fn handshakes_that_do_not_come_to_an_end() {
 
 #[test]
 fn heads_that_do_not_come_to_an_end() {
-    let (gateway, upstream) = start(&[("header_timeout", "400ms"), ("idle_timeout", "5s")]);
+    let (gateway, upstream) = Gateway::limited(&[("header_timeout", "400ms"), ("idle_timeout", "5s")]);
     for (name, beginning) in [
         ("half a line", "GET /public/x"),
         ("half a head", "GET /public/x HTTP/1.1\r\nHost: localhost\r\nX-A:"),
@@ -91,7 +80,7 @@ fn heads_that_do_not_come_to_an_end() {
 
 #[test]
 fn idle_connections_are_closed() {
-    let (gateway, upstream) = start(&[("idle_timeout", "400ms")]);
+    let (gateway, upstream) = Gateway::limited(&[("idle_timeout", "400ms")]);
     let mut one = gateway.raw();
     one.send(Request::get("/public/x").bytes());
     assert_eq!(one.answer().unwrap().status, 200);
@@ -122,7 +111,7 @@ fn idle_connections_are_closed() {
 
 #[test]
 fn bodies_that_do_not_come_to_an_end() {
-    let (gateway, upstream) = start(&[("body_timeout", "400ms")]);
+    let (gateway, upstream) = Gateway::limited(&[("body_timeout", "400ms")]);
     for (name, beginning) in [
         ("by length", "POST /public/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nbegin"),
         (
@@ -155,7 +144,7 @@ const A_REST: Duration = Duration::from_millis(900);
 
 #[test]
 fn a_connection_that_has_rested_is_as_good_as_before() {
-    let (gateway, upstream) = start(&[]);
+    let (gateway, upstream) = Gateway::limited(&[]);
     let mut client = gateway.raw();
     let chunked = "POST /public/c HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
     let requests = [
@@ -191,7 +180,7 @@ fn a_connection_that_has_rested_is_as_good_as_before() {
 
 #[test]
 fn half_a_record_and_half_a_head_do_not_get_lost_in_a_rest() {
-    let (gateway, upstream) = start(&[]);
+    let (gateway, upstream) = Gateway::limited(&[]);
     let mut client = gateway.raw();
     for path in ["/public/a", "/public/b"] {
         std::thread::sleep(A_REST);
@@ -212,7 +201,7 @@ fn half_a_record_and_half_a_head_do_not_get_lost_in_a_rest() {
 
 #[test]
 fn a_request_that_meets_the_end_is_answered() {
-    let (mut gateway, upstream) = start(&[]);
+    let (mut gateway, upstream) = Gateway::limited(&[]);
     let mut clients = [gateway.raw(), gateway.raw()];
     for client in &mut clients {
         client.send(Request::get("/public/x").bytes());
@@ -239,7 +228,7 @@ fn a_request_that_meets_the_end_is_answered() {
 
 #[test]
 fn connections_that_rest_end_as_others_do() {
-    let (mut gateway, _upstream) = start(&[("idle_timeout", "2s")]);
+    let (mut gateway, _upstream) = Gateway::limited(&[("idle_timeout", "2s")]);
     let rested = || {
         let mut client = gateway.raw();
         client.send(Request::get("/public/x").bytes());

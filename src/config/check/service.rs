@@ -14,6 +14,7 @@ use crate::{
     },
     model::{
         flow::{Flow, Flows},
+        naming,
         scope::is_reserved,
         service::{Profile, Trust},
     },
@@ -63,7 +64,10 @@ fn service(
         });
     let name =
         section.required("name", r#"write the name that people see: name = "YouTrack""#).and_then(|value| {
-            let name = value.parse(|text| words(text, LONGEST_NAME))?;
+            let name = value.parse(|text| match words(text, LONGEST_NAME)? {
+                name if name.contains(naming::is_invisible) => Err(wrong("has an invisible character")),
+                name => Ok(name),
+            })?;
             refuse_reserved(&value, &name);
             let owner = id.as_ref().map_or(name.as_str(), ServiceId::as_str);
             seen.add(&value, &name.to_lowercase(), "name", owner);

@@ -49,7 +49,8 @@ fn user(section: &Section<'_, '_>, taken: &mut Taken) -> Option<DeclaredUser> {
 }
 
 fn allowed(text: &str, check: fn(&str) -> Result<(), Refusal>) -> Result<String, Wrong> {
-    check(text).map(|()| text.to_owned()).map_err(wrong)
+    let text = naming::normal(text);
+    check(&text).map(|()| text).map_err(wrong)
 }
 
 /// Logins and addresses both open an account, so each may exist once.

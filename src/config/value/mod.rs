@@ -17,6 +17,8 @@ pub(super) use rate::rate;
 pub(super) use size::{show as show_size, size};
 pub(super) use url::{RedirectUri, redirect_uri, web_url};
 
+use crate::model::naming;
+
 /// Why a value is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wrong {
@@ -52,7 +54,7 @@ fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     Some((number.parse().ok()?, unit))
 }
 
-/// A free text of 1 to `longest` characters without control characters.
+/// A free text of 1 to `longest` characters without control characters, as names are kept.
 pub(super) fn words(text: &str, longest: usize) -> Result<String, Wrong> {
     if text.trim().is_empty() {
         return Err(wrong("is empty").label("no text"));
@@ -66,7 +68,7 @@ pub(super) fn words(text: &str, longest: usize) -> Result<String, Wrong> {
     }
     match text.chars().find(|c| c.is_control()) {
         Some(c) => Err(wrong("contains a control character").label(format!("{c:?} is not printable"))),
-        None => Ok(text.to_owned()),
+        None => Ok(naming::normal(text)),
     }
 }
 

@@ -51,6 +51,8 @@ pub struct Ground<'a> {
     pub owns: &'a dyn Fn(&str) -> bool,
     /// How often requests may come to the gateway.
     pub rates: &'a RequestRates,
+    /// Whether it is split into segments before these are decoded.
+    pub splits: &'a dyn Fn(&str) -> bool,
 }
 
 /// The credential of the request that is asked about.
@@ -253,7 +255,7 @@ pub fn explain(asked: &Asked, presented: Presented<'_>, ground: Ground<'_>) -> E
 impl Explanation {
     /// The steps of [`super::serve`], with what each finds written down.
     fn decide(&mut self, asked: &Asked, presented: Presented<'_>, ground: Ground<'_>) -> Result<(), Refusal> {
-        let sanitized = understood(asked)?;
+        let sanitized = understood(asked, ground.splits)?;
         sanitized.host().clone_into(&mut self.host);
         sanitized.path().clone_into(&mut self.path);
         if (ground.owns)(sanitized.path()) {
@@ -325,8 +327,8 @@ impl Explanation {
 }
 
 /// The request as the gate reads it.
-fn understood(asked: &Asked) -> Result<Sanitized, Refusal> {
-    let target = sanitize::target(&asked.method, &asked.target)?;
+fn understood(asked: &Asked, splits: impl FnOnce(&str) -> bool) -> Result<Sanitized, Refusal> {
+    let target = sanitize::target_where(&asked.method, &asked.target, splits)?;
     let request = Request::builder()
         .method(asked.method.clone())
         .uri(asked.target.clone())

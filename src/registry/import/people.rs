@@ -104,7 +104,8 @@ fn one_group(
     plan: &mut Plan,
 ) -> Result<(), Wrong> {
     let id = GroupId::parse(text(entry, "id")?.ok_or("it has no id")?).map_err(|e| e.to_string())?;
-    let name = text(entry, "name")?;
+    let name = text(entry, "name")?.map(naming::normal);
+    let name = name.as_deref();
     let of_name = name.and_then(|name| known.names.get(&folded(name)).cloned());
     let ours = of_name.as_ref().or(Some(&id)).and_then(|id| known.groups.get(id));
     if flag(entry, "allUsers")? == Some(true)
@@ -277,7 +278,7 @@ fn one_user(
     let email = email(entry, people, &id, &mut lost)?;
     let mut user = if let Some(before) = before {
         User {
-            login: login.map_or_else(|| before.login.clone(), str::to_owned),
+            login: login.map_or_else(|| before.login.clone(), naming::normal),
             name: name.map_or_else(|| before.name.clone(), str::to_owned),
             email: email.or_else(|| before.email.clone()),
             ..before.clone()
@@ -289,8 +290,13 @@ fn one_user(
         let new = NewUser { id: Some(id.clone()), login, name, email, password, administrator, groups };
         users::made(new, now, &SystemRandom).map_err(|e| e.to_string())?
     };
-    naming::login(&user.login).map_err(|why| format!("its login {why}"))?;
-    naming::name(&user.name).map_err(|why| format!("its name {why}"))?;
+    // What is here already may be older than the rules.
+    if before.is_none_or(|before| before.login != user.login) {
+        naming::login(&user.login).map_err(|why| format!("its login {why}"))?;
+    }
+    if before.is_none_or(|before| before.name != user.name) {
+        naming::name(&user.name).map_err(|why| format!("its name {why}"))?;
+    }
     if people.is_taken(&user.login, &id) || people.is_taken(id.as_str(), &id) {
         return Err("its login or id is another user's login, address or id".to_owned());
     }
@@ -314,6 +320,7 @@ fn email(
     let (Some(address), verified) = (text(email, "email")?, flag(email, "verified")?) else {
         return Ok(None);
     };
+    let address = &naming::normal(address);
     if let Err(why) = naming::email(address) {
         lost.push(format!("email: it {why}"));
         return Ok(None);

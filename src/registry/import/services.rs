@@ -13,6 +13,7 @@ use crate::{
     model::{
         address,
         flow::Flow,
+        naming,
         service::{Profile, Service, StoredSecret, Trust},
     },
     registry::{profile, secrets, services::check_name},
@@ -92,9 +93,12 @@ fn one(
         updated: now,
     });
     if let Some(name) = text(entry, "name")? {
-        name.clone_into(&mut service.name);
+        service.name = naming::normal(name);
     }
-    check_name(&service.name).map_err(|e| e.to_string())?;
+    // What is here already may be older than the rules.
+    if before.is_none_or(|before| before.name != service.name) {
+        check_name(&service.name).map_err(|e| e.to_string())?;
+    }
     if names.get(&folded(&service.name)).is_some_and(|other| *other != id) {
         return Err("another service has its name".to_owned());
     }

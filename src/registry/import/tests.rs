@@ -106,6 +106,39 @@ fn what_hub_prints_is_taken_over_with_its_ids() {
     assert_eq!((again.steps, again.unchanged), (vec![], 5));
 }
 
+/// Looks like another's, or like nothing: who made it that way is not told apart from who did so on purpose.
+#[test]
+fn names_that_look_like_others_are_left_out() {
+    let file = json!({
+        "users": [
+            {"id": "u-1", "login": "jos\u{e9}"},
+            {"id": "u-2", "login": "JOSE\u{301}"},
+            {"id": "u-3", "login": "\u{ff4a}ane"},
+            {"id": "u-4", "login": "ja\u{200b}ne"},
+            {"id": "u-5", "login": "\u{202e}enaj"},
+            {"id": "u-6", "login": "zoe\u{308}"},
+        ],
+        "usergroups": [{"id": "g-1", "name": "dev\u{200b}elopers"}],
+        "services": {"services": [{"id": "s-1", "name": "You\u{200b}Track", "secret": "a-secret-0123456789"}]},
+    });
+    let plan = planned(&file, &State::default());
+    let now = after(&State::default(), &plan);
+    let logins: Vec<&str> = now.users.iter().map(|user| user.login.as_str()).collect();
+    assert_eq!(logins, ["jos\u{e9}", "zo\u{eb}"]);
+    assert_eq!((now.groups.len(), now.services.len()), (0, 0));
+    let why = reasons(&plan).join("\n");
+    for reason in [
+        "is another user's login, address or id",
+        "written in a plainer way too",
+        "an invisible character",
+        "turns the direction",
+        "none of them a control character or invisible",
+    ] {
+        assert!(why.contains(reason), "{reason}: {why}");
+    }
+    assert_eq!(planned(&file, &now).steps, []);
+}
+
 #[test]
 fn what_is_here_is_not_taken_away() {
     let first = after(&State::default(), &planned(&hub(), &State::default()));

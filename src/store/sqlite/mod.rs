@@ -26,6 +26,7 @@ mod merges;
 mod nesting;
 mod record;
 mod redirects;
+mod refold;
 mod refresh;
 mod revocations;
 mod schema;

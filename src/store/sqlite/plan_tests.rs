@@ -1,7 +1,10 @@
 //! How SQLite goes about each statement of the store: with a million tokens, none that looks something up may read them
 //! all. The statements are taken from the sources, so that a new one is not forgotten.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
@@ -27,9 +30,10 @@ fn statements() -> Vec<String> {
     let files = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
     let read = |path: &Path| fs::read_to_string(path).unwrap();
     let mut found = Vec::new();
-    // Without what is done once with a whole database, and with tables that only a backup has.
-    let once = |path: &Path| path.ends_with("setup.rs") || path.ends_with("backup.rs");
-    for path in files.filter(|path| path.is_file() && !once(path)) {
+    // What makes a database, or takes a copy apart that nobody else knows, is no look-up.
+    let looks_up =
+        |path: &PathBuf| path.is_file() && !path.ends_with("setup.rs") && !path.ends_with("backup.rs");
+    for path in files.filter(looks_up) {
         let source = read(&path);
         let source = source.split("#[cfg(test)]").next().unwrap();
         if path.to_str().unwrap().ends_with("tests.rs") {

@@ -13,7 +13,7 @@ use crate::store::{Result, StoreError};
 /// What `PRAGMA application_id` says in a database of ours; the first version sets it.
 pub(super) const APPLICATION_ID: i64 = 0x6875_6267;
 
-const VERSIONS: [(i64, &str, &str); 8] = [
+const VERSIONS: [(i64, &str, &str); 9] = [
     (1, "registry", include_str!("migrations/0001_registry.sql")),
     (2, "people", include_str!("migrations/0002_people.sql")),
     (3, "credentials", include_str!("migrations/0003_credentials.sql")),
@@ -22,6 +22,7 @@ const VERSIONS: [(i64, &str, &str); 8] = [
     (6, "second step", include_str!("migrations/0006_second_step.sql")),
     (7, "usage", include_str!("migrations/0007_usage.sql")),
     (8, "links", include_str!("migrations/0008_links.sql")),
+    (9, "spelling", include_str!("migrations/0009_spelling.sql")),
 ];
 
 /// Brings the schema up to date, each version in a transaction of its own. The caller holds the setup lock, because

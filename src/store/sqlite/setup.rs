@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     BUSY_TIMEOUT,
     errors::{file_error, store_error, within},
-    options, reading, schema, search, writing,
+    options, reading, refold, schema, search, writing,
 };
 use crate::store::{Result, StoreError};
 
@@ -203,6 +203,7 @@ async fn check(path: &Path, metadata: &fs::Metadata) -> Result<SqliteConnection>
     }
     use_log(&mut connection).await?;
     schema::migrate(&mut connection).await?;
+    refold::refold(&mut connection).await?;
     search::fill_in(&mut connection).await?;
     check_writable(&mut connection).await?;
     Ok(connection)

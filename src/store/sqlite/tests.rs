@@ -2,14 +2,15 @@ use sqlx::SqliteConnection;
 
 use super::*;
 use crate::{
-    base::id::{ServiceId, TokenId},
+    base::id::{GroupId, ServiceId, TokenId},
     model::{
         revocation::{Revocation, RevocationTarget},
         usage::{Sought, Window},
+        user::Group,
     },
     store::{
-        ChangeFeed as _, RevocationStore as _,
-        people::UserStore as _,
+        ChangeFeed as _, RevocationStore as _, StoreError,
+        people::{GroupStore as _, UserStore as _},
         usage::{HoldingStore as _, UsageStore as _},
     },
 };
@@ -92,6 +93,76 @@ async fn an_old_database_is_brought_up_to_date() {
     let versions = store.versions().await.unwrap();
     assert_eq!((versions.services, versions.revocations, versions.users), (7, 7, 0));
     assert_eq!(store.list_users().await.unwrap(), []);
+}
+
+/// Names that were told apart by how their characters are put together are one name from then on, and who had it first keeps it.
+#[tokio::test]
+async fn names_of_an_old_database_are_spelled_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    let mut old = options(&path).create_if_missing(true).connect().await.unwrap();
+    schema::migrate_to(8, &mut old).await.unwrap();
+    let users = [
+        ("1", "Jose\u{301}", Some("jose@example.org")),
+        ("2", "jane", None),
+        ("3", "\u{ff4a}ane", Some("b\u{fc}ro@example.org")),
+        ("4", "JOS\u{c9}", None),
+    ];
+    for (created, (id, login, email)) in users.into_iter().enumerate() {
+        let lower = login.to_lowercase();
+        sqlx::query(
+            "INSERT INTO users (id, login, folded_login, name, email, email_verified, folded_name, folded_email, guest,
+                                administrator, declared, created, updated, version)
+             VALUES (?1, ?2, ?3, ?2, ?4, iif(?4 IS NULL, NULL, 1), ?3, ?4, 0, 0, 0, ?5, 1, 1)",
+        )
+        .bind(id)
+        .bind(login)
+        .bind(&lower)
+        .bind(email)
+        .bind(i64::try_from(created).unwrap())
+        .execute(&mut old)
+        .await
+        .unwrap();
+        for name in [Some(id), Some(lower.as_str()), email].into_iter().flatten() {
+            sqlx::query("INSERT INTO user_names (name, user_id) VALUES (?1, ?2)")
+                .bind(name)
+                .bind(id)
+                .execute(&mut old)
+                .await
+                .unwrap();
+        }
+    }
+    sqlx::query(
+        "INSERT INTO user_groups (id, name, folded_name, words, created, updated)
+         VALUES ('g', 'Cafe\u{301}', 'cafe\u{301}', ' cafe', 1, 1)",
+    )
+    .execute(&mut old)
+    .await
+    .unwrap();
+    sqlx::Connection::close(old).await.unwrap();
+
+    for _ in 0..2 {
+        let store = SqliteStore::open(&path).await.unwrap();
+        for (typed, id) in [
+            ("jos\u{e9}", Some("1")),
+            ("JOSE\u{301}", Some("1")),
+            ("jose@example.org", Some("1")),
+            ("jane", Some("2")),
+            ("\u{ff4a}ane", Some("2")),
+            ("3", Some("3")),
+            ("bu\u{308}ro@example.org", Some("3")),
+            ("4", Some("4")),
+            ("jos", None),
+        ] {
+            let found = store.find_user_by_name(typed).await.unwrap().map(|user| user.id.to_string());
+            assert_eq!(found.as_deref(), id, "{typed}");
+        }
+        assert_eq!(store.list_users().await.unwrap().len(), 4, "nobody is lost");
+        let group = store.list_groups().await.unwrap().remove(0);
+        let same = Group { id: GroupId::parse("h").unwrap(), name: "CAF\u{c9}".into(), ..group };
+        let taken = store.add_group(&same).await.unwrap_err();
+        assert!(matches!(taken, StoreError::Conflict { what: "group", field: "name" }), "{taken}");
+    }
 }
 
 /// What was granted before grants were listed by service is listed.

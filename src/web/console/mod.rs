@@ -15,6 +15,7 @@ mod memory;
 mod observe;
 mod parts;
 mod people;
+mod person;
 mod resume;
 mod services;
 mod visit;
@@ -22,6 +23,7 @@ mod visit;
 use axum::{Router, routing::get};
 
 pub use self::memory::Memory;
+pub(in crate::web) use self::person::PEOPLE;
 use super::{Control, endpoint::Endpoint, reply};
 
 /// Where these pages are.
@@ -29,6 +31,7 @@ pub(super) fn routes() -> Router<Control> {
     Router::new()
         .route(Endpoint::Home.path(), get(home::page).fallback(reply::only_get))
         .merge(people::routes())
+        .merge(person::routes())
         .route(Endpoint::Resume.path(), get(resume::page).fallback(reply::only_get))
         .merge(access::routes())
         .merge(account::routes())

@@ -122,11 +122,12 @@ impl Pages {
         self.respond(StatusCode::OK, ConsentPage { t: self.t, view }.render(), leave)
     }
 
-    /// Somebody chooses a new password.
+    /// Somebody chooses a new password, or another one than was sent.
     #[must_use]
     pub fn new_password(&self, view: &NewPassword<'_>) -> Response {
         let page = NewPasswordPage { t: self.t, view, script: &self.script }.render();
-        self.respond(StatusCode::OK, page, self.scripted(Form::Ours))
+        let status = if view.notice.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+        self.respond(status, page, self.scripted(Form::Ours))
     }
 
     /// Somebody shows a code.

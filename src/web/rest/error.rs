@@ -263,9 +263,10 @@ impl From<ServiceError> for RestError {
             | ServiceError::Declared(_)
             | ServiceError::Collides(_)
             | ServiceError::Public(_) => Self::conflict(error.to_string()),
-            ServiceError::Name => {
-                Self::bad_field("name", "has 1 to 100 characters and no control characters")
-            }
+            ServiceError::Name => Self::bad_field(
+                "name",
+                "has 1 to 100 characters, none of them a control character or invisible",
+            ),
             ServiceError::PublicRotation => {
                 Self::bad_field("rotateRefreshTokens", format!("cannot be false: {error}"))
             }

@@ -225,6 +225,13 @@ impl Ask<'_> {
         if self.fields.is_usual() { Answer::Empty } else { self.one(object) }
     }
 
+    /// The one of these whose id stands at `place` in the path.
+    pub(super) fn entry<O: Object>(&self, place: usize, objects: &[O]) -> Result<Answer, RestError> {
+        let id = self.id(place);
+        let is = |object: &&O| object.value("id", &self.fields).is_some_and(|value| value == id);
+        objects.iter().find(is).map(|object| self.one(object)).ok_or_else(|| RestError::no_entity(id))
+    }
+
     /// A page of a list of `total` objects, under its name.
     pub(super) fn listed<O: Object>(
         &self,

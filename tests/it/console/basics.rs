@@ -170,3 +170,35 @@ fn the_frame_loads_its_style_and_script_once() {
         assert!(asset.header("cache-control").unwrap().contains("immutable"));
     }
 }
+
+/// The address in the claim `profile`.
+#[test]
+fn a_person_has_an_address() {
+    let console = Console::start();
+    let id = |login: &str| {
+        let request = Request::get("/hub/api/rest/users/me?fields=id").basic(login, PASSWORD);
+        console.gateway.send(&request).json()["id"].as_str().unwrap().to_owned()
+    };
+    let (jane, joe) = (id("jane"), id("joe"));
+    let told = form(&[
+        ("grant_type", "password"),
+        ("username", "jane"),
+        ("password", PASSWORD),
+        ("scope", "openid"),
+    ]);
+    let token = Request::form("/hub/api/rest/oauth2/token", &told).basic("app", "app-secret-0123456789");
+    let token = console.gateway.send(&token).json()["access_token"].as_str().unwrap().to_owned();
+    let claims = console.gateway.send(&Request::get("/hub/api/rest/oauth2/userinfo").bearer(&token)).json();
+    assert_eq!(claims["profile"], format!("{PUBLIC_URL}/hub/users/{jane}"));
+    let path = format!("/hub/users/{jane}");
+    assert_eq!(own(&console.signed_in("jane").get(&path)), "/hub/account");
+    assert_eq!(own(&console.signed_in("root").get(&path)), format!("/hub/admin/users/{jane}"));
+    let mut other = console.signed_in("joe");
+    let text = page(&other.get(&path));
+    assert!(text.contains("<h1>Jane</h1>") && text.contains("<dd>jane</dd>"), "{text}");
+    assert!(!text.contains("jane@example.org"), "an address is told to administrators alone: {text}");
+    assert_eq!(own(&other.get(&format!("/hub/users/{joe}"))), "/hub/account");
+    assert_eq!(other.get("/hub/users/nobody").status, 404);
+    assert_eq!(other.send(Request::form(&path, "")).status, 405);
+    assert!(own(&Browser::new(&console.gateway).get(&path)).starts_with("/hub/auth/login?back="));
+}

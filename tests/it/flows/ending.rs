@@ -205,8 +205,13 @@ fn sessions_end_by_themselves() {
     clock.advance(Duration::from_secs(31 * 60));
     assert!(own(&browser.authorize(&ask("app", ""))).starts_with("/hub/auth/login?"), "at most three hours");
     browser.sign_in(&ask("app", ""), "jane", PASSWORD);
+    let granted = code(&gateway, "app", "&scope=alpha&access_type=offline");
+    let (_, token) = tokens(&exchange(&gateway, "app", &granted));
     clock.advance(Duration::from_secs(61 * 60));
     assert!(own(&browser.authorize(&ask("app", ""))).starts_with("/hub/auth/login?"), "idle for an hour");
+    // Who is merely away has not signed out.
+    let (access, _) = tokens(&refresh(&gateway, "app", &token.unwrap(), ""));
+    assert_eq!(call(&gateway, &access), 200);
 }
 
 #[test]
@@ -223,7 +228,7 @@ fn a_one_time_password_is_exchanged_before_anything_else() {
     for (new, again) in [("short", "short"), (once, once), ("a new long password", "another long password")] {
         let body = form(&[("newPassword", new), ("newPasswordAgain", again)]);
         let answer = browser.post(&to_password, &body);
-        assert_eq!(answer.status, 200, "{new}");
+        assert_eq!(answer.status, 422, "{new}");
         assert!(answer.text().contains("role=\"alert\""), "{new}: {}", answer.text());
     }
     let body = form(&[("newPassword", "a new long password"), ("newPasswordAgain", "a new long password")]);

@@ -103,3 +103,26 @@ fn guessing_is_slowed_down_whatever_the_name_is_written_like() {
     let lines = gateway.lines();
     assert!(!lines.contains("wrong") && !lines.contains(PASSWORD), "{lines}");
 }
+
+/// What looks the same counts as the same, for a name that is somebody's and for one that is nobody's.
+#[test]
+fn guesses_are_counted_however_the_name_is_put_together() {
+    for exists in [true, false] {
+        let upstream = Upstream::start();
+        let gateway = Gateway::start(|setup| {
+            configure(setup, &upstream);
+            setup.set("limits", "login_failures", "\"3/h\"");
+            setup.set("limits", "login_failures_per_source", "\"1000/h\"");
+            if exists {
+                setup.user("jos\u{e9}", &format!("password = \"{PASSWORD}\""));
+            }
+        });
+        let spellings = ["jos\u{e9}", "jose\u{301}", "JOS\u{c9}", "\u{ff4a}os\u{e9}"];
+        let mut refused = Vec::new();
+        for name in spellings.iter().cycle().take(8) {
+            refused.push(ask(&gateway, name, "wrong", "&scope=alpha").status);
+        }
+        assert_eq!(refused, [400, 400, 400, 429, 429, 429, 429, 429], "a user: {exists}");
+        assert_eq!(ask(&gateway, "bob", "wrong", "&scope=alpha").status, 400, "another's count is apart");
+    }
+}

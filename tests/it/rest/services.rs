@@ -246,11 +246,55 @@ fn addresses_asked_for_in_vain_are_accepted_or_forgotten() {
     let inside = root.good(&format!("services/{id}?fields=untrustedRedirectUris(redirectURI)"));
     assert_eq!(inside["untrustedRedirectUris"].as_array().unwrap().len(), 2);
     assert_eq!(root.post(&format!("{path}/{first}/accept"), &json!({})).status, 200);
-    assert_eq!(root.delete(&format!("{path}/{second}/evil.example/reject")).status, 200);
+    assert_eq!(root.delete(&format!("{path}/{second}/reject")).status, 200);
     assert_eq!(root.good(&path)["total"], 0);
     assert_eq!((ask(good), ask(bad)), (302, 400), "what was accepted leads to the login page");
     assert_eq!(refusal(&root.post(&format!("{path}/{first}/accept"), &json!({}))).0, 404);
     assert_eq!(registry.as_user("jane").get(&path).status, 403);
+}
+
+/// Hub's own addresses of them name the redirect URI in one segment.
+#[test]
+fn addresses_asked_for_in_vain_are_named_as_hub_names_them() {
+    let registry = Registry::start();
+    let root = registry.root();
+    let made = root.done("services?fields=id,secret", &sample());
+    let id = made["id"].as_str().unwrap();
+    let ask = |uri: &str| {
+        let query =
+            form(&[("client_id", id), ("response_type", "code"), ("redirect_uri", uri), ("scope", id)]);
+        Browser::new(&registry.gateway).authorize(&query).status
+    };
+    let (good, bad, other) =
+        ("https://my-service.example/new?a=b", "https://evil.example/x", "https://evil.example/y");
+    assert_eq!((ask(good), ask(bad), ask(other)), (400, 400, 400));
+    let path = format!("services/{id}/untrustedredirecturis");
+    let uid = |uri: &str| {
+        let list = root.good(&path);
+        let entry =
+            list["untrustedredirecturis"].as_array().unwrap().iter().find(|e| e["redirectURI"] == uri);
+        entry.unwrap()["id"].as_str().unwrap().to_owned()
+    };
+    let encoded =
+        |uri: &str| uri.replace(':', "%3A").replace('/', "%2F").replace('?', "%3f").replace('=', "%3D");
+    let accept = |uid: &str, uri: &str| {
+        let answer = root.post(&format!("{path}/{uid}/{}/accept", encoded(uri)), &json!({}));
+        answer.status
+    };
+    assert_eq!(accept(&uid(good), bad), 404, "both parts name one address");
+    assert_eq!(accept("x", good), 404);
+    assert_eq!(accept(&uid(good), "my-service.example/new?a=b"), 404);
+    let joe = registry.as_user("joe");
+    let named = format!("{path}/{}/{}", uid(bad), encoded(bad));
+    assert_eq!(joe.post(&format!("{named}/accept"), &json!({})).status, 403);
+    assert_eq!(joe.delete(&format!("{named}/reject")).status, 403);
+    assert_eq!(root.good(&path)["total"], 3, "nothing came of those");
+    assert_eq!(accept(&uid(good), good), 200);
+    assert_eq!(root.delete(&format!("{named}/reject")).status, 200);
+    assert_eq!(root.good(&format!("{path}/{}", encoded(other)))["redirectURI"], other, "by itself");
+    assert_eq!(root.delete(&format!("{path}/{}/{}/reject", encoded(other), encoded(other))).status, 200);
+    assert_eq!(root.good(&path)["total"], 0);
+    assert_eq!((ask(good), ask(bad), ask(other)), (302, 400, 400));
 }
 
 #[test]

@@ -111,6 +111,90 @@ fn a_user_is_added_in_every_form_in_which_clients_say_it() {
     }
 }
 
+/// One login is one person, however it is put together, and none looks like another's (threats T9).
+#[test]
+fn a_login_that_looks_like_anothers_cannot_be_made() {
+    let registry = Registry::start();
+    let root = registry.root();
+    let zoe = add(&root, "Zoe\u{308}", &json!({}));
+    assert_eq!(root.good(&format!("users/{zoe}?fields=login"))["login"], "Zo\u{eb}", "in one spelling");
+    let make =
+        |login: &str| root.refused("users", &json!({"login": login, "name": "X", "password": PASSWORD}));
+    for taken in ["zo\u{eb}", "ZOE\u{308}", "zoe\u{308}"] {
+        assert_eq!((make(taken).0, make(taken).1.as_str()), (409, "must-be-unique"), "{taken:?}");
+    }
+    for odd in [
+        "\u{ff4a}ane",
+        "ja\u{200b}ne",
+        "jane\u{feff}",
+        "\u{202e}enaj",
+        "ja\u{ad}ne",
+        "jane\u{fe0f}",
+        "jane\u{b9}",
+    ] {
+        let (status, _, field) = make(odd);
+        assert_eq!((status, field.as_str()), (400, "login"), "{odd:?}");
+        let renamed = root.refused(&format!("users/{zoe}"), &json!({"login": odd}));
+        assert_eq!((renamed.0, renamed.2.as_str()), (400, "login"), "{odd:?}");
+        let invited = root.refused("users/invite?send=false", &json!({"login": odd, "name": "X"}));
+        assert_eq!(invited.0, 400, "{odd:?}");
+    }
+    // Every spelling opens the one account; what is nobody's opens none.
+    for (typed, status) in
+        [("zo\u{eb}", 200), ("ZOE\u{308}", 200), ("\u{ff5a}o\u{eb}", 200), ("zo\u{200b}\u{eb}", 401)]
+    {
+        assert_eq!(sign_in(&registry, typed, PASSWORD), status, "{typed:?}");
+    }
+    // So it is with groups and services.
+    root.done("usergroups", &json!({"name": "Cafe\u{301}"}));
+    assert_eq!(root.refused("usergroups", &json!({"name": "caf\u{e9}"})).0, 409);
+    assert_eq!(root.refused("usergroups", &json!({"name": "ca\u{200b}fe"})).0, 400);
+    root.done("services", &json!({"name": "Cafe\u{301}"}));
+    assert_eq!(root.refused("services", &json!({"name": "CAF\u{c9}"})).0, 409);
+    assert_eq!(root.refused("services", &json!({"name": "You\u{200b}Track"})).0, 400);
+}
+
+#[test]
+fn one_entry_of_a_list_is_read_by_its_id() {
+    let registry = Registry::start();
+    let (root, jane) = (registry.root(), registry.as_user("jane"));
+    let id = add(&root, "eve", &json!({}));
+    let janes = registry.id_of("jane");
+    let group =
+        root.done("usergroups?fields=id", &json!({"name": "eves"}))["id"].as_str().unwrap().to_owned();
+    root.done(&format!("users/{id}/groups"), &json!({"id": group}));
+    let all = root.good("usergroups/root?fields=id")["id"].as_str().unwrap().to_owned();
+    for (of, name) in [(&group, "eves"), (&all, "All Users")] {
+        assert_eq!(root.good(&format!("users/{id}/transitivegroups/{of}"))["name"], name);
+    }
+    assert_eq!(jane.good(&format!("users/me/transitivegroups/{all}"))["id"], all.as_str());
+    assert_eq!(jane.get(&format!("users/me/transitivegroups/{group}")).status, 404);
+    assert_eq!(jane.get(&format!("users/{id}/transitivegroups/{all}")).status, 403);
+    // How somebody signs in.
+    assert_eq!(jane.good(&format!("users/me/userdetails/{janes}"))["login"], "jane");
+    assert_eq!(jane.get(&format!("users/me/userdetails/{id}")).status, 404, "it is another's");
+    assert_eq!(jane.get(&format!("users/{id}/userdetails/{id}")).status, 403);
+    assert_eq!(jane.delete(&format!("users/me/userdetails/{janes}")).status, 403);
+    assert_eq!(root.delete(&format!("users/{id}/userdetails/{janes}")).status, 404);
+    assert_eq!(sign_in(&registry, "eve", PASSWORD), 200);
+    assert_eq!(root.delete(&format!("users/{id}/userdetails/{id}")).status, 200);
+    assert_eq!(sign_in(&registry, "eve", PASSWORD), 401);
+    assert_eq!(root.get(&format!("users/{id}/userdetails/{id}")).status, 404);
+    // What a service has.
+    let read = "jetbrains.jetpass.user-read";
+    let permissions = root.good("services/0-0-0-0-0/permissions?fields=permissions(id,key)&$top=-1");
+    let permission =
+        permissions["permissions"].as_array().unwrap().iter().find(|p| p["key"] == read).unwrap();
+    let permission = permission["id"].as_str().unwrap();
+    assert_eq!(root.good(&format!("services/0-0-0-0-0/permissions/{permission}"))["key"], read);
+    assert_eq!(root.get(&format!("services/app/permissions/{permission}")).status, 404);
+    assert_eq!(root.good("services/alpha/resources/%2Fapi?fields=id,key")["key"], "/api");
+    assert_eq!(root.get("services/alpha/resources/%2Fadmin").status, 404, "it is beta's");
+    assert_eq!(root.good(&format!("services/alpha/viewers/{all}"))["id"], all.as_str());
+    assert_eq!(root.get(&format!("services/alpha/viewers/{group}")).status, 404);
+    assert_eq!(registry.as_user("jane").get("services/alpha/resources/%2Fapi").status, 403);
+}
+
 #[test]
 fn lists_are_found_sorted_and_cut() {
     let registry = Registry::start();

@@ -243,9 +243,17 @@ impl Gateway {
 
     /// Starts one with [`Setup::standard`] routes to a new upstream.
     pub(crate) fn standard() -> (Self, Upstream) {
+        Self::limited(&[])
+    }
+
+    /// The same with these `[limits]`.
+    pub(crate) fn limited(limits: &[(&str, &str)]) -> (Self, Upstream) {
         let upstream = Upstream::start();
         let gateway = Self::start(|setup| {
             setup.standard(&upstream);
+            for (key, value) in limits {
+                setup.set("limits", key, &format!("{value:?}"));
+            }
         });
         (gateway, upstream)
     }

@@ -102,6 +102,7 @@ async fn ask(AdministratorPost(post): AdministratorPost) -> Response {
             registry: &snapshot.registry,
             owns: &|path| endpoint::is_ours(&snapshot.hub_path, path),
             rates: &snapshot.quota.stated,
+            splits: &|path| endpoint::is_rest(&snapshot.hub_path, path),
         };
         let presented = header.as_ref().map_or(Presented::Nothing, |header| Presented::Sent(header, judge));
         Explained::foreseen(visit, &explain(&asked, presented, ground))

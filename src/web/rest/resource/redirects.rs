@@ -63,11 +63,11 @@ pub(in crate::web::rest) static OPERATIONS: &[Operation] = &[
         parameters: &[],
         handler: reject,
     },
-    // Hub's own address of it, which names the redirect URI too; where that has a slash, the one below is to be used.
+    // Hub's own address of it, which names the redirect URI too, its slashes encoded.
     Operation {
         method: Method::POST,
         path: "services/{id}/untrustedredirecturis/{uri}/{address}/accept",
-        summary: "The same under Hub's address for it; the first part names it",
+        summary: "The same under Hub's address for it, which names the redirect URI too, encoded",
         need: Need::May(Permission::ServiceUpdate),
         takes: Takes::Nothing,
         gives: Gives::Nothing,
@@ -114,7 +114,7 @@ pub(super) fn views(rejected: &[RejectedRedirect]) -> Vec<RedirectView<'_>> {
     rejected.iter().map(RedirectView).collect()
 }
 
-/// Addresses have slashes, which a path cannot carry in one piece: they are named by the beginning of their digest.
+/// Addresses may have what a path cannot carry in one piece: they are named by the beginning of their digest.
 fn id_of(rejected: &RejectedRedirect) -> String {
     let digest = TokenDigest::of(rejected.uri.as_bytes());
     URL_SAFE_NO_PAD.encode(digest.as_bytes().iter().take(16).copied().collect::<Vec<u8>>())
@@ -144,10 +144,17 @@ fn list<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
     })
 }
 
+/// The one that the path names, by its id or itself. Where it names both, both are of one: nobody accepts another address than the
+/// one that is read in the request.
 async fn named(ask: &Ask<'_>) -> Result<RejectedRedirect, RestError> {
     let rejected = ask.store().list_rejected_redirects(&find(ask, ask.id(0))?.id).await?;
-    let found = rejected.into_iter().find(|rejected| id_of(rejected) == ask.id(1));
-    found.ok_or_else(|| RestError::no_entity(ask.id(1)))
+    let found =
+        rejected.into_iter().find(|rejected| id_of(rejected) == ask.id(1) || rejected.uri == ask.id(1));
+    let found = found.ok_or_else(|| RestError::no_entity(ask.id(1)))?;
+    match ask.ids.get(2) {
+        Some(address) if *address != found.uri => Err(RestError::no_entity(address)),
+        _ => Ok(found),
+    }
 }
 
 fn one<'a>(ask: &'a Ask<'a>) -> Answering<'a> {

@@ -93,6 +93,22 @@ pub(in crate::web::rest) static OPERATIONS: &[Operation] = &[
         Gives::Updated(&DETAILS),
         update,
     ),
+    operation(
+        Method::GET,
+        "users/{id}/userdetails/{details}",
+        "How a user signs in, by its own id",
+        Need::SelfOr(Permission::UserRead),
+        Gives::Object(&DETAILS),
+        one_of_user,
+    ),
+    operation(
+        Method::DELETE,
+        "users/{id}/userdetails/{details}",
+        "Take a user's password away; sessions and tokens are dead",
+        UPDATE,
+        Gives::Nothing,
+        remove_of_user,
+    ),
 ];
 
 const fn operation(
@@ -208,6 +224,27 @@ async fn shown(
 async fn find(ask: &Ask<'_>, id: &str) -> Result<User, RestError> {
     let user = find_user(ask, id).await?;
     if user.password.is_some() { Ok(user) } else { Err(RestError::no_entity(id)) }
+}
+
+/// A user whose details the path names. Their id is the user's.
+async fn find_of_user(ask: &Ask<'_>) -> Result<User, RestError> {
+    let user = find(ask, ask.id(0)).await?;
+    if user.id.as_str() == ask.id(1) { Ok(user) } else { Err(RestError::no_entity(ask.id(1))) }
+}
+
+fn one_of_user<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
+    Box::pin(async move {
+        let user = find_of_user(ask).await?;
+        shown(ask, &user, |view| ask.one(view)).await
+    })
+}
+
+fn remove_of_user<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
+    Box::pin(async move {
+        let user = find_of_user(ask).await?;
+        verbs::set_password(ask.store().as_ref(), &user.id, None, ask.control.clock.as_ref()).await?;
+        Ok(Answer::Empty)
+    })
 }
 
 fn one<'a>(ask: &'a Ask<'a>) -> Answering<'a> {

@@ -111,6 +111,16 @@ pub(in crate::web::rest) static OPERATIONS: &[Operation] = &[
     },
     Operation {
         method: Method::GET,
+        path: "services/{id}/resources/{resource}",
+        summary: "A route of a service",
+        need: Need::SelfOr(Permission::ServiceRead),
+        takes: Takes::Nothing,
+        gives: Gives::Object(&RESOURCE),
+        parameters: &[],
+        handler: resource,
+    },
+    Operation {
+        method: Method::GET,
         path: "services/{id}/permissions",
         summary: "The permissions that belong to a service",
         need: Need::SelfOr(Permission::ServiceRead),
@@ -121,6 +131,16 @@ pub(in crate::web::rest) static OPERATIONS: &[Operation] = &[
     },
     Operation {
         method: Method::GET,
+        path: "services/{id}/permissions/{permission}",
+        summary: "A permission that belongs to a service",
+        need: Need::SelfOr(Permission::ServiceRead),
+        takes: Takes::Nothing,
+        gives: Gives::Object(&permissions::PERMISSION),
+        parameters: &[],
+        handler: owned_permission,
+    },
+    Operation {
+        method: Method::GET,
         path: "services/{id}/viewers",
         summary: "Who sees a service in the menu of services: everybody",
         need: Need::SelfOr(Permission::ServiceRead),
@@ -128,6 +148,16 @@ pub(in crate::web::rest) static OPERATIONS: &[Operation] = &[
         gives: Gives::Page(&GROUP),
         parameters: &[],
         handler: viewers,
+    },
+    Operation {
+        method: Method::GET,
+        path: "services/{id}/viewers/{group}",
+        summary: "A group that sees a service in the menu of services",
+        need: Need::SelfOr(Permission::ServiceRead),
+        takes: Takes::Nothing,
+        gives: Gives::Object(&GROUP),
+        parameters: &[],
+        handler: viewer,
     },
 ];
 
@@ -239,6 +269,16 @@ fn resources<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
     })
 }
 
+fn resource<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
+    Box::pin(async move { ask.entry(1, &ServiceView::of(find(ask, ask.id(0))?, ask).routes()) })
+}
+
+fn owned_permission<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
+    Box::pin(async move {
+        ask.entry(1, &permissions::of_service(find(ask, ask.id(0))?, &ask.caller.snapshot.registry))
+    })
+}
+
 fn owned_permissions<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
     Box::pin(async move {
         let page = ask.page()?;
@@ -248,13 +288,21 @@ fn owned_permissions<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
     })
 }
 
+/// The group of all users, if there is such a service.
+async fn everybody(ask: &Ask<'_>) -> Result<Vec<GroupView>, RestError> {
+    find(ask, ask.id(0))?;
+    let found = ask.store().find_groups(&GroupIs::AllUsers.into(), &[], Page::first(1)).await?;
+    Ok(found.items.into_iter().map(GroupView::plain).collect())
+}
+
 fn viewers<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
     Box::pin(async move {
-        find(ask, ask.id(0))?;
-        let page = ask.page()?;
-        let everybody = GroupIs::AllUsers.into();
-        let found = ask.store().find_groups(&everybody, &[], Page::first(1)).await?;
-        let views: Vec<GroupView> = found.items.into_iter().map(GroupView::plain).collect();
-        ask.listed("viewers", page, found.total, &page.cut(views))
+        let (page, views) = (ask.page()?, everybody(ask).await?);
+        let total = views.len() as u64;
+        ask.listed("viewers", page, total, &page.cut(views))
     })
+}
+
+fn viewer<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
+    Box::pin(async move { ask.entry(1, &everybody(ask).await?) })
 }

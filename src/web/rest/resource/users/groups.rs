@@ -29,15 +29,25 @@ pub(super) fn groups<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
     })
 }
 
+/// The groups of a user, those above them, and that of all users.
+async fn transitive(ask: &Ask<'_>) -> Result<Vec<Group>, RestError> {
+    let user = find_user(ask, ask.id(0)).await?;
+    let store = ask.store();
+    let mut found: Vec<Group> = store.groups_of(std::slice::from_ref(&user.id)).await?.concat();
+    if !user.guest {
+        found.extend(store.find_groups(&GroupIs::AllUsers.into(), &[], Page::first(1)).await?.items);
+    }
+    Ok(found)
+}
+
 pub(super) fn transitive_groups<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
+    Box::pin(async move { listed(ask, transitive(ask).await?, "transitivegroups") })
+}
+
+pub(super) fn transitive_member_of<'a>(ask: &'a Ask<'a>) -> Answering<'a> {
     Box::pin(async move {
-        let user = find_user(ask, ask.id(0)).await?;
-        let store = ask.store();
-        let mut found: Vec<Group> = store.groups_of(std::slice::from_ref(&user.id)).await?.concat();
-        if !user.guest {
-            found.extend(store.find_groups(&GroupIs::AllUsers.into(), &[], Page::first(1)).await?.items);
-        }
-        listed(ask, found, "transitivegroups")
+        let found: Vec<GroupView> = transitive(ask).await?.into_iter().map(GroupView::plain).collect();
+        ask.entry(1, &found)
     })
 }
 

@@ -6,7 +6,7 @@ use super::{
     change::{add, erase, find as find_user, invite, merge, remove, update, verify_contact},
     data::{DATA, data},
     find::list,
-    groups::{groups, join, leave, member_of, transitive_groups},
+    groups::{groups, join, leave, member_of, transitive_groups, transitive_member_of},
     view::{USER, UserView},
 };
 use crate::web::rest::{
@@ -164,6 +164,13 @@ pub(in crate::web::rest) static OPERATIONS: &[Operation] = &[
         SELF_OR_READ,
         Gives::Page(&GROUP),
         transitive_groups,
+    ),
+    read(
+        "users/{id}/transitivegroups/{group}",
+        "A group of a user, one above it, or that of all users",
+        SELF_OR_READ,
+        Gives::Object(&GROUP),
+        transitive_member_of,
     ),
 ];
 

@@ -12,13 +12,13 @@ use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
-    load, load_with,
+    load_with,
     output::{self, Failure},
 };
 use crate::{
     app::{self, Before, Handed, Offer, Running, Seams, Supervisor, Taken},
     base::secret::Secret,
-    config::{Config, Environment, LogFormat},
+    config::{self, Config, Environment, LogFormat},
     observe::{line::Format, log},
     registry::first::FIRST_LOGIN,
 };
@@ -204,11 +204,10 @@ fn reload(file: &Path, running: &Running, supervisor: &Supervisor) {
 }
 
 fn read_again(file: &Path, running: &Running) {
-    let config = match load(file) {
+    let config = match config::load(file, &Environment::of_process()) {
         Ok(config) => config,
         Err(problems) => {
-            tracing::error!("the changed configuration is not taken up, the one before stays in force");
-            log::say(output::complaint(&problems).unwrap_or_default());
+            log::not_taken_up(|colours| problems.render(colours && output::colour()));
             return;
         }
     };

@@ -250,7 +250,22 @@ impl PathPattern {
                 _ => return false,
             }
         }
-        self.open || rest.next().is_none()
+        // The root has no segment.
+        self.open || rest.next().is_none() || (self.segments.is_empty() && path == "/")
+    }
+
+    /// Whether it matches every path that `other` matches.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        let mut rest = other.segments.iter();
+        for segment in &self.segments {
+            match (segment, rest.next()) {
+                (Segment::Any, Some(_)) => {}
+                (Segment::Literal(text), Some(Segment::Literal(given))) if text == given => {}
+                _ => return false,
+            }
+        }
+        self.open || (!other.open && rest.next().is_none())
     }
 }
 
@@ -268,6 +283,9 @@ mod tests {
     use super::*;
 
     fn pattern(text: &str) -> PathPattern {
+        if text == "/" {
+            return PathPattern { segments: Vec::new(), open: false };
+        }
         let (text, open) = text.strip_suffix("/**").map_or((text, false), |t| (t, true));
         let segment = |s| if s == "*" { Segment::Any } else { Segment::Literal(str::to_owned(s)) };
         let segments = text.split('/').skip(1).map(segment).collect();
@@ -284,6 +302,9 @@ mod tests {
             ("/a/**", "/A/b", false),
             ("/**", "/", true),
             ("/**", "/x/y", true),
+            ("/", "/", true),
+            ("/", "/a", false),
+            ("/", "/a/", false),
             ("/a", "/a", true),
             ("/a", "/a/", false),
             ("/a", "/a/b", false),
@@ -297,6 +318,44 @@ mod tests {
         ] {
             assert_eq!(pattern(rule).matches(path), expected, "{rule} on {path}");
             assert_eq!(pattern(rule).to_string(), rule);
+        }
+    }
+
+    #[test]
+    fn a_pattern_covers_another_or_not() {
+        for (wide, narrow, expected) in [
+            ("/a/**", "/a/x", true),
+            ("/a/**", "/a", true),
+            ("/a/**", "/a/**", true),
+            ("/a/**", "/a/*/c/**", true),
+            ("/a/*", "/a/b", true),
+            ("/a/*/**", "/a/b", true),
+            ("/**", "/", true),
+            ("/", "/", true),
+            ("/a/b", "/a/*", false),
+            ("/a/*", "/a/**", false),
+            ("/a/*/**", "/a/**", false),
+            ("/a", "/a/**", false),
+            ("/a", "/a/b", false),
+            ("/a/b/**", "/a", false),
+            ("/", "/**", false),
+            ("/", "/a", false),
+        ] {
+            assert_eq!(pattern(wide).covers(&pattern(narrow)), expected, "{wide} and {narrow}");
+        }
+    }
+
+    #[test]
+    fn what_a_covered_pattern_matches_the_other_matches_too() {
+        let texts = ["/", "/a", "/b", "/*", "/a/b", "/a/*", "/*/b", "/*/*"];
+        let open = texts.iter().map(|text| format!("{}/**", text.trim_end_matches('/')));
+        let patterns: Vec<_> =
+            texts.iter().map(ToString::to_string).chain(open).map(|t| pattern(&t)).collect();
+        let paths =
+            ["/", "/a", "/a/", "/b", "/b/", "/c", "/a/b", "/a/c", "/c/b", "/a/b/", "/a/b/c", "/c/c/c/"];
+        for (wide, narrow) in patterns.iter().flat_map(|wide| patterns.iter().map(move |n| (wide, n))) {
+            let within = paths.iter().all(|path| !narrow.matches(path) || wide.matches(path));
+            assert_eq!(wide.covers(narrow), within, "{wide} and {narrow}");
         }
     }
 }

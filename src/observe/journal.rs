@@ -185,7 +185,7 @@ impl Journal {
             .millis(key!("ms"), access.micros)
             .text(key!("route"), access.route)
             .text(key!("upstream"), access.upstream)
-            .word(key!("incomplete"), if access.complete { "" } else { "true" })
+            .flag(key!("incomplete"), !access.complete)
             .end();
         if buffer.len() >= CHUNK {
             let chunk = std::mem::replace(&mut *buffer, Vec::with_capacity(CHUNK + 4096));
@@ -217,7 +217,7 @@ impl Journal {
                 line = line.millis(key, micros);
             }
         }
-        line.word(key!("incomplete"), if access.complete { "" } else { "true" }).end();
+        line.flag(key!("incomplete"), !access.complete).end();
     }
 
     /// Counts an event of an upstream. `name` is a counter of [`super::metrics`].

@@ -177,6 +177,16 @@ impl<'a> Line<'a> {
         self.buffer.push(b'"');
     }
 
+    /// That something is so; left out where it is not.
+    #[must_use]
+    pub fn flag(mut self, key: Key, value: bool) -> Self {
+        if value {
+            self.key(key);
+            self.buffer.extend_from_slice(b"true");
+        }
+        self
+    }
+
     /// A whole number.
     #[must_use]
     pub fn number(mut self, key: Key, value: u64) -> Self {
@@ -229,6 +239,8 @@ mod tests {
             .word(key!("empty"), "")
             .word(key!("method"), "GET")
             .number(key!("status"), 200)
+            .flag(key!("late"), true)
+            .flag(key!("lost"), false)
             .millis(key!("ms"), 12_034)
             .end();
         String::from_utf8(buffer).unwrap()
@@ -238,11 +250,11 @@ mod tests {
     fn lines_read_well_in_both_forms() {
         assert_eq!(
             line(Format::Text, "/a"),
-            "1970-01-01T00:00:00.001Z access path=/a method=GET status=200 ms=12.034\n"
+            "1970-01-01T00:00:00.001Z access path=/a method=GET status=200 late=true ms=12.034\n"
         );
         assert_eq!(
             line(Format::Json, "/a"),
-            "{\"time\":\"1970-01-01T00:00:00.001Z\",\"kind\":\"access\",\"path\":\"/a\",\"method\":\"GET\",\"status\":200,\"ms\":12.034}\n"
+            "{\"time\":\"1970-01-01T00:00:00.001Z\",\"kind\":\"access\",\"path\":\"/a\",\"method\":\"GET\",\"status\":200,\"late\":true,\"ms\":12.034}\n"
         );
     }
 

@@ -13,7 +13,7 @@ use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::Subscr
 use super::{line::Format, sink::Sink};
 
 /// There is one standard error, as there is one log.
-static LINES: OnceLock<Sink> = OnceLock::new();
+static LINES: OnceLock<(Sink, Format)> = OnceLock::new();
 
 /// Hands a line over. The layer gives each whole.
 struct Line<'s>(&'s Sink);
@@ -35,7 +35,7 @@ impl Write for Line<'_> {
 /// When the thread that writes cannot be started.
 pub fn start(format: Format, level: tracing::Level) -> io::Result<()> {
     let begun = Sink::start(Box::new(io::stderr()))?;
-    let lines = LINES.get_or_init(|| begun);
+    let (lines, _) = LINES.get_or_init(|| (begun, format));
     // Libraries speak only when something is wrong.
     let filter = EnvFilter::new(format!("warn,hubgate={}", level.as_str().to_ascii_lowercase()));
     let registry = tracing_subscriber::registry().with(filter);
@@ -47,23 +47,28 @@ pub fn start(format: Format, level: tracing::Level) -> io::Result<()> {
     Ok(())
 }
 
-/// Says something that is no event: whole lines, without the end of the last.
-pub fn say(mut text: String) {
-    text.push('\n');
-    if let Some(lines) = LINES.get() {
-        lines.send(text.into_bytes());
+/// Says that a file is not taken up, and what is wrong with it, which `problems` says with colours or without. The lines follow
+/// the event where people read it, and are a field of it where that is one object a line.
+pub fn not_taken_up(problems: impl FnOnce(bool) -> String) {
+    const WHAT: &str = "the changed configuration is not taken up, the one before stays in force";
+    match LINES.get() {
+        Some((lines, Format::Text)) => {
+            tracing::error!("{WHAT}");
+            lines.send((problems(true) + "\n").into_bytes());
+        }
+        Some((_, Format::Json)) | None => tracing::error!(problems = problems(false), "{WHAT}"),
     }
 }
 
 /// Lines that standard error did not take.
 #[must_use]
 pub fn lost() -> u64 {
-    LINES.get().map_or(0, Sink::lost)
+    LINES.get().map_or(0, |(lines, _)| lines.lost())
 }
 
 /// Waits until everything that was said is written, at most `patience`.
 pub fn flush(patience: Duration) {
-    if let Some(lines) = LINES.get() {
+    if let Some((lines, _)) = LINES.get() {
         lines.flush(patience);
     }
 }

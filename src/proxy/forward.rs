@@ -191,7 +191,14 @@ async fn send(
                 Some(lease) => lease,
                 None => match connect(record, pool, switches).await {
                     Ok(lease) => {
-                        record.worker().journal().upstream("upstream_connections_opened", record.route, "");
+                        // It may have waited for one, and got it.
+                        if !lease.reused {
+                            record.worker().journal().upstream(
+                                "upstream_connections_opened",
+                                record.route,
+                                "",
+                            );
+                        }
                         lease
                     }
                     Err(error) => {

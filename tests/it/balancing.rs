@@ -285,6 +285,26 @@ fn connections_are_limited_and_what_cannot_wait_is_refused() {
 }
 
 #[test]
+fn a_connection_that_was_waited_for_is_not_counted_as_opened() {
+    let upstream = Upstream::start();
+    upstream.script(|_| {
+        thread::sleep(Duration::from_millis(100));
+        Reply::ok("ok")
+    });
+    let gateway = over(&[&upstream], "max_connections = 1\nqueue_timeout = \"30s\"", |setup| {
+        setup.set("listen", "workers", "1");
+    });
+    thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| assert_eq!(gateway.send(&Request::get("/x/y")).status, 200));
+        }
+    });
+    eventually("all are counted", || metric(&gateway, "hubgate_requests_total{route=\"/x\"") == 6);
+    assert_eq!(metric(&gateway, "hubgate_upstream_connections_opened_total"), upstream.connections() as u64);
+    assert_eq!(upstream.connections(), 1);
+}
+
+#[test]
 fn nobody_waits_for_a_connection_for_ever() {
     let upstream = Upstream::start();
     let gateway = over(&[&upstream], "max_connections = 1\nqueue_timeout = \"300ms\"", |_| {});

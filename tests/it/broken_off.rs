@@ -178,6 +178,34 @@ fn a_stream_that_is_reset_before_its_end_is_no_answer() {
 }
 
 #[test]
+fn in_json_it_is_true_and_no_text() {
+    let upstream = Script::new(&[Does::BreakOff(CANCEL), Does::Answer]);
+    let gateway = Gateway::start(|setup| {
+        setup
+            .set("log", "access", "true")
+            .set("log", "format", r#""json""#)
+            .service("open", "open-secret-0123456789")
+            .open_to("/public", &[upstream.origin.clone()], "");
+    });
+    let marks = |kind: &str, count: usize| {
+        let of_kind = || {
+            let lines = gateway.lines();
+            let objects = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+            objects
+                .filter(|line| line["kind"] == kind)
+                .map(|line| line.get("incomplete").cloned())
+                .collect::<Vec<_>>()
+        };
+        eventually("there is a line", || of_kind().len() >= count);
+        of_kind()
+    };
+    assert!(!is_whole(&gateway));
+    assert_eq!(marks("access", 1), [Some(serde_json::Value::Bool(true))]);
+    assert!(is_whole(&gateway));
+    assert_eq!(marks("access", 2)[1], None);
+}
+
+#[test]
 fn a_stream_that_is_reset_after_its_end_was_an_answer() {
     let upstream = Script::new(&[Does::AnswerThenReset(NO_ERROR)]);
     let gateway = upstream.gateway();

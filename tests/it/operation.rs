@@ -313,6 +313,33 @@ fn sighup_reloads_and_a_bad_file_changes_nothing() {
     assert_eq!(prepared.serve.exit_within(Duration::from_secs(5)), Some(0));
 }
 
+/// Who reads lines as JSON can read what is wrong with a file too.
+#[test]
+fn a_refused_reload_is_one_object_where_lines_are_json() {
+    let mut prepared = serve(|setup| {
+        setup.set("log", "format", r#""json""#);
+    });
+    let text = std::fs::read_to_string(&prepared.config).unwrap();
+    std::fs::write(&prepared.config, format!("nonsense = true\nodd = [1\n{text}")).unwrap();
+    prepared.serve.signal("HUP");
+    eventually("the problem is in the log", || prepared.serve.log().contains("nonsense"));
+    std::fs::write(&prepared.config, &text).unwrap();
+    prepared.serve.signal("HUP");
+    eventually("it is taken up again", || prepared.serve.log().contains("configuration taken up"));
+    prepared.serve.signal("TERM");
+    assert_eq!(prepared.serve.exit_within(Duration::from_secs(15)), Some(0));
+    let log = prepared.serve.log();
+    let objects: Vec<serde_json::Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    let told = |line: &&serde_json::Value| line["problems"].as_str().is_some_and(|p| p.contains("nonsense"));
+    let line = objects.iter().find(told).unwrap_or_else(|| panic!("{log}"));
+    assert!(line["problems"].as_str().unwrap().lines().count() > 3, "{line}");
+    assert_eq!(line["level"], "ERROR");
+    assert!(line["message"].as_str().unwrap().contains("stays in force"), "{line}");
+}
+
 /// R13 in small: a new certificate is shown soon, a broken one never.
 #[test]
 fn certificates_are_swapped_while_it_runs() {

@@ -4,6 +4,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use toml::de::DeValue;
 
 use crate::{
+    base::FastMap,
     config::{
         entry::{Data, Entry},
         reader::Section,
@@ -39,11 +40,38 @@ pub(super) fn redirect(section: &Section<'_, '_>) -> Option<Redirect> {
             );
         }
     }
+    for key in DELIVERY {
+        if let Some(value) = section.get(key) {
+            value.doubt(wrong("has no effect").label("nothing is forwarded here"));
+        }
+    }
     Some(Redirect { to: to?, status: status.unwrap_or(StatusCode::TEMPORARY_REDIRECT) })
 }
 
 /// What makes no sense where nothing is forwarded.
-const REPLACED: [&str; 3] = ["to", "prepend_path", "strip_path"];
+const REPLACED: [&str; 4] = ["to", "prepend_path", "strip_path", "health"];
+
+/// What is about the way to targets, and changes nothing where there are none.
+const DELIVERY: [&str; 18] = [
+    "balance",
+    "timeout",
+    "connect_timeout",
+    "first_byte_timeout",
+    "idle_timeout",
+    "total_timeout",
+    "websocket_timeout",
+    "max_idle",
+    "max_connections",
+    "queue",
+    "queue_timeout",
+    "slow_start",
+    "resolve",
+    "http2",
+    "ca",
+    "client_certificate",
+    "client_key",
+    "server_name",
+];
 
 fn address(text: &str) -> Result<String, Wrong> {
     let trimmed = text.trim_end_matches('/');
@@ -75,6 +103,7 @@ pub(super) fn response_headers(section: &Section<'_, '_>) -> Vec<(HeaderName, Op
         return Vec::new();
     };
     let mut headers = Vec::new();
+    let mut spelled = FastMap::default();
     for (key, field) in table {
         let field = Entry {
             context: value.context,
@@ -82,9 +111,23 @@ pub(super) fn response_headers(section: &Section<'_, '_>) -> Vec<(HeaderName, Op
             place: crate::config::context::Place::Span(field.span()),
             data: Data::Tree(field.get_ref()),
         };
-        if let (Some(name), Some(text)) = (name(&field, key.get_ref()), field.parse(text)) {
-            headers.push((name, text));
+        let Some(name) = name(&field, key.get_ref()) else { continue };
+        if let Some(before) = spelled.insert(name.clone(), key.get_ref()) {
+            field.refuse(
+                wrong(format!("is the same field as {before:?}"))
+                    .label("capital letters do not count in names of fields")
+                    .help("take one of them out"),
+            );
         }
+        let Some(text) = field.parse(text) else { continue };
+        if text.is_none() && name == header::DATE {
+            field.refuse(
+                wrong("is empty, and `Date` cannot be taken out")
+                    .label("each answer says when it was made (RFC 9110 section 6.6.1)")
+                    .help("leave it out"),
+            );
+        }
+        headers.push((name, text));
     }
     headers
 }

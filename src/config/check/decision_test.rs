@@ -94,7 +94,8 @@ fn request(text: &str) -> Result<(Method, Option<String>, String), Wrong> {
         _ => authority,
     };
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-    Ok((method, Some(host(&name.to_lowercase())?), path))
+    let name = name.strip_suffix('.').unwrap_or(name).to_lowercase();
+    Ok((method, Some(host(&name)?), path))
 }
 
 #[cfg(test)]
@@ -109,6 +110,7 @@ mod tests {
         };
         assert_eq!(read("GET /a/%2e%2e/b?x=1"), made("GET", None, "/a/%2e%2e/b?x=1"));
         assert_eq!(read("DELETE https://A.example:8443/x"), made("DELETE", Some("a.example"), "/x"));
+        assert_eq!(read("GET https://a.example.:8443/x"), made("GET", Some("a.example"), "/x"));
         assert_eq!(read("GET https://[::1]:8443"), made("GET", Some("[::1]"), "/"));
         for bad in [
             "",
@@ -121,6 +123,8 @@ mod tests {
             "GET https:///x",
             "GET  /x",
             "GET https://u@a/x",
+            "GET https://a../x",
+            "GET https://./x",
         ] {
             assert!(request(bad).is_err(), "{bad:?}");
         }

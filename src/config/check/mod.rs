@@ -8,6 +8,7 @@ mod delivery;
 mod gateway;
 mod limits;
 mod mail;
+mod redirects;
 mod rule;
 mod secret;
 mod service;
@@ -20,8 +21,6 @@ mod user;
 use std::path::Path;
 
 use toml::de::DeTable;
-
-use crate::base::url::PublicUrl;
 
 use super::{Config, Environment, Problems, context::Context, reader::Section, schema};
 
@@ -79,7 +78,7 @@ fn config(root: &Section<'_, '_>, text: &str, file: &Path) -> Option<Config> {
     let services = service::services(root, text, oauth.profile);
     let admin_password = user::admin_password(root);
     let users = user::users(root);
-    let upstreams = upstream::upstreams(root, (&hub, public_url.as_ref().map(PublicUrl::host)), &services);
+    let upstreams = upstream::upstreams(root, (&hub, public_url.as_ref()), &services);
     let tests = decision_test::tests(root, text, &users);
     Some(Config {
         file: file.to_owned(),

@@ -22,7 +22,40 @@ pub(super) fn rules(
     services: &[DeclaredService],
 ) -> Vec<Rule> {
     let sections = upstream.repeated(&schema::RULE);
-    sections.iter().filter_map(|section| rule(section, prefix, hosts, services)).collect()
+    let mut rules: Vec<Option<Rule>> = Vec::new();
+    for section in &sections {
+        let rule = rule(section, prefix, hosts, services);
+        if let Some(rule) = &rule {
+            expect_reached(section, rule, &rules);
+        }
+        rules.push(rule);
+    }
+    rules.into_iter().flatten().collect()
+}
+
+/// The first rule that matches decides, so one that matches nothing but what those before it match is never looked at.
+fn expect_reached(section: &Section<'_, '_>, rule: &Rule, before: &[Option<Rule>]) {
+    let known = before.iter().enumerate().filter_map(|(at, rule)| Some((at + 1, rule.as_ref()?)));
+    let wider: Vec<_> = known.filter(|(_, earlier)| earlier.path.covers(&rule.path)).collect();
+    let has = |earlier: &Rule, method| earlier.methods.is_empty() || earlier.methods.contains(method);
+    // Every method, where it names none.
+    let all = |earlier: &Rule| match rule.methods.as_slice() {
+        [] => earlier.methods.is_empty(),
+        methods => methods.iter().all(|method| has(earlier, method)),
+    };
+    let label = if let Some((number, earlier)) = wider.iter().find(|(_, earlier)| all(earlier)) {
+        format!("rule {number} of this upstream, {:?}, takes all of it", earlier.path.to_string())
+    } else if !rule.methods.is_empty()
+        && rule.methods.iter().all(|method| wider.iter().any(|(_, earlier)| has(earlier, method)))
+    {
+        "the rules before it take each of its methods".to_owned()
+    } else {
+        return;
+    };
+    if let Some(path) = section.get("path") {
+        let help = "the first rule that fits decides: put this one before it, or take it out";
+        path.doubt(wrong("is never looked at").label(label).help(help));
+    }
 }
 
 fn rule(
@@ -46,7 +79,7 @@ fn rule(
         Some(pattern)
     });
     let name = |item: &Entry<'_, '_>| item.parse(|text| words(text, LONGEST_NAME));
-    let methods = members(section, "methods", |item| item.parse(method));
+    let methods = members(section, "methods", |item| item.parse(forwarded));
     let groups = members(section, "groups", name);
     let users = members(section, "users", name);
     let clients = members(section, "clients", |item| item.parse(service_id));
@@ -107,6 +140,17 @@ fn expect_cookie(section: &Section<'_, '_>, (host, public): (Option<&str>, Optio
                 .help(r#"write access = "token", or serve this upstream below a path of that host"#),
         );
     }
+}
+
+/// A method that a rule can meet.
+fn forwarded(text: &str) -> Result<Method, Wrong> {
+    let method = method(text)?;
+    if matches!(method, Method::CONNECT | Method::TRACE) {
+        return Err(wrong("names a method that is never forwarded")
+            .label(format!("{method} is answered with 405 before any rule is looked at"))
+            .help("take it out; a WebSocket counts as GET, over HTTP/2 too"));
+    }
+    Ok(method)
 }
 
 /// Methods are compared with their case (RFC 9110 section 9.1), so `get` would never match.

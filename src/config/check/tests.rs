@@ -574,6 +574,8 @@ fn upstreams_are_told_apart_and_hide_nothing() {
         ("path = \"\"", "is empty"),
         ("host = \"A.example\"", "capital letters"),
         ("host = \"a.example:1\"", "has a port"),
+        ("host = \"a.example.\"", "ends with a dot"),
+        ("host = \"a..example\"", "is not a host"),
         ("credential = \"scope\"", "unknown value"),
         ("timeout = \"0s\"", "too small"),
         ("ca = \"nowhere.pem\"", "cannot be read"),
@@ -594,6 +596,11 @@ fn upstreams_are_told_apart_and_hide_nothing() {
         ("response_headers = { Set-Cookie = \"a=1\" }", "own cookies"),
         ("response_headers = { \"a b\" = \"1\" }", "not the name of a header"),
         ("response_headers = { X-A = \"a\\nb\" }", "not the value of a header"),
+        (
+            "response_headers = { X-A = \"1\", x-a = \"2\" }",
+            "`upstream.response_headers.x-a` is the same field as \"X-A\"",
+        ),
+        ("response_headers = { date = \"\" }", "`Date` cannot be taken out"),
         ("servce = \"x\"", "`servce` is not a key of `[[upstream]]`"),
     ] {
         let problem = only(&all(&upstream(text)));
@@ -694,6 +701,133 @@ fn rules_mean_what_they_say() {
         assert!(problem.message.contains(message), "{text}: {problem:?}");
     }
     assert_eq!(good(&all("path = \"/a/x\"\ngroups = [\"g\"]\nscope = [\"other\"]")).warnings.len(), 1);
+}
+
+#[test]
+fn rules_that_nothing_reaches_are_doubted() {
+    let warned = |rules: &str| {
+        let config = good(&format!("{}{}{rules}", service(""), upstream("path = \"/a\"")));
+        config.warnings.iter().map(|w| (w.line.unwrap(), w.message.clone())).collect::<Vec<_>>()
+    };
+    let rule = |path: &str, methods: &str, rest: &str| {
+        let methods = if methods.is_empty() { String::new() } else { format!("methods = [{methods}]\n") };
+        format!("[[upstream.rule]]\npath = {path:?}\n{methods}{rest}\n")
+    };
+    let public = "access = \"public\"";
+    for (first, second) in [
+        (rule("/a/**", "", public), rule("/a/x", "", "")),
+        (rule("/a/**", "", ""), rule("/a/**", "", public)),
+        (rule("/a/*/y", "", ""), rule("/a/x/y", "\"GET\"", "")),
+        (rule("/a/**", "\"GET\", \"POST\"", ""), rule("/a/x/**", "\"POST\"", "")),
+        (
+            rule("/a/**", "\"GET\"", "") + &rule("/a/x", "\"POST\"", public),
+            rule("/a/x", "\"GET\", \"POST\"", ""),
+        ),
+    ] {
+        let found = warned(&format!("{first}{second}"));
+        assert_eq!(found.len(), 1, "{first}{second}: {found:?}");
+        assert!(found[0].1.contains("`upstream.rule.path` is never looked at"), "{found:?}");
+        assert!(found[0].0 > 8 + first.lines().count(), "it is the later one: {found:?}");
+    }
+    for rules in [
+        [rule("/a/x", "", public), rule("/a/**", "", "")],
+        [rule("/a/**", "\"GET\"", public), rule("/a/x", "", "")],
+        [rule("/a/**", "\"GET\"", public), rule("/a/x", "\"GET\", \"HEAD\"", "")],
+        [rule("/a/*", "", public), rule("/a/x/y", "", "")],
+        [rule("/a/x/**", "", public), rule("/a/*", "", "")],
+    ] {
+        assert_eq!(warned(&rules.concat()), [], "{rules:?}");
+    }
+}
+
+#[test]
+fn methods_that_are_never_forwarded_are_refused() {
+    let all = |methods: &str| {
+        let rule = format!("[[upstream.rule]]\npath = \"/a/x\"\nmethods = [{methods}]");
+        format!("{}{}{rule}", service(""), upstream("path = \"/a\""))
+    };
+    for method in ["CONNECT", "TRACE"] {
+        let problem = only(&all(&format!("\"GET\", {method:?}")));
+        assert!(problem.message.contains("is never forwarded"), "{problem:?}");
+    }
+    assert_eq!(good(&all("\"GET\", \"PROPFIND\"")).upstreams[0].rules[0].methods.len(), 2);
+    good("[[test]]\nrequest = \"TRACE /a\"\nexpect = \"bad_request\"");
+}
+
+#[test]
+fn redirects_that_lead_back_are_doubted() {
+    let at = |path: &str, host: &str, to: &str| {
+        let host = if host.is_empty() { String::new() } else { format!("host = {host:?}\n") };
+        format!("[[upstream]]\nservice = \"s\"\npath = {path:?}\n{host}redirect = {to:?}\n")
+    };
+    let served = |path: &str| upstream(&format!("path = {path:?}"));
+    let warned = |text: &[String]| {
+        let config = good(&format!("{}{}", service(""), text.concat()));
+        assert!(
+            config.warnings.iter().all(|w| w.message.contains("leads back to itself")),
+            "{}",
+            config.warnings
+        );
+        config.warnings.len()
+    };
+    for text in [
+        vec![at("/a", "", "/a")],
+        vec![at("/a", "", "/a/")],
+        vec![at("/a", "", "/a/b/c")],
+        vec![at("/", "", "/")],
+        vec![at("/", "", "/app")],
+        vec![at("/a", "", "https://g.example/a")],
+        vec![at("/a", "", "https://G.example:443/a/b/")],
+        vec![at("/a", "b.example", "/a"), served("/a")],
+        vec![at("/a", "b.example", "https://b.example/a"), served("/a")],
+    ] {
+        assert_eq!(warned(&text), 1, "{text:?}");
+    }
+    assert_eq!(
+        warned(&[at("/a", "", "/b"), at("/b", "", "/c/d"), at("/c", "", "/a"), at("/d", "", "/a")]),
+        3
+    );
+    for text in [
+        vec![at("/a", "", "/ab")],
+        vec![at("/a", "", "/b"), at("/b", "", "/c")],
+        vec![at("/", "", "/app"), served("/app")],
+        vec![at("/", "", "/hub/users")],
+        vec![at("/a", "", "https://other.example/a")],
+        vec![at("/a", "", "https://g.example:8443/a")],
+        vec![at("/a", "", "http://g.example/a")],
+        vec![at("/a", "old.example", "https://g.example/a"), served("/a")],
+        vec![at("/a", "", "https://g.example/a"), at("/a", "g.example", "/b"), served("/b")],
+    ] {
+        assert_eq!(warned(&text), 0, "{text:?}");
+    }
+    // Where the gateway's own endpoints have no path of their own, they may be what it leads to.
+    let bare = |text: &str| good(&format!("[hub]\npath = \"\"\n{}{text}", service(""))).warnings.len();
+    assert_eq!((bare(&at("/", "", "/users/me")), bare(&at("/a", "", "/a"))), (0, 1));
+    let said = good(&format!("{}{}{}", service(""), at("/a", "", "/b"), at("/b", "", "/a"))).warnings;
+    assert!(said.to_string().contains("clients go from /a to /b to /a, and so on"), "{said}");
+}
+
+#[test]
+fn beside_a_redirect_nothing_is_forwarded() {
+    let all = |text: &str| {
+        format!("{}[[upstream]]\nservice = \"s\"\npath = \"/a\"\nredirect = \"/b\"\n{text}", service(""))
+    };
+    for refused in
+        ["health = { path = \"/\" }", "strip_path = true", "to = [\"http://a\"]", "prepend_path = \"/x\""]
+    {
+        let problem = only(&all(refused));
+        assert!(problem.message.contains("stands beside `redirect`"), "{refused}: {problem:?}");
+    }
+    for doubted in ["timeout = \"5s\"", "max_connections = 5", "server_name = \"a\""] {
+        let warnings = good(&all(doubted)).warnings;
+        assert!(
+            warnings.len() == 1 && warnings.to_string().contains("has no effect"),
+            "{doubted}: {warnings}"
+        );
+    }
+    assert!(
+        good(&all("response_headers = { X-A = \"1\" }\nrequests_per_source = \"5/s\"")).warnings.is_empty()
+    );
 }
 
 /// The session cookie is one of the host of `public_url`.

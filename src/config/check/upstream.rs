@@ -2,23 +2,32 @@
 
 use std::collections::BTreeMap;
 
-use super::{answers, delivery, gateway, limits, rule, service};
+use super::{answers, delivery, gateway, limits, redirects, rule, service};
 use crate::config::{
     Credential, DeclaredService, Hub, OnExpiry, Upstream, defaults,
     reader::Section,
     schema,
     value::{self, choice, words, wrong},
 };
-use crate::model::{delivery::Delivery, upstream::TlsFiles};
+use crate::{
+    base::url::PublicUrl,
+    model::{delivery::Delivery, upstream::TlsFiles},
+};
 
 pub(super) fn upstreams(
     root: &Section<'_, '_>,
-    (hub, public): (&Hub, Option<&str>),
+    (hub, public): (&Hub, Option<&PublicUrl>),
     services: &[DeclaredService],
 ) -> Vec<Upstream> {
     let mut routes = BTreeMap::new();
     let sections = root.repeated(&schema::UPSTREAM);
-    sections.iter().filter_map(|section| upstream(section, (hub, public), services, &mut routes)).collect()
+    let host = public.map(PublicUrl::host);
+    let read = sections.iter().filter_map(|section| {
+        Some((section.get("redirect"), upstream(section, (hub, host), services, &mut routes)?))
+    });
+    let (places, upstreams): (Vec<_>, Vec<_>) = read.unzip();
+    redirects::expect_ends(&places, &upstreams, (hub, public));
+    upstreams
 }
 
 /// Host and path of the upstreams so far, and how many they are.

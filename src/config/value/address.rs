@@ -52,7 +52,7 @@ pub(in crate::config) fn network(text: &str) -> Result<IpNet, Wrong> {
     })
 }
 
-/// A host as a request's `Host` is compared with: lower case, no port.
+/// A host as a request's `Host` is compared with: lower case, no port, no dot at the end.
 pub(in crate::config) fn host(text: &str) -> Result<String, Wrong> {
     if text.contains('*') {
         return Err(wrong("has a `*`")
@@ -61,7 +61,11 @@ pub(in crate::config) fn host(text: &str) -> Result<String, Wrong> {
     }
     let bare = !text.contains(['/', '@', '?', '#', '\\', ' ']);
     let parsed = ::url::Url::parse(&format!("https://{text}/")).ok().filter(|_| bare);
-    let Some((url, canonical)) = parsed.as_ref().and_then(|url| Some((url, url.host_str()?))) else {
+    let known = parsed.as_ref().and_then(|url| Some((url, url.host_str()?)));
+    // The dot at the end of a whole name (RFC 1034 section 3.1) is taken off a request's.
+    let known = known.map(|(url, host)| (url, host.strip_suffix('.').unwrap_or(host)));
+    let Some((url, canonical)) = known.filter(|(_, host)| host.split('.').all(|label| !label.is_empty()))
+    else {
         return Err(wrong("is not a host")
             .label("a host name or IP address")
             .help(r#"write for example "issues.example.org""#));
@@ -73,6 +77,8 @@ pub(in crate::config) fn host(text: &str) -> Result<String, Wrong> {
         "has a port"
     } else if text.chars().any(char::is_uppercase) {
         "has capital letters"
+    } else if text.ends_with('.') {
+        "ends with a dot"
     } else {
         "is not spelled as clients send it"
     };
@@ -197,10 +203,14 @@ mod tests {
             ("a.b:8443", "\"a.b\""),
             ("a.b:443", "\"a.b\""),
             ("bücher.example", "xn--"),
+            ("a.b.", "\"a.b\""),
+            ("dot.", "\"dot\""),
+            ("a.b.:8443", "\"a.b\""),
         ] {
             assert!(host(bad).unwrap_err().help.unwrap().contains(help), "{bad:?}");
         }
-        for bad in ["", "*.example.org", "a/b", "u@a", "a b", "https://a", "a?b"] {
+        assert_eq!(host("dot.").unwrap_err().what, "ends with a dot");
+        for bad in ["", ".", "a..", "a..b", ".a", "*.example.org", "a/b", "u@a", "a b", "https://a", "a?b"] {
             assert!(host(bad).is_err(), "{bad:?}");
         }
     }

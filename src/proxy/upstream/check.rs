@@ -93,7 +93,7 @@ impl Job {
                 if let Some(addresses) = node.connector.addresses()
                     && let Err(error) = addresses.look_up().await
                 {
-                    tracing::warn!(upstream = %cluster.label, target_ = %node.label, %error, "the target's name cannot be looked up");
+                    tracing::warn!(upstream = %cluster.label, target = %node.label, %error, "the target's name cannot be looked up");
                 }
             }
         }
@@ -105,10 +105,10 @@ impl Cluster {
         let now = Instant::now();
         match outcome {
             Ok(()) if node.state.check_passed(now) => {
-                tracing::info!(upstream = %self.label, target_ = %node.label, "the target is healthy again");
+                tracing::info!(upstream = %self.label, target = %node.label, "the target is healthy again");
             }
             Err(why) if node.state.check_failed(&why, now) => {
-                tracing::warn!(upstream = %self.label, target_ = %node.label, %why, "the target is unhealthy and gets no requests");
+                tracing::warn!(upstream = %self.label, target = %node.label, %why, "the target is unhealthy and gets no requests");
             }
             Ok(()) | Err(_) => {}
         }

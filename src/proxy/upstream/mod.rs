@@ -164,7 +164,7 @@ impl Cluster {
         };
         if let Some(time) = node.state.failed(cause, why, now, may_eject) {
             tracing::warn!(
-                upstream = %self.label, target_ = %node.label, seconds = time.as_secs(), %why,
+                upstream = %self.label, target = %node.label, seconds = time.as_secs(), %why,
                 "the target has failed too often in a row and gets no requests for a while"
             );
         }

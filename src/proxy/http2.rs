@@ -109,16 +109,22 @@ pub(super) struct Multiplexed {
     /// As many as the upstream allows, within our own limit.
     allowed: Rc<Cell<usize>>,
     since: Cell<Instant>,
+    /// It takes no more exchanges, and is closed after those that it has.
+    retired: Cell<bool>,
+    /// Called when an exchange has ended.
+    freed: Box<dyn Fn()>,
     /// The other side's, where it has one.
     pub(super) address: Option<SocketAddr>,
 }
 
 impl Multiplexed {
-    /// Begins to speak on a socket, and waits until the other side does. `held` is given back when the connection ends.
+    /// Begins to speak on a socket, and waits until the other side does. `held` is given back when the connection ends, `freed` called
+    /// whenever an exchange has.
     pub(super) async fn begin(
         io: Transport,
         address: Option<SocketAddr>,
         held: impl Sized + 'static,
+        freed: impl Fn() + 'static,
     ) -> io::Result<Rc<Self>> {
         let scheme = if io.is_tls() { Scheme::HTTPS } else { Scheme::HTTP };
         let here = Here::default();
@@ -153,18 +159,25 @@ impl Multiplexed {
         });
         let ended = |_| io::Error::other("the target does not speak HTTP/2");
         begins.await.map_err(ended)?;
-        let (streams, since) = (Cell::new(0), Cell::new(Instant::now()));
-        Ok(Rc::new(Self { sender, scheme, streams, allowed, since, address }))
+        let (streams, since, retired) = (Cell::new(0), Cell::new(Instant::now()), Cell::new(false));
+        let freed = Box::new(freed);
+        Ok(Rc::new(Self { sender, scheme, streams, allowed, since, retired, freed, address }))
     }
 
     /// Whether it can carry one more exchange.
     pub(super) fn has_room(&self) -> bool {
-        self.sender.is_ready() && self.streams.get() < self.allowed.get()
+        !self.retired.get() && self.sender.is_ready() && self.streams.get() < self.allowed.get()
+    }
+
+    /// Takes no more exchanges.
+    pub(super) fn retire(&self) {
+        self.retired.set(true);
     }
 
     /// Whether it may be kept: it stands, and was used after `then`.
     pub(super) fn is_kept(&self, then: Instant) -> bool {
-        !self.sender.is_closed() && (self.streams.get() > 0 || self.since.get() > then)
+        let in_use = !self.retired.get() && self.since.get() > then;
+        !self.sender.is_closed() && (self.streams.get() > 0 || in_use)
     }
 
     /// Whether it carries an exchange.
@@ -201,6 +214,7 @@ enum State {
 impl Drop for Exchange {
     fn drop(&mut self) {
         self.connection.streams.set(self.connection.streams.get().saturating_sub(1));
+        (self.connection.freed)();
     }
 }
 

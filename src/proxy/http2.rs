@@ -31,7 +31,10 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::{Notify, oneshot};
 
-use self::{upload::Upload, whole::Whole};
+use self::{
+    upload::{Sent, Upload},
+    whole::Whole,
+};
 use super::{
     http1::{
         Fault, Malformed, Outgoing,
@@ -189,7 +192,7 @@ impl Multiplexed {
     pub(super) fn exchange(self: &Rc<Self>) -> Exchange {
         self.streams.set(self.streams.get() + 1);
         self.since.set(Instant::now());
-        Exchange { connection: Rc::clone(self), state: State::Idle, upload: Upload::default() }
+        Exchange { connection: Rc::clone(self), state: State::Idle, sent: Sent::default() }
     }
 }
 
@@ -197,7 +200,7 @@ impl Multiplexed {
 pub(super) struct Exchange {
     connection: Rc<Multiplexed>,
     state: State,
-    upload: Upload,
+    sent: Sent,
 }
 
 type Asked = Pin<Box<dyn Future<Output = Result<Response<Incoming>, TrySendError<Request<Upload>>>>>>;
@@ -249,15 +252,15 @@ impl Exchange {
 
     fn request(&mut self, request: &mut Outgoing<RequestBody>) -> Result<Request<Upload>, Fault> {
         let (parts, body) = request.take(&self.connection.scheme)?;
-        self.upload = Upload::new(body);
-        Ok(Request::from_parts(parts, self.upload.clone()))
+        self.sent = Sent::new(body);
+        Ok(Request::from_parts(parts, self.sent.upload()))
     }
 
     /// There is no answer. Takes the request back where it may be sent again whatever it is.
     fn failed(&mut self, unsent: bool, error: hyper::Error, request: &mut Outgoing<RequestBody>) -> Fault {
         let refused = is_refused(&error);
         if (unsent || refused)
-            && let Some(body) = self.upload.take_back()
+            && let Some(body) = self.sent.take_back()
         {
             request.put_back(body);
             if refused {
@@ -272,13 +275,16 @@ impl Exchange {
         if parts.status.is_informational() {
             return Err(Malformed("the protocol was changed unasked"));
         }
-        self.upload.is_answered();
+        self.sent.is_answered();
         let mut headers = parts.headers;
         without_hops(&mut headers);
         if parts.status == StatusCode::NO_CONTENT {
             headers.remove(http::header::CONTENT_LENGTH);
         }
-        self.state = if body.is_end_stream() { State::Ended } else { State::Answered(body) };
+        self.state = State::Answered(body);
+        if matches!(&self.state, State::Answered(body) if body.is_end_stream()) {
+            self.end();
+        }
         Ok(Head {
             status: parts.status,
             headers,
@@ -311,9 +317,15 @@ impl Exchange {
             None => None,
         };
         if over || frame.is_none() {
-            self.state = State::Ended;
+            self.end();
         }
         Poll::Ready(frame)
+    }
+
+    /// The answer has come to its end.
+    fn end(&mut self) {
+        self.state = State::Ended;
+        self.sent.is_over();
     }
 
     /// How many bytes are left, where that is known.

@@ -129,6 +129,8 @@ mod tests {
         let made = |segments: Vec<Segment>, open| Ok(PathPattern { segments, open });
         assert_eq!(pattern("/"), made(vec![], false));
         assert_eq!(pattern("/**"), made(vec![], true));
+        let root = pattern("/").unwrap();
+        assert!(root.matches("/") && !root.matches("/a"));
         assert_eq!(pattern("/a/*/app.js"), made(vec![lit("a"), Segment::Any, lit("app.js")], false));
         assert_eq!(pattern("/a/*/**"), made(vec![lit("a"), Segment::Any], true));
         for bad in [

@@ -69,7 +69,7 @@ impl Script {
         Gateway::start(|setup| {
             setup.set("log", "access", "true").service("open", "open-secret-0123456789").open_to(
                 "/public",
-                &[self.origin.clone()],
+                std::slice::from_ref(&self.origin),
                 "",
             );
         })
@@ -194,7 +194,7 @@ fn in_json_it_is_true_and_no_text() {
             .set("log", "access", "true")
             .set("log", "format", r#""json""#)
             .service("open", "open-secret-0123456789")
-            .open_to("/public", &[upstream.origin.clone()], "");
+            .open_to("/public", std::slice::from_ref(&upstream.origin), "");
     });
     let marks = |kind: &str, count: usize| {
         let of_kind = || {

@@ -86,12 +86,12 @@ fn is_our_jws(word: &[u8], judge: Judge<'_>) -> bool {
     #[derive(Deserialize)]
     struct Header<'a> {
         #[serde(borrow)]
-        kid: Option<std::borrow::Cow<'a, str>>,
+        kid: Option<Cow<'a, str>>,
     }
     #[derive(Deserialize)]
     struct Payload<'a> {
         #[serde(borrow)]
-        iss: Option<std::borrow::Cow<'a, str>>,
+        iss: Option<Cow<'a, str>>,
     }
     let mut parts = word.split(|byte| *byte == b'.');
     let (Some(header), Some(payload)) = (parts.next(), parts.next()) else { return false };

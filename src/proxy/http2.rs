@@ -31,7 +31,10 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::{Notify, oneshot};
 
-use self::{upload::Upload, whole::Whole};
+use self::{
+    upload::{Sent, Upload},
+    whole::Whole,
+};
 use super::{
     http1::{
         Fault, Malformed, Outgoing,
@@ -109,16 +112,22 @@ pub(super) struct Multiplexed {
     /// As many as the upstream allows, within our own limit.
     allowed: Rc<Cell<usize>>,
     since: Cell<Instant>,
+    /// It takes no more exchanges, and is closed after those that it has.
+    retired: Cell<bool>,
+    /// Called when an exchange has ended.
+    freed: Box<dyn Fn()>,
     /// The other side's, where it has one.
     pub(super) address: Option<SocketAddr>,
 }
 
 impl Multiplexed {
-    /// Begins to speak on a socket, and waits until the other side does. `held` is given back when the connection ends.
+    /// Begins to speak on a socket, and waits until the other side does. `held` is given back when the connection ends, `freed` called
+    /// whenever an exchange has.
     pub(super) async fn begin(
         io: Transport,
         address: Option<SocketAddr>,
         held: impl Sized + 'static,
+        freed: impl Fn() + 'static,
     ) -> io::Result<Rc<Self>> {
         let scheme = if io.is_tls() { Scheme::HTTPS } else { Scheme::HTTP };
         let here = Here::default();
@@ -153,18 +162,25 @@ impl Multiplexed {
         });
         let ended = |_| io::Error::other("the target does not speak HTTP/2");
         begins.await.map_err(ended)?;
-        let (streams, since) = (Cell::new(0), Cell::new(Instant::now()));
-        Ok(Rc::new(Self { sender, scheme, streams, allowed, since, address }))
+        let (streams, since, retired) = (Cell::new(0), Cell::new(Instant::now()), Cell::new(false));
+        let freed = Box::new(freed);
+        Ok(Rc::new(Self { sender, scheme, streams, allowed, since, retired, freed, address }))
     }
 
     /// Whether it can carry one more exchange.
     pub(super) fn has_room(&self) -> bool {
-        self.sender.is_ready() && self.streams.get() < self.allowed.get()
+        !self.retired.get() && self.sender.is_ready() && self.streams.get() < self.allowed.get()
+    }
+
+    /// Takes no more exchanges.
+    pub(super) fn retire(&self) {
+        self.retired.set(true);
     }
 
     /// Whether it may be kept: it stands, and was used after `then`.
     pub(super) fn is_kept(&self, then: Instant) -> bool {
-        !self.sender.is_closed() && (self.streams.get() > 0 || self.since.get() > then)
+        let in_use = !self.retired.get() && self.since.get() > then;
+        !self.sender.is_closed() && (self.streams.get() > 0 || in_use)
     }
 
     /// Whether it carries an exchange.
@@ -176,7 +192,7 @@ impl Multiplexed {
     pub(super) fn exchange(self: &Rc<Self>) -> Exchange {
         self.streams.set(self.streams.get() + 1);
         self.since.set(Instant::now());
-        Exchange { connection: Rc::clone(self), state: State::Idle, upload: Upload::default() }
+        Exchange { connection: Rc::clone(self), state: State::Idle, sent: Sent::default() }
     }
 }
 
@@ -184,7 +200,7 @@ impl Multiplexed {
 pub(super) struct Exchange {
     connection: Rc<Multiplexed>,
     state: State,
-    upload: Upload,
+    sent: Sent,
 }
 
 type Asked = Pin<Box<dyn Future<Output = Result<Response<Incoming>, TrySendError<Request<Upload>>>>>>;
@@ -201,6 +217,7 @@ enum State {
 impl Drop for Exchange {
     fn drop(&mut self) {
         self.connection.streams.set(self.connection.streams.get().saturating_sub(1));
+        (self.connection.freed)();
     }
 }
 
@@ -235,15 +252,15 @@ impl Exchange {
 
     fn request(&mut self, request: &mut Outgoing<RequestBody>) -> Result<Request<Upload>, Fault> {
         let (parts, body) = request.take(&self.connection.scheme)?;
-        self.upload = Upload::new(body);
-        Ok(Request::from_parts(parts, self.upload.clone()))
+        self.sent = Sent::new(body);
+        Ok(Request::from_parts(parts, self.sent.upload()))
     }
 
     /// There is no answer. Takes the request back where it may be sent again whatever it is.
     fn failed(&mut self, unsent: bool, error: hyper::Error, request: &mut Outgoing<RequestBody>) -> Fault {
         let refused = is_refused(&error);
         if (unsent || refused)
-            && let Some(body) = self.upload.take_back()
+            && let Some(body) = self.sent.take_back()
         {
             request.put_back(body);
             if refused {
@@ -258,13 +275,16 @@ impl Exchange {
         if parts.status.is_informational() {
             return Err(Malformed("the protocol was changed unasked"));
         }
-        self.upload.is_answered();
+        self.sent.is_answered();
         let mut headers = parts.headers;
         without_hops(&mut headers);
         if parts.status == StatusCode::NO_CONTENT {
             headers.remove(http::header::CONTENT_LENGTH);
         }
-        self.state = if body.is_end_stream() { State::Ended } else { State::Answered(body) };
+        self.state = State::Answered(body);
+        if matches!(&self.state, State::Answered(body) if body.is_end_stream()) {
+            self.end();
+        }
         Ok(Head {
             status: parts.status,
             headers,
@@ -297,9 +317,15 @@ impl Exchange {
             None => None,
         };
         if over || frame.is_none() {
-            self.state = State::Ended;
+            self.end();
         }
         Poll::Ready(frame)
+    }
+
+    /// The answer has come to its end.
+    fn end(&mut self) {
+        self.state = State::Ended;
+        self.sent.is_over();
     }
 
     /// How many bytes are left, where that is known.

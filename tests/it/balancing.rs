@@ -2,7 +2,7 @@
 //! refused at once.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -13,7 +13,7 @@ use std::{
 
 use crate::{
     support::{
-        Gateway, Reply, Request, Setup, Upstream,
+        Gateway, Reply, Request, Setup, Upstream, Upstream2,
         gateway::{TOKEN, eventually},
         process::free_port,
     },
@@ -298,6 +298,62 @@ fn nobody_waits_for_a_connection_for_ever() {
     upstream.reply(Reply::Describe);
     drop(hanging);
     eventually("there is room again", || gateway.send(&Request::get("/x/y")).status == 200);
+}
+
+/// How many of so many requests at once are answered with each status, and how long that takes.
+fn at_once(gateway: &Gateway, count: usize, target: &str) -> (BTreeMap<u16, usize>, Duration) {
+    let started = Instant::now();
+    let statuses: Vec<u16> = thread::scope(|scope| {
+        let asked: Vec<_> =
+            (0..count).map(|_| scope.spawn(|| gateway.send(&Request::get(target)).status)).collect();
+        asked.into_iter().map(|asked| asked.join().unwrap()).collect()
+    });
+    let mut counts = BTreeMap::new();
+    for status in statuses {
+        *counts.entry(status).or_default() += 1;
+    }
+    (counts, started.elapsed())
+}
+
+/// Over HTTP/2 a request waits for a stream: it has the next that is free, of a connection that is there or of one more.
+#[test]
+fn waiting_for_a_stream_ends_when_there_is_one() {
+    for (workers, connections, streams) in [("1", 1, 1), ("1", 2, 1), ("2", 2, 1), ("1", 1, 8), ("2", 1, 4)] {
+        let upstream = Upstream2::start_with(streams);
+        let gateway = Gateway::start(|setup| {
+            setup.set("listen", "workers", workers).service("open", "open-secret-0123456789").open_to(
+                "/x",
+                &[upstream.h2c()],
+                &format!("max_connections = {connections}\nqueue = 1000\nqueue_timeout = \"15s\""),
+            );
+        });
+        let (statuses, taken) = at_once(&gateway, 40, "/x/slow");
+        assert_eq!(statuses, BTreeMap::from([(200, 40)]), "{workers} workers, {connections} × {streams}");
+        assert!(taken < Duration::from_secs(14), "{taken:?}");
+        assert!(upstream.connections().1 <= connections);
+    }
+}
+
+/// … and no longer than `queue_timeout`, nor in a longer queue than there may be.
+#[test]
+fn waiting_for_a_stream_has_an_end() {
+    let upstream = Upstream2::start_with(1);
+    let gateway = Gateway::start(|setup| {
+        setup.service("open", "open-secret-0123456789").open_to(
+            "/x",
+            &[upstream.h2c()],
+            "max_connections = 1\nqueue = 10\nqueue_timeout = \"500ms\"",
+        );
+    });
+    let mut hanging = gateway.raw();
+    hanging.send(Request::get("/x/hang").bytes());
+    eventually("it has arrived", || upstream.hanging() == 1);
+    let (statuses, taken) = at_once(&gateway, 20, "/x/y");
+    assert_eq!(statuses, BTreeMap::from([(503, 20)]));
+    assert!((450..5000).contains(&taken.as_millis()), "{taken:?}");
+    drop(hanging);
+    eventually("there is room again", || gateway.send(&Request::get("/x/y")).status == 200);
+    assert_eq!(upstream.connections().0, 1, "on the same connection");
 }
 
 #[test]

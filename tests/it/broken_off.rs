@@ -33,6 +33,8 @@ enum Does {
     AnswerThenReset(u8),
     /// Sends a part of an answer, and resets the stream.
     BreakOff(u8),
+    /// Answers at the head, and wants nothing more.
+    AnswerEarly,
     /// Resets the stream at its head.
     Refuse,
     /// Says that it has begun with nothing since the request before, and closes.
@@ -104,6 +106,13 @@ fn serve(mut socket: TcpStream, script: &Mutex<Vec<Does>>, bodies: &Mutex<Vec<us
                 match todo {
                     Does::Refuse => {
                         socket.write_all(&frame(RST_STREAM, 0, stream, &[0, 0, 0, REFUSED_STREAM])).ok()?;
+                        continue;
+                    }
+                    Does::AnswerEarly => {
+                        let mut answer = frame(HEADERS, END_HEADERS, stream, &[0x88]);
+                        answer.extend(frame(DATA, END_STREAM, stream, b"early"));
+                        answer.extend(frame(RST_STREAM, 0, stream, &[0, 0, 0, NO_ERROR]));
+                        socket.write_all(&answer).ok()?;
                         continue;
                     }
                     Does::Leave => {
@@ -210,6 +219,27 @@ fn what_an_upstream_has_not_begun_with_is_sent_again() {
         }
         assert_eq!(metric(&gateway, "hubgate_upstream_retries_total{"), 3);
     }
+}
+
+/// RFC 9112 section 9.6: what is left of a body that nobody wants is read, and the client's connection goes on.
+#[test]
+fn an_answer_before_the_body_does_not_cost_the_connection() {
+    let upstream = Script::new(&[Does::AnswerEarly]);
+    let gateway = upstream.gateway();
+    let mut client = gateway.raw();
+    for (size, step) in [(3, 3), (30_000, 30_000), (3, 1), (100_000, 10_000)] {
+        client.send(format!("POST /public/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n"));
+        thread::sleep(std::time::Duration::from_millis(50));
+        for piece in "x".repeat(size).as_bytes().chunks(step) {
+            client.send(piece);
+            thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let answer = client.answer().expect("an answer");
+        assert_eq!((answer.status, answer.text().as_str()), (200, "early"));
+        assert_eq!(answer.header("connection"), None);
+    }
+    client.send(Request::get("/public/x").bytes());
+    assert_eq!(client.answer().expect("an answer").status, 200);
 }
 
 #[test]

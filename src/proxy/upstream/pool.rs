@@ -35,6 +35,9 @@ const IDLE_LIFE: Duration = Duration::from_secs(50);
 /// One in so many connections is given up for another worker whose requests wait, where those of this one wait too.
 const FAIRNESS: u32 = 8;
 
+/// Where a connection carries many exchanges, after so many of them.
+const FAIRNESS_OF_MANY: u32 = 256;
+
 /// The connections to one target.
 pub struct TargetPool {
     /// The target.
@@ -48,7 +51,7 @@ pub struct TargetPool {
     /// The target has not agreed to HTTP/2, so that each request needs a connection.
     declined: Cell<bool>,
     /// Requests that wait for a connection.
-    waiters: RefCell<VecDeque<oneshot::Sender<Lease>>>,
+    waiters: RefCell<VecDeque<Waiter>>,
     handed_over: Cell<u32>,
     /// The time of the last tick, for what need not be exact.
     now: Cell<Instant>,
@@ -58,6 +61,13 @@ pub struct TargetPool {
 struct Idle {
     connection: Box<Open>,
     since: Instant,
+}
+
+/// A request that waits.
+struct Waiter {
+    /// It needs a connection for itself.
+    alone: bool,
+    sender: oneshot::Sender<Lease>,
 }
 
 impl TargetPool {
@@ -139,30 +149,46 @@ impl TargetPool {
         opening: &Cell<Option<Instant>>,
     ) -> Result<Lease, ConnectError> {
         let alone = switches || self.declined.get();
-        let _first = if alone { None } else { Some(self.opening.lock().await) };
-        if !alone && let Some(lease) = self.stream() {
+        let patience = self.cluster.delivery.connect_timeout;
+        // One opens, the others wait for it, as long as that may take.
+        let first = async || {
+            let lock = if alone { None } else { Some(timeout(patience, self.opening.lock()).await) };
+            lock.transpose().map_err(|_| ConnectError::TimedOut)
+        };
+        let stream = || if alone { None } else { self.stream() };
+        let mut opens = first().await?;
+        if let Some(lease) = stream() {
             return Ok(lease);
         }
-        let slot = match &self.node.slots {
-            None => None,
-            Some(slots) => match Arc::clone(slots).try_acquire_owned() {
-                Ok(slot) => Some(slot),
-                Err(_) => match self.queue(Arc::clone(slots)).await? {
-                    Turn::Slot(slot) => Some(slot),
+        let mut slot = None;
+        if let Some(slots) = &self.node.slots {
+            slot = Arc::clone(slots).try_acquire_owned().ok();
+            if slot.is_none() {
+                // Nobody has to wait for one who waits.
+                drop(opens);
+                match self.queue(alone, Arc::clone(slots)).await? {
+                    Turn::Slot(free) => slot = Some(free),
                     Turn::Lease(lease) => return Ok(lease),
-                },
-            },
-        };
+                }
+                opens = first().await?;
+                if let Some(lease) = stream() {
+                    return Ok(lease);
+                }
+            }
+        }
+        let _opens = opens;
         opening.set(Some(Instant::now()));
         let (transport, address) = self.node.connector.open(switches).await?;
         let held = Held::new(&self.node.state, slot);
         if self.node.connector.is_http2(&transport)? {
-            let beginning = Multiplexed::begin(transport, address, held);
-            let patience = self.cluster.delivery.connect_timeout;
+            let pool = Rc::downgrade(self);
+            let freed = move || pool.upgrade().iter().for_each(Self::freed);
+            let beginning = Multiplexed::begin(transport, address, held, freed);
             let connection = timeout(patience, beginning).await.map_err(|_| ConnectError::TimedOut)??;
             self.declined.set(false);
             let exchange = connection.exchange();
             self.multiplexed.borrow_mut().push(connection);
+            self.serve_waiters();
             return Ok(self.lease(Link::Two(Box::new(exchange)), false));
         }
         if !switches {
@@ -173,10 +199,10 @@ impl TargetPool {
     }
 
     /// Waits until a connection of this worker is free, or one more may be opened.
-    async fn queue(&self, slots: Arc<Semaphore>) -> Result<Turn, ConnectError> {
+    async fn queue(&self, alone: bool, slots: Arc<Semaphore>) -> Result<Turn, ConnectError> {
         let _waiting = self.cluster.wait().ok_or(ConnectError::Full)?;
         let (sender, receiver) = oneshot::channel();
-        self.waiters.borrow_mut().push_back(sender);
+        self.waiters.borrow_mut().push_back(Waiter { alone, sender });
         let turn = async {
             tokio::select! {
                 biased;
@@ -216,11 +242,38 @@ impl TargetPool {
         loop {
             let next = self.waiters.borrow_mut().pop_front();
             let Some(waiter) = next else { return Some(connection) };
-            match waiter.send(self.lease(Link::One(connection), true)) {
+            match waiter.sender.send(self.lease(Link::One(connection), true)) {
                 // It has given up.
                 Err(Lease { link: Link::One(open), .. }) => connection = open,
                 Ok(()) | Err(_) => return None,
             }
+        }
+    }
+
+    /// An exchange has ended on a connection that carries many.
+    fn freed(self: &Rc<Self>) {
+        if self.node.slots.is_none() {
+            return;
+        }
+        let turn = self.handed_over.get().wrapping_add(1);
+        self.handed_over.set(turn);
+        let others = self.cluster.waiting() > self.waiters.borrow().len();
+        if others && turn.is_multiple_of(FAIRNESS_OF_MANY) {
+            // Closed after what is under way, it makes room for a connection of another worker.
+            self.multiplexed.borrow().iter().for_each(|connection| connection.retire());
+        }
+        self.serve_waiters();
+    }
+
+    /// Gives what room there is on connections that carry many to requests that wait.
+    fn serve_waiters(self: &Rc<Self>) {
+        loop {
+            let waits = |waiter: &Waiter| !waiter.alone && !waiter.sender.is_closed();
+            let next = self.waiters.borrow().iter().position(waits);
+            let Some(lease) = next.and_then(|_| self.stream()) else { return };
+            let waiter = next.and_then(|next| self.waiters.borrow_mut().remove(next));
+            // It has not given up: nobody else runs meanwhile.
+            let _ = waiter.map(|waiter| waiter.sender.send(lease));
         }
     }
 
@@ -230,7 +283,7 @@ impl TargetPool {
         self.now.set(now);
         self.hand_in();
         let mut waiters = self.waiters.borrow_mut();
-        waiters.retain(|waiter| !waiter.is_closed());
+        waiters.retain(|waiter| !waiter.sender.is_closed());
         let spare = self.node.slots.is_some() && self.cluster.waiting() > waiters.len();
         let addresses = self.node.connector.addresses();
         let is_known =

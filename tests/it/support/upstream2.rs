@@ -197,6 +197,10 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
             });
             response.body(whole(Bytes::from_static(b"early"))).unwrap()
         }
+        "slow" => {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            response.body(whole(Bytes::from_static(b"slow"))).unwrap()
+        }
         "empty" => response.status(204).body(Empty::new().map_err(never).boxed_unsync()).unwrap(),
         "evil" => response
             .header("set-cookie", "__Host-hubgate-session=evil")

@@ -259,13 +259,9 @@ impl Exchange {
     /// There is no answer. Takes the request back where it may be sent again whatever it is.
     fn failed(&mut self, unsent: bool, error: hyper::Error, request: &mut Outgoing<RequestBody>) -> Fault {
         let refused = is_refused(&error);
-        if (unsent || refused)
-            && let Some(body) = self.sent.take_back()
-        {
-            request.put_back(body);
-            if refused {
-                return Fault::Refused;
-            }
+        let back = (unsent || refused) && self.sent.put_back(request);
+        if back && refused {
+            return Fault::Refused;
         }
         Fault::Io(io::Error::other(error))
     }

@@ -69,7 +69,7 @@ impl Script {
         Gateway::start(|setup| {
             setup.set("log", "access", "true").service("open", "open-secret-0123456789").open_to(
                 "/public",
-                &[self.origin.clone()],
+                std::slice::from_ref(&self.origin),
                 "",
             );
         })

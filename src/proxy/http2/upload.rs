@@ -16,7 +16,10 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::proxy::relay::{BodyError, RequestBody};
+use crate::proxy::{
+    http1::Outgoing,
+    relay::{BodyError, RequestBody},
+};
 
 /// Bytes of a body that are kept: nearly all requests that change something are smaller.
 const MOST: usize = 64 * 1024;
@@ -60,15 +63,16 @@ impl Sent {
         self.0.borrow_mut().kept = None;
     }
 
-    /// The whole body, as if nothing had been taken of it. `None` when a part of it is gone.
-    pub(super) fn take_back(&self) -> Option<Option<RequestBody>> {
+    /// Puts the whole body back into its request, as if nothing had been taken of it. `false` when a part of it is gone.
+    pub(super) fn put_back(&self, request: &mut Outgoing<RequestBody>) -> bool {
         let mut state = self.0.borrow_mut();
-        let kept = state.kept.take()?;
+        let Some(kept) = state.kept.take() else { return false };
         let mut body = state.body.take();
         if let Some(body) = &mut body {
             body.begin_again(kept);
         }
-        Some(body)
+        request.put_back(body);
+        true
     }
 
     /// The answer has ended. What hyper does not send any more of the body is read and thrown away.

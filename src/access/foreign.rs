@@ -6,6 +6,8 @@
 //!
 //! RFC 7617 section 2; RFC 7519 section 4.1.1.
 
+use std::borrow::Cow;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -33,10 +35,19 @@ pub fn is_foreign(value: &[u8], judge: Judge<'_>) -> bool {
         Bearer::Malformed(_) | Bearer::Password(_) => false,
         Bearer::Token(token) => !is_ours(token, judge),
         Bearer::Absent => {
-            let words = value.split(|byte| !is_token_character(*byte));
-            !words.into_iter().any(|word| is_ours(word, judge)) && !basic_is_ours(value, judge)
+            // Parameters can be written with escapes (RFC 9110 section 5.6.4, RFC 5849 section 3.5.1).
+            let unescaped: Vec<u8> = value.iter().copied().filter(|byte| *byte != b'\\').collect();
+            let decoded: Cow<'_, [u8]> = percent_encoding::percent_decode(value).into();
+            !names_ours(value, judge)
+                && !names_ours(&unescaped, judge)
+                && !names_ours(&decoded, judge)
+                && !basic_is_ours(value, judge)
         }
     }
+}
+
+fn names_ours(text: &[u8], judge: Judge<'_>) -> bool {
+    text.split(|byte| !is_token_character(*byte)).any(|word| is_ours(word, judge))
 }
 
 /// Whether login or password of a Basic credential is ours: a token in the place of either, or a service's id and secret.
@@ -75,12 +86,12 @@ fn is_our_jws(word: &[u8], judge: Judge<'_>) -> bool {
     #[derive(Deserialize)]
     struct Header<'a> {
         #[serde(borrow)]
-        kid: Option<std::borrow::Cow<'a, str>>,
+        kid: Option<Cow<'a, str>>,
     }
     #[derive(Deserialize)]
     struct Payload<'a> {
         #[serde(borrow)]
-        iss: Option<std::borrow::Cow<'a, str>>,
+        iss: Option<Cow<'a, str>>,
     }
     let mut parts = word.split(|byte| *byte == b'.');
     let (Some(header), Some(payload)) = (parts.next(), parts.next()) else { return false };
@@ -165,6 +176,14 @@ mod tests {
                     format!("DPoP {token}"),
                     format!("Token token={token}"),
                     format!("Token token=\"{token}\""),
+                    format!("Digest username=\"jane\", response={token}"),
+                    format!("Digest username=\"{token}\", response=\"x\""),
+                    format!("Digest username=\"{}\\{}\", response=\"x\"", &token[..3], &token[3..]),
+                    format!(
+                        "OAuth realm=\"x\", oauth_token=\"%{:02X}{}\"",
+                        token.as_bytes()[0],
+                        token[1..].replace(':', "%3a").replace('=', "%3D")
+                    ),
                     format!("Basic {}", STANDARD.encode(format!("jane:{token}"))),
                     format!("basic {}", STANDARD.encode(format!("{token}:"))),
                     format!("Basic {}", STANDARD.encode(&token)),
@@ -181,6 +200,7 @@ mod tests {
                 "Bearer a b".into(),
                 "Bearer".into(),
                 "Basic a, Bearer b".into(),
+                "Digest a=\"b\", Bearer c".into(),
             ] {
                 assert!(!is_foreign(value.as_bytes(), judge), "{value}");
             }
@@ -213,6 +233,8 @@ mod tests {
                 "Basic !!!".into(),
                 "Basic".into(),
                 "Negotiate YII=".into(),
+                r#"Digest username="a\\b", realm="x", response="0123%41%zz""#.into(),
+                "AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-date, Signature=abc".into(),
                 String::new(),
             ] {
                 assert!(is_foreign(value.as_bytes(), judge), "{value}");

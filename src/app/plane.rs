@@ -77,6 +77,10 @@ impl Handler for DataPlane {
     fn leave(&self) {
         self.0.leave();
     }
+
+    fn cut_off(&self) {
+        self.0.cut_off();
+    }
 }
 
 /// A WebSocket as the server carries it.

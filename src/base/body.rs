@@ -5,9 +5,14 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-/// On a request whose head has more bytes, or more fields, than it may have.
-#[derive(Debug, Clone, Copy)]
-pub struct Oversized;
+/// On a request whose head has more bytes, or more fields, than it may have: what of it is too much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Oversized {
+    /// The target alone takes more than half of what the whole head may have.
+    Target,
+    /// The fields.
+    Fields,
+}
 
 /// On a request whose body comes in chunks: set once they are seen to be malformed, before a byte of such a piece is handed out.
 #[derive(Debug, Clone, Default)]

@@ -154,7 +154,7 @@ impl fmt::Debug for Gauge {
 
 /// What is known of each counter, so that it is described once.
 const COUNTERS: &[(&str, &str)] = &[
-    ("requests", "Requests answered, by route, method and status"),
+    ("requests", "Requests that are over, by route, method and status"),
     ("decisions", "Decisions on requests, by route"),
     ("refusals", "Refused requests, by cause"),
     ("shed", "Requests refused at once because there was too much to do, by what there was too much of"),

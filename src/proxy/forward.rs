@@ -105,7 +105,7 @@ pub(super) async fn forward(
             }
         }
     }
-    record.status = head.status;
+    record.status = Some(head.status);
     let source = Source::new(lease, request, &progress, delivery.idle_timeout);
     let kind = kind(&head);
     // What has no end is good as soon as it has begun.

@@ -357,7 +357,7 @@ fn redirected(mut record: Record, route: &Route, redirect: &Redirect, target: &P
     }
     forward::dress(response.headers_mut(), route);
     record.tell_rates(response.headers_mut());
-    record.status = response.status();
+    record.status = Some(response.status());
     Answering::Ready(Some(Box::new(response.map(|body| AnswerBody::own(body, record)))))
 }
 
@@ -394,6 +394,6 @@ fn answer_with(record: Record, form: Form, refusal: &Refusal) -> Answering {
 fn rendered(mut record: Record, form: Form, refusal: &Refusal) -> Answer {
     let mut response = refusal.render(&record.view.snapshot.desk, form, record.id.as_str());
     record.tell_rates(response.headers_mut());
-    record.status = response.status();
+    record.status = Some(response.status());
     response.map(|body| AnswerBody::own(body, record))
 }

@@ -90,9 +90,9 @@ pub(super) async fn endpoint(
     };
     let now = record.worker().gate().clock.now();
     record.decide(now, line);
-    record.status = response.status();
+    record.status = Some(response.status());
     if outcome.decision == "refused" {
-        record.own_refused(outcome, &host);
+        record.own_refused(outcome, (response.status(), &host));
     }
     response.map(|body| AnswerBody::own(body, record))
 }

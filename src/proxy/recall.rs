@@ -63,7 +63,7 @@ impl Record {
     }
 
     /// The same of one of our own endpoints, whose decision line is written.
-    pub(super) fn own_refused(&self, outcome: &Outcome, host: &HeaderValue) {
+    pub(super) fn own_refused(&self, outcome: &Outcome, (status, host): (StatusCode, &HeaderValue)) {
         let line = Decision {
             id: self.id.as_bytes(),
             route: self.route_label(),
@@ -75,8 +75,8 @@ impl Record {
         };
         // Reasons of the protocol begin with its code.
         let named = || Cause::named(outcome.reason.split(':').next().unwrap_or_default());
-        let cause = outcome.cause.or_else(named).unwrap_or_else(|| of_status(self.status));
-        self.keep(line, cause, (self.status, host.to_str().unwrap_or_default()));
+        let cause = outcome.cause.or_else(named).unwrap_or_else(|| of_status(status));
+        self.keep(line, cause, (status, host.to_str().unwrap_or_default()));
     }
 
     /// The same of a request that was permitted, and that its upstream did not answer.

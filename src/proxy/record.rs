@@ -76,8 +76,8 @@ pub struct Record {
     pub affinity: u64,
     /// Which of the route's targets answered.
     pub upstream: Option<Rc<super::upstream::TargetPool>>,
-    /// The status, once it is known.
-    pub status: StatusCode,
+    /// The status, once there is an answer.
+    pub status: Option<StatusCode>,
     bytes: u64,
     complete: bool,
     /// Whether it counts as one that is being answered.
@@ -121,7 +121,7 @@ impl Record {
             route: NO_ROUTE,
             affinity: 0,
             upstream: None,
-            status: StatusCode::INTERNAL_SERVER_ERROR,
+            status: None,
             bytes: 0,
             complete: false,
             counts: true,
@@ -252,13 +252,28 @@ impl Record {
     }
 }
 
+/// What stands for the status of a request that is dropped without an answer. Its future has panicked, and unwinds; or the
+/// gateway has stopped; else the client has gone, which has no status in HTTP: 499 is what other proxies write.
+fn unanswered(cut_off: bool) -> StatusCode {
+    if std::thread::panicking() {
+        StatusCode::INTERNAL_SERVER_ERROR
+    } else if cut_off {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::from_u16(499).unwrap_or(StatusCode::REQUEST_TIMEOUT)
+    }
+}
+
 impl Drop for Record {
     fn drop(&mut self) {
         self.discount();
         let now = self.worker.gate().clock.now();
-        let bodiless = self.method == Method::HEAD
-            || self.status == StatusCode::NO_CONTENT
-            || self.status == StatusCode::NOT_MODIFIED;
+        let status = self.status.unwrap_or_else(|| unanswered(self.worker.cuts_off()));
+        let bodiless = self.status.is_some_and(|status| {
+            self.method == Method::HEAD
+                || status == StatusCode::NO_CONTENT
+                || status == StatusCode::NOT_MODIFIED
+        });
         let access = Access {
             id: self.id.as_bytes(),
             trace: self.trace_id(),
@@ -266,7 +281,7 @@ impl Drop for Record {
             method: &self.method,
             path: self.target.as_ref().map_or("", PathAndQuery::path),
             version: self.version,
-            status: self.status,
+            status,
             bytes: self.bytes,
             micros: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
             route: self.view.label(self.route),
@@ -293,5 +308,76 @@ impl View {
             OWN_ROUTE => "hub",
             number => self.route(number).map_or("", |route| &route.label),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::{Future, pending},
+        pin::Pin,
+        sync::mpsc::{Sender, channel},
+        task::{Context, Poll},
+        time::Duration,
+    };
+
+    use tokio::runtime::LocalRuntime;
+
+    use super::*;
+
+    /// As a record: tells its status when it is dropped.
+    struct Told(Sender<u16>, bool);
+
+    impl Drop for Told {
+        fn drop(&mut self) {
+            self.0.send(unanswered(self.1).as_u16()).unwrap();
+        }
+    }
+
+    /// Holds one where no stack does.
+    struct Held(
+        #[expect(dead_code, reason = "it is there to be dropped")] Told,
+        Pin<Box<dyn Future<Output = ()>>>,
+    );
+
+    impl Future for Held {
+        type Output = ();
+
+        fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+            self.1.as_mut().poll(cx)
+        }
+    }
+
+    #[test]
+    fn what_ends_without_an_answer_is_told_by_its_reason() {
+        let (told, statuses) = channel();
+        let record = |cut_off| Told(told.clone(), cut_off);
+        let panics = || {
+            Box::pin(async {
+                tokio::task::yield_now().await;
+                panic!("injected");
+            })
+        };
+        let runtime = LocalRuntime::new().unwrap();
+        runtime.block_on(async {
+            let next = || statuses.recv_timeout(Duration::from_secs(15)).unwrap();
+            let (on_stack, panicking) = (record(false), panics());
+            let task = tokio::task::spawn_local(async move {
+                let _record = on_stack;
+                panicking.await;
+            });
+            assert!(task.await.unwrap_err().is_panic());
+            assert_eq!(next(), 500);
+            let task = tokio::task::spawn_local(Held(record(false), panics()));
+            assert!(task.await.unwrap_err().is_panic());
+            assert_eq!(next(), 500);
+            for (cut_off, status) in [(false, 499), (true, 503)] {
+                let task = tokio::task::spawn_local(Held(record(cut_off), Box::pin(pending())));
+                tokio::task::yield_now().await;
+                task.abort();
+                assert!(task.await.unwrap_err().is_cancelled());
+                assert_eq!(next(), status);
+            }
+        });
     }
 }

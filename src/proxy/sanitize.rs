@@ -8,7 +8,7 @@
 mod target;
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Version,
+    HeaderMap, HeaderName, HeaderValue, StatusCode, Version,
     header::{
         self, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE,
     },
@@ -86,12 +86,20 @@ impl Sanitized {
 /// Takes a request head apart. `trusted` says whether the peer may speak for a client.
 ///
 /// # Errors
-/// A refusal with 400, 405 or 417.
+/// A refusal with 400, 405, 414, 417 or 431.
 pub fn sanitize(mut parts: Parts, target: PathAndQuery, trusted: bool) -> Result<Sanitized, Refusal> {
-    if parts.extensions.get::<Oversized>().is_some() {
-        // RFC 6585 section 5.
-        let status = http::StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        let text = "the head of the request is larger than is read here";
+    if let Some(oversized) = parts.extensions.get::<Oversized>() {
+        let (status, text) = match oversized {
+            // RFC 9112 section 3.
+            Oversized::Target => {
+                (StatusCode::URI_TOO_LONG, "the address of the request is longer than is read here")
+            }
+            // RFC 6585 section 5.
+            Oversized::Fields => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "the head of the request is larger than is read here",
+            ),
+        };
         return Err(Refusal::new(status, ErrorCode::InvalidRequest, text).closing());
     }
     let seen = Seen::of(&parts.headers);
@@ -263,7 +271,7 @@ fn is_number(text: &[u8]) -> bool {
 fn expectation(expectation: Option<HeaderValue>) -> Result<(), Refusal> {
     match expectation {
         Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => Err(Refusal::new(
-            http::StatusCode::EXPECTATION_FAILED,
+            StatusCode::EXPECTATION_FAILED,
             ErrorCode::ExpectationFailed,
             "the Expect header asks for something other than 100-continue",
         )),

@@ -126,6 +126,8 @@ pub struct Worker {
     space: RefCell<Vec<u8>>,
     own_bodies: RefCell<OwnBodies>,
     requests: Cell<usize>,
+    /// It has stopped, and cuts off what is not answered.
+    cuts_off: Cell<bool>,
     ids: Cell<u64>,
     seed: u64,
     /// What all ids of this worker begin with; the rest is set for each.
@@ -143,8 +145,8 @@ impl Worker {
         }
         let view = RefCell::new(Rc::new(view(&parts.gate, None)));
         let (looked, replaced) = (Cell::new((0, 0)), Cell::new(Instant::now()));
-        let (waits, space, own_bodies, requests, ids) = Default::default();
-        Self { parts, view, waits, looked, replaced, space, own_bodies, requests, ids, seed, id }
+        let (waits, space, own_bodies, requests, cuts_off, ids) = Default::default();
+        Self { parts, view, waits, looked, replaced, space, own_bodies, requests, cuts_off, ids, seed, id }
     }
 
     /// What all workers share.
@@ -187,6 +189,16 @@ impl Worker {
     /// The gateway is stopping: what has no end of its own is told.
     pub fn leave(&self) {
         self.waits.leave();
+    }
+
+    /// The gateway has stopped: what is not answered by now will not be.
+    pub fn cut_off(&self) {
+        self.cuts_off.set(true);
+    }
+
+    /// Whether requests that end without an answer are cut off by the gateway.
+    pub(super) const fn cuts_off(&self) -> bool {
+        self.cuts_off.get()
     }
 
     /// The right to read a body for one of our own endpoints; `None` while too many are being read.

@@ -71,6 +71,9 @@ pub trait Handler: 'static {
 
     /// The worker is stopping. Said again while it does.
     fn leave(&self);
+
+    /// The worker has stopped: what is not answered by now will not be.
+    fn cut_off(&self) {}
 }
 
 /// Who is at the other end of a connection.
@@ -141,11 +144,14 @@ pub async fn serve<H: Handler>(
     let switched: Switched<H> = Rc::default();
     let service = {
         let (watch, switched) = (Rc::clone(&watch), Rc::clone(&switched));
-        let max_headers = limits.max_headers;
+        let (max_headers, max_head) = (limits.max_headers, limits.max_header_size);
         service_fn(move |mut request: Request<Incoming>| {
             let follows = watch.restore_framing(&mut request);
-            if request.headers().len() > max_headers || watch.head_is_larger() {
-                request.extensions_mut().insert(Oversized);
+            let larger = watch.head_is_larger();
+            if larger || request.headers().len() > max_headers {
+                let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+                let most = larger && target > max_head / 2;
+                request.extensions_mut().insert(if most { Oversized::Target } else { Oversized::Fields });
             }
             // From here on the request counts as being answered, until its answer's body is dropped.
             watch.begin(follows);
@@ -183,7 +189,8 @@ pub async fn serve<H: Handler>(
         drive(connection.as_mut(), &watch, http2::Connection::graceful_shutdown).await;
     } else {
         let mut builder = http1::Builder::new();
-        builder.max_buf_size(limits.max_header_size.max(8192)).half_close(false);
+        // More than a head may have, so that mostly we see what is too large of one.
+        builder.max_buf_size(limits.max_header_size.saturating_add(8192)).half_close(false);
         // hyper's own limit costs nothing; any that is set, even the same, makes it fill a table for each request.
         if limits.max_headers != HYPERS_MAX_HEADERS {
             builder.max_headers(limits.max_headers);

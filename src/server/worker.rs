@@ -119,6 +119,7 @@ pub async fn run<H: Handler>(handler: Rc<H>, setup: Setup, tick: impl Fn(Instant
         command(&connections, Order::Drain);
         tick(now);
     }
+    accept.handler.cut_off();
     command(&connections, Order::Close);
     // The closing itself is done by the connections' tasks.
     for _ in 0..10 {

@@ -235,6 +235,23 @@ fn what_passes_unchanged() {
     assert_eq!(seen.header("transfer-encoding"), None);
 }
 
+/// As many fields as an answer may have, all of them; with one more it cannot be used.
+#[test]
+fn answers_have_many_fields() {
+    let (gateway, upstream) = Gateway::standard();
+    for (count, status) in [(150, 200), (255, 200), (256, 502)] {
+        let fields = "Set-Cookie: c=1\r\n".repeat(count);
+        upstream.reply(Reply::raw(&format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 0\r\n\r\n")));
+        for answer in [
+            gateway.send(&Request::get("/public/x")),
+            gateway.client().send_h2(&[Request::get("/public/x")]).remove(0),
+        ] {
+            assert_eq!(answer.status, status, "{count}");
+            assert_eq!(answer.all("set-cookie").len(), if status == 200 { count } else { 0 });
+        }
+    }
+}
+
 /// Many cookie fields of HTTP/2 are one in HTTP/1.1 (RFC 9113 section 8.2.3).
 #[test]
 fn cookie_crumbs_are_joined() {

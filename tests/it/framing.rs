@@ -360,6 +360,37 @@ fn a_small_limit_of_heads_is_none_of_bodies() {
     assert_eq!(client.answer().expect("an answer").status, 431);
 }
 
+/// RFC 9112 section 3: what is too long of an address gets another answer than what is too much of fields.
+#[test]
+fn a_head_that_is_too_large_is_answered_by_what_is_too_large() {
+    let upstream = Upstream::start();
+    let small = Gateway::start(|setup| {
+        setup.standard(&upstream).set("limits", "max_header_size", "\"8KiB\"");
+    });
+    let (usual, _other) = Gateway::standard();
+    for (gateway, path, query, field, status) in [
+        (&small, 8_000, 0, 100, 200),
+        (&small, 9_000, 0, 0, 414),
+        (&small, 0, 9_000, 0, 414),
+        (&small, 2_500, 2_500, 4_000, 414),
+        (&small, 3_000, 0, 6_000, 431),
+        (&small, 3_000, 0, 20_000, 431),
+        (&usual, 65_400, 0, 200, 414),
+        (&usual, 66_000, 0, 0, 414),
+        (&usual, 0, 66_000, 0, 414),
+        (&usual, 0, 0, 66_000, 431),
+    ] {
+        let mut client = gateway.raw();
+        let target = format!("/public/{}?{}", "p".repeat(path), "q".repeat(query));
+        let fill = "x".repeat(field);
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nX-Fill: {fill}\r\n\r\n"));
+        let answer = client.answer().expect("an answer");
+        assert_eq!(answer.status, status, "{path} {query} {field}: {}", answer.text());
+        assert_eq!(client.closes_within(Duration::from_millis(300)), status != 200, "{path} {query} {field}");
+    }
+    assert_eq!(upstream.take().len(), 1);
+}
+
 /// A body that the client never finishes is never finished towards the upstream.
 #[test]
 fn a_truncated_body_stays_truncated() {

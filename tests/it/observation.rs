@@ -6,7 +6,11 @@ use serde_json::Value;
 
 #[cfg(not(feature = "otel"))]
 use crate::support::process;
-use crate::support::{Gateway, Recorded, Reply, Request, Setup, Upstream, gateway::eventually};
+use crate::support::{
+    Gateway, Recorded, Reply, Request, Setup, Upstream,
+    gateway::eventually,
+    h2::{self, H2},
+};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
@@ -38,6 +42,19 @@ fn told(seen: &Recorded) -> [String; 3] {
         assert!(hex && part.len() == length && (length == 2 || part.bytes().any(|b| b != b'0')), "{value}");
     }
     [trace, parent, flags].map(str::to_owned)
+}
+
+/// The access line of the request for this path.
+fn access(gateway: &Gateway, path: &str) -> String {
+    let mut found = None;
+    let path = format!(" path={path} ");
+    eventually("the access line", || {
+        let lines = gateway.lines();
+        let mut lines = lines.lines().filter(|line| line.contains(" access ") && line.contains(&path));
+        found = lines.next().map(str::to_owned);
+        found.is_some()
+    });
+    found.unwrap()
 }
 
 /// All lines of requests and decisions about this request.
@@ -309,4 +326,55 @@ fn a_program_without_opentelemetry_refuses_to_be_told_of_a_collector() {
         assert!(written.contains("`telemetry.otlp` needs OpenTelemetry"), "{command}: {written}");
         assert!(written.contains("--features otel"), "{command}: {written}");
     }
+}
+
+/// Nobody got an answer, and nothing has failed.
+#[test]
+fn who_does_not_wait_for_the_answer_is_told_apart_from_what_fails() {
+    let (gateway, upstream) = start(|_| {});
+    upstream.reply(Reply::Hang);
+    let mut one = gateway.raw();
+    one.send(Request::get("/public/one").bytes());
+    let mut two = H2::connect(gateway.address());
+    for (stream, path) in [(1, &b"/public/two"[..]), (3, b"/public/three")] {
+        let head: [h2::Field<'_>; 4] =
+            [(b":method", b"GET"), (b":scheme", b"https"), (b":authority", b"localhost"), (b":path", path)];
+        two.headers(stream, &head, true);
+    }
+    eventually("all have arrived", || upstream.count() == 3);
+    drop(one);
+    // RST_STREAM with CANCEL.
+    two.frame(3, 0, 1, &8_u32.to_be_bytes());
+    for path in ["/public/one", "/public/two"] {
+        let line = access(&gateway, path);
+        assert!(line.contains(" status=499 ") && line.contains(" incomplete"), "{line}");
+    }
+    assert!(!gateway.lines().contains("/public/three "), "it waits still");
+    drop(two);
+    let line = access(&gateway, "/public/three");
+    assert!(line.contains(" status=499 ") && line.contains(" incomplete"), "{line}");
+    upstream.reply(Reply::status(500, "text/plain", "an error of its own"));
+    assert_eq!(gateway.send(&Request::get("/public/four")).status, 500);
+    assert!(access(&gateway, "/public/four").contains(" status=500 "));
+    let counted = |status: u16, count: u16| {
+        format!("hubgate_requests_total{{route=\"/public\",method=\"GET\",status=\"{status}\"}} {count}\n")
+    };
+    eventually("they are counted", || {
+        let numbers = gateway.management("/metrics").1;
+        numbers.contains(&counted(499, 3)) && numbers.contains(&counted(500, 1))
+    });
+}
+
+#[test]
+fn what_a_stop_cuts_off_is_told_apart_too() {
+    let (mut gateway, upstream) = start(|setup| {
+        setup.set("limits", "drain_timeout", r#""300ms""#);
+    });
+    upstream.reply(Reply::Hang);
+    let mut client = gateway.raw();
+    client.send(Request::get("/public/late").bytes());
+    eventually("it has arrived", || upstream.count() == 1);
+    gateway.stop();
+    let line = access(&gateway, "/public/late");
+    assert!(line.contains(" status=503 ") && line.contains(" incomplete"), "{line}");
 }

@@ -201,6 +201,23 @@ fn what_is_unsafe_is_refused() {
         ("two tokens", Request::get("/watched/x").bearer("a").bearer("b"), 400),
         ("a malformed one", Request::get("/watched/x").header("Authorization", "Bearer a b"), 400),
         ("a list", Request::get("/watched/x").header("Authorization", "Basic a, Bearer b"), 400),
+        (
+            "a second one among parameters",
+            Request::get("/watched/x").header("Authorization", r#"Digest a="b", Bearer c"#),
+            400,
+        ),
+        (
+            "one between quotes",
+            Request::get("/passing/open/x").header("Authorization", r#"Digest a="b, Bearer c", d=e"#),
+            400,
+        ),
+        (
+            "two with parameters",
+            Request::get("/watched/x")
+                .header("Authorization", r#"Digest a="b", c=d"#)
+                .header("Authorization", r#"Digest a="b", c=d"#),
+            400,
+        ),
         ("a token in the query", Request::get("/watched/x?access_token=a"), 400),
         ("a way out of the path", Request::get("/watched/%2e%2e/%2e%2e/api/x"), 400),
         ("an ambiguous path", Request::get("/watched/..%2fapi/x"), 400),
@@ -275,6 +292,7 @@ fn credentials_of_ours_stay_here_and_those_of_others_go_on() {
         for value in [
             format!("Bearer {token}"),
             format!("Token {token}"),
+            format!("Digest username=\"jane\", response=\"{token}\""),
             format!("Basic {}", base64(format!("jane:{token}"))),
             format!("Basic {}", base64(format!("{token}:"))),
         ] {
@@ -297,6 +315,9 @@ fn credentials_of_ours_stay_here_and_those_of_others_go_on() {
         format!("Basic {}", base64("machine:another secret")),
         "Negotiate YIIJvwYGKwYBBQUCoIIJszCCCa+gJDAi".into(),
         "Token 0123456789abcdef".into(),
+        r#"Digest username="a", realm="b", nonce="c", uri="/", response="d""#.into(),
+        "AWS4-HMAC-SHA256 Credential=AK/20260101/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-date, Signature=ab".into(),
+        r#"OAuth realm="x", oauth_token="y%3D""#.into(),
     ] {
         let as_it_came = Some(value.clone());
         for target in ["/watched/x", "/watched/open/x", "/watched/page/x", "/passing/x", "/passing/open/x"] {

@@ -3,7 +3,10 @@
 //!
 //! Invariant: a request presents one credential, in the header and nowhere else, or it is refused.
 
-use super::basic::{self, Basic};
+use super::{
+    basic::{self, Basic},
+    parameters,
+};
 
 /// What the `Authorization` headers of a request hold.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,10 +32,12 @@ pub fn read<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Bearer<'a> {
         value.iter().position(|b| !b.is_ascii_alphanumeric() && *b != b'-').unwrap_or(value.len());
     let (scheme, rest) = value.split_at(scheme_end);
     if !scheme.eq_ignore_ascii_case(b"bearer") {
-        if value.contains(&b',') {
+        let is_basic = scheme.eq_ignore_ascii_case(b"basic");
+        // RFC 9110 section 11.4: a comma stands between the parameters of one credential, too.
+        if value.contains(&b',') && (is_basic || !parameters::are_of_one(value)) {
             return Bearer::Malformed("the Authorization header holds a list");
         }
-        let basic = scheme.eq_ignore_ascii_case(b"basic").then(|| basic::read(rest)).flatten();
+        let basic = is_basic.then(|| basic::read(rest)).flatten();
         return basic.map_or(Bearer::Absent, |basic| Bearer::Password(Box::new(basic)));
     }
     // RFC 6750 section 2.1: "Bearer" 1*SP b64token
@@ -85,7 +90,9 @@ mod tests {
             assert!(matches!(read([good.as_bytes()].into_iter()), Bearer::Token(_)), "{good}");
         }
         assert_eq!(read([&b"Bearer abc"[..]].into_iter()), Bearer::Token(b"abc"));
-        for absent in ["Basic YTpi", "Digest x", "", "Bearerabc", "Bearer2 abc", "Negotiate"] {
+        for absent in
+            ["Basic YTpi", "Digest x", "", "Bearerabc", "Bearer2 abc", "Negotiate", r#"Digest a="b", c=d"#]
+        {
             assert_eq!(read([absent.as_bytes()].into_iter()), Bearer::Absent, "{absent}");
         }
         for bad in [
@@ -101,12 +108,19 @@ mod tests {
             "Bearer:abc",
             "Bearer a;b",
             "Basic a, Bearer b",
+            "Basic a=b, c=d",
+            "Digest a=\"b\", Bearer c",
+            "Digest a=\"b\", Basic YTpi",
+            "Digest a=\"b, Bearer c\"",
+            "Negotiate abc, Negotiate abc",
             "Bearer ä",
         ] {
             assert!(matches!(read([bad.as_bytes()].into_iter()), Bearer::Malformed(_)), "{bad}");
         }
         let two = [&b"Bearer a"[..], b"Bearer a"];
         assert!(matches!(read(two.into_iter()), Bearer::Malformed(_)));
+        let foreign = [&b"Digest a=b, c=d"[..], b"Digest a=b, c=d"];
+        assert!(matches!(read(foreign.into_iter()), Bearer::Malformed(_)));
         assert_eq!(read(std::iter::empty()), Bearer::Absent);
     }
 

@@ -14,16 +14,18 @@ use crate::crypto::opaque;
 /// What is wrong, in words.
 pub fn authorization(text: &str) -> Result<HeaderValue, String> {
     let text = text.trim();
-    let has_scheme = text.split_once(' ').is_some_and(|(scheme, _)| {
-        scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("basic")
-    });
+    let scheme = text.split_once(' ').map(|(scheme, _)| scheme);
+    let is_ours = |scheme: &str| ["bearer", "basic"].iter().any(|ours| scheme.eq_ignore_ascii_case(ours));
     let is_password = |(login, password): (&str, &str)| {
         !login.is_empty() && opaque::digest(opaque::Kind::ApplicationPassword, password).is_some()
     };
-    let value = if has_scheme {
+    let value = if scheme.is_some_and(is_ours) {
         text.to_owned()
     } else if text.split_once(':').is_some_and(is_password) {
         format!("Basic {}", STANDARD.encode(text))
+    } else if scheme.is_some() {
+        // No token has a blank: it is a value of another scheme, and the gate reads it.
+        text.to_owned()
     } else {
         format!("Bearer {text}")
     };
@@ -120,6 +122,8 @@ mod tests {
         let password = opaque::generate(opaque::Kind::ApplicationPassword, &SystemRandom);
         let pair = format!("jane:{}", password.expose());
         let basic = format!("Basic {}", STANDARD.encode(&pair));
+        let blank_pair = format!("jane doe:{}", password.expose());
+        let blank_basic = format!("Basic {}", STANDARD.encode(&blank_pair));
         for (text, value) in [
             ("a.b.c", "Bearer a.b.c"),
             (" a.b.c\n", "Bearer a.b.c"),
@@ -128,6 +132,9 @@ mod tests {
             ("jane:secret", "Bearer jane:secret"),
             (&pair, &basic),
             (&basic, &basic),
+            ("Negotiate abc", "Negotiate abc"),
+            (r#"Digest username="a", realm="b""#, r#"Digest username="a", realm="b""#),
+            (&blank_pair, &blank_basic),
         ] {
             let header = authorization(text).unwrap();
             assert!(header == value && header.is_sensitive(), "{text}");

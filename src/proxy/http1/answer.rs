@@ -18,7 +18,7 @@ use super::Malformed;
 pub const MAX_HEAD: usize = 64 * 1024;
 
 /// Fields of a head, or of a trailer section.
-pub const MAX_FIELDS: usize = 100;
+pub const MAX_FIELDS: usize = 256;
 
 /// Where the body of an answer ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

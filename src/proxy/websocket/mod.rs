@@ -182,7 +182,7 @@ pub(super) enum Switched {
 
 /// The answer with which a WebSocket begins. What it carries is taken over when the answer was sent.
 pub(super) fn opened(head: Head, socket: Socket, mut record: Record, progress: &Rc<Progress>) -> Answer {
-    record.status = head.status;
+    record.status = Some(head.status);
     record.discount();
     let tunnel = Tunnel::new(socket, record, progress);
     let mut answer = Answer::new(AnswerBody::Switched(Some(Box::new(tunnel))));

@@ -260,7 +260,7 @@ mod tests {
             + &SERVICE.replace("\"a\"", "\"b\"").replace("\"A\"", "\"B\"")
             + &SERVICE.replace("\"a\"", "\"c\"").replace("\"A\"", "\"tAkEn\"");
         let refused = shared.reload(configured(folder.path(), &more)).await.unwrap_err();
-        assert!(refused.to_string().contains("another service already has this name"), "{refused}");
+        assert!(refused.to_string().contains("the name \"tAkEn\" is taken by the service"), "{refused}");
         assert_eq!((names().await, shared.gate.generation()), (before, generation));
         let good = SERVICE.replace("\"A\"", "\"Renamed\"")
             + &SERVICE.replace("\"a\"", "\"b\"").replace("\"A\"", "\"B\"");

@@ -136,27 +136,30 @@ async function freePorts(count) {
 }
 
 async function startUpstream() {
-  // Called when the style is asked for.
-  let styled = () => {};
+  // By the number of a page: called when its style is asked for.
+  const styled = new Map();
   const server = http.createServer((request, response) => {
     const { method, url, headers } = request;
-    if (url === "/app/hinted") {
+    const [, asked, number] = url.match(/^\/app\/(hinted|style\.css)\?(\d+)$/) ?? [];
+    if (asked === "hinted") {
       // The page waits for what its hint has the browser fetch, and says which came first.
+      const style = `/app/style.css?${number}`;
       const answer = (first) => {
         clearTimeout(late);
+        styled.delete(number);
         response.writeHead(200, { "Content-Type": "text/html" });
-        response.end(`<!doctype html><title>App</title><link rel="stylesheet" href="/app/style.css"><p id="first">${first}</p>`);
+        response.end(`<!doctype html><title>App</title><link rel="stylesheet" href="${style}"><p id="first">${first}</p>`);
       };
-      const late = setTimeout(answer, 10_000, "page");
-      styled = () => answer("style");
-      response.writeEarlyHints({ link: "</app/style.css>; rel=preload; as=style" });
+      const late = setTimeout(answer, 3000, "page");
+      styled.set(number, () => answer("style"));
+      // Chromium 156 loses a hint that comes before it has begun to wait for an answer.
+      setTimeout(() => response.writeEarlyHints({ link: `<${style}>; rel=preload; as=style` }), 250);
       return;
     }
-    if (url === "/app/style.css") {
+    if (asked === "style.css") {
       response.writeHead(200, { "Content-Type": "text/css", "Cache-Control": "max-age=60" });
       response.end("#first { color: rgb(1, 2, 3) }");
-      styled();
-      styled = () => {};
+      styled.get(number)?.();
       return;
     }
     if (url === "/app/events") {

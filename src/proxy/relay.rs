@@ -25,7 +25,7 @@ use super::{
     live,
     record::Record,
     upstream::state::Cause,
-    waits::{Place, Progress},
+    waits::{BodyFault, Place, Progress},
     websocket::Tunnel,
 };
 
@@ -227,6 +227,8 @@ impl Relayed {
                 }
             }
             (Some(Err(Fault::RequestBody)), None) | (Some(Ok(_)) | None, _) => {}
+            // The request broke off, and over HTTP/2 its answer with it: that is the client's doing.
+            (Some(Err(_)), Some((_, progress))) if progress.fault() != BodyFault::None => {}
             (Some(Err(fault)), _) => self.record.broken_off(Cause::Answer, fault),
         }
         if let Some(Ok(frame)) = &frame {

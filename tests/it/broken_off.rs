@@ -35,6 +35,8 @@ enum Does {
     BreakOff(u8),
     /// Answers at the head, and wants nothing more.
     AnswerEarly,
+    /// Begins an answer at the head, and waits for the body.
+    Begin,
     /// Resets the stream at its head.
     Refuse,
     /// Says that it has begun with nothing since the request before, and closes.
@@ -112,6 +114,12 @@ fn serve(mut socket: TcpStream, script: &Mutex<Vec<Does>>, bodies: &Mutex<Vec<us
                         let mut answer = frame(HEADERS, END_HEADERS, stream, &[0x88]);
                         answer.extend(frame(DATA, END_STREAM, stream, b"early"));
                         answer.extend(frame(RST_STREAM, 0, stream, &[0, 0, 0, NO_ERROR]));
+                        socket.write_all(&answer).ok()?;
+                        continue;
+                    }
+                    Does::Begin => {
+                        let mut answer = frame(HEADERS, END_HEADERS, stream, &[0x88]);
+                        answer.extend(frame(DATA, 0, stream, b"begun"));
                         socket.write_all(&answer).ok()?;
                         continue;
                     }
@@ -326,4 +334,35 @@ fn a_client_that_goes_away_breaks_nothing_off() {
     assert_eq!(metric(&gateway, "hubgate_upstream_errors_total{"), 0);
     upstream.reply(Reply::Describe);
     assert_eq!(gateway.send(&Request::get("/public/x")).status, 200);
+}
+
+/// Over HTTP/2 an answer breaks off with its request. Whose body is too large, or ends in the middle, breaks off nothing of the
+/// upstream's.
+#[test]
+fn an_upload_that_breaks_off_is_not_held_against_the_target() {
+    let upstream = Script::new(&[Does::Begin]);
+    let gateway = Gateway::start(|setup| {
+        setup
+            .set("log", "access", "true")
+            .set("limits", "max_body_size", r#""64KiB""#)
+            .service("open", "open-secret-0123456789")
+            .open_to("/public", std::slice::from_ref(&upstream.origin), "");
+    });
+    let large = format!("20000\r\n{}\r\n", "x".repeat(0x20000));
+    let mut lines = 0;
+    for rest in [large.as_str(), "4\r\nx", "not a size\r\n"] {
+        for _ in 0..6 {
+            let mut client = gateway.raw();
+            client.send(
+                "POST /public/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n",
+            );
+            client.wait_for("begun");
+            client.send(rest);
+            client.finish_sending();
+            assert!(!client.answer().is_some_and(|answer| answer.complete));
+            lines += 1;
+            eventually("there is a line", || incomplete(&gateway) == lines);
+        }
+        assert_eq!(metric(&gateway, "hubgate_upstream_errors_total{"), 0, "{rest:.20}");
+    }
 }

@@ -86,7 +86,7 @@ fn print(explained: &Explanation) -> Result<(), Failure> {
         print_scope(scope)?;
     }
     match (&explained.route, explained.outcome.passes()) {
-        (Some(route), true) => row("upstream gets", &handed_on(route, explained)),
+        (Some(route), true) if route.redirect.is_none() => row("upstream gets", &handed_on(route, explained)),
         _ => Ok(()),
     }
 }
@@ -144,17 +144,27 @@ const fn mover(mover: Mover) -> &'static str {
 }
 
 fn print_route(route: &RouteFacts, outcome: Outcome) -> Result<(), Failure> {
-    let sent = if outcome.passes() { "to" } else { "would go to" };
-    row(
-        "route",
-        &format!("{} {sent} {} as {}", route.label, route.targets.join(", "), route.forwarded_path),
-    )?;
+    row("route", &format!("{} {}", route.label, way(route, outcome.passes())))?;
     row("service", &service(route))?;
     row("rule", &rule_or_none(route))?;
     if !route.enforced {
         row("enforced", "no: nothing is refused here for who asks")?;
     }
     Ok(())
+}
+
+/// Where the request goes, or would go.
+fn way(route: &RouteFacts, passes: bool) -> String {
+    if let Some(redirect) = &route.redirect {
+        let sent = if passes { "is redirected" } else { "would be redirected" };
+        return match &redirect.location {
+            Some(location) => format!("{sent} to {location} ({})", redirect.status),
+            None => format!("{sent} nowhere ({})", redirect.status),
+        };
+    }
+    let sent = if passes { "to" } else { "would go to" };
+    let path = route.forwarded_path.as_deref().unwrap_or_default();
+    format!("{sent} {} as {path}", route.targets.join(", "))
 }
 
 /// Every rate that concerns the request, the narrowest first, as they are counted.

@@ -130,9 +130,8 @@ impl<'r, 'a> Entry<'r, 'a> {
             );
             return None;
         };
-        // Whatever does not fit is out of every range.
-        let number = u64::try_from(number.max(0)).unwrap_or(u64::MAX);
-        self.within(&number, range, ToString::to_string).then_some(number)
+        let range = i128::from(*range.start())..=i128::from(*range.end());
+        if self.within(&number, &range, ToString::to_string) { u64::try_from(number).ok() } else { None }
     }
 
     fn within<T: PartialOrd>(

@@ -118,9 +118,10 @@ fn without(record: &Record, sanitized: &Sanitized, form: Form) -> Refusal {
         return Refusal::session_needed();
     }
     let mut location = format!("{}/auth/login", record.view.snapshot.desk.hub_url);
-    let target = sanitized.target.as_str();
+    // Browsers send a backslash of a query as it is. The way back has none, as at its beginning it would name another host.
+    let target = sanitized.target.as_str().replace('\\', "%5C");
     if target.len() <= LONGEST_BACK {
-        let query = form_urlencoded::Serializer::new(String::new()).append_pair("back", target).finish();
+        let query = form_urlencoded::Serializer::new(String::new()).append_pair("back", &target).finish();
         location.push('?');
         location.push_str(&query);
     }

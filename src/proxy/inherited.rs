@@ -8,7 +8,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, HeaderValue};
 
-use super::trace::{is_traceparent, tracestate};
+use super::{
+    record::Record,
+    sanitize::Sanitized,
+    trace::{is_traceparent, tracestate},
+};
 
 /// What a trusted proxy says about the client.
 #[derive(Default)]
@@ -90,6 +94,19 @@ fn address(text: &str) -> Option<IpAddr> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     let parsed = bare.parse().or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip()));
     parsed.ok().map(|ip: IpAddr| ip.to_canonical())
+}
+
+/// Takes up for a request what a trusted proxy says of its client.
+pub(super) fn take_over(record: &mut Record, sanitized: &Sanitized) {
+    record.inherit(sanitized);
+    // From the right: the nearest address that is no proxy of ours is the client's.
+    for ip in sanitized.forwarded.chain().into_iter().rev() {
+        let Some(ip) = ip else { break };
+        record.set_source(ip);
+        if !record.view.snapshot.trusts(ip) {
+            break;
+        }
+    }
 }
 
 #[cfg(test)]

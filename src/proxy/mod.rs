@@ -49,7 +49,7 @@ use std::{
 };
 
 use http::{
-    HeaderValue, Request, Response, StatusCode,
+    HeaderValue, Request, Response,
     header::{AUTHORIZATION, LOCATION, USER_AGENT, VARY},
     uri::PathAndQuery,
 };
@@ -128,12 +128,12 @@ pub fn serve(
     // 1 one reading of the request, or none
     let extended = match extended {
         Ok(extended) => extended,
-        Err(refusal) => return refuse(record, form, &refusal),
+        Err(refusal) => return refuse_unread(record, form, peer, refusal),
     };
     let splits = |path: &str| worker.own().splits(&snapshot.hub_path, path);
     let target = match sanitize::target_where(&parts.method, &parts.uri, splits) {
         Ok(target) => target,
-        Err(refusal) => return refuse(record, form, &refusal),
+        Err(refusal) => return refuse_unread(record, form, peer, refusal),
     };
     record.set_target(target.clone());
     if let Some(refusal) = record.shed() {
@@ -141,12 +141,12 @@ pub fn serve(
     }
     let mut sanitized = match sanitize::sanitize(parts, target, peer.may_speak(snapshot)) {
         Ok(sanitized) => sanitized,
-        Err(refusal) => return refuse(record, form, &refusal),
+        Err(refusal) => return refuse_unread(record, form, peer, refusal),
     };
     if extended && let Err(refusal) = sanitized.extend(worker.gate().random.bytes()) {
-        return refuse(record, form, &refusal);
+        return refuse_unread(record, form, peer, refusal);
     }
-    inherit(&mut record, &sanitized);
+    inherited::take_over(&mut record, &sanitized);
     // 2 how often this source asks
     if let Err(refusal) = rates::source(&record) {
         return refuse_at(record, form, (&refusal, None), &sanitized);
@@ -252,19 +252,6 @@ fn pass(
     Answering::Waiting(Box::pin(forward::forward(record, form, request, progress, handshake)))
 }
 
-/// What a trusted proxy says of the client is taken up.
-fn inherit(record: &mut Record, sanitized: &Sanitized) {
-    record.inherit(sanitized);
-    // From the right: the nearest address that is no proxy of ours is the client's.
-    for ip in sanitized.forwarded.chain().into_iter().rev() {
-        let Some(ip) = ip else { break };
-        record.set_source(ip);
-        if !record.view.snapshot.trusts(ip) {
-            break;
-        }
-    }
-}
-
 /// A refusal, and the verdict on a token that was good and may not pass.
 type Denied = (Refusal, Option<Arc<Verdict>>);
 
@@ -349,11 +336,10 @@ enum Judged {
 /// Sends a client that may ask to another address.
 fn redirected(mut record: Record, route: &Route, redirect: &Redirect, target: &PathAndQuery) -> Answering {
     let mut response = Response::new(bytes::Bytes::new());
-    if let Some(location) = outbound::location(redirect, &route.path, target) {
-        *response.status_mut() = redirect.status;
+    let (status, location) = outbound::redirected(redirect, route, target);
+    *response.status_mut() = status;
+    if let Some(location) = location {
         response.headers_mut().insert(LOCATION, location);
-    } else {
-        *response.status_mut() = StatusCode::NOT_FOUND;
     }
     forward::dress(response.headers_mut(), route);
     record.tell_rates(response.headers_mut());
@@ -365,6 +351,12 @@ fn redirected(mut record: Record, route: &Route, redirect: &Redirect, target: &P
 fn refuse(record: Record, form: Form, refusal: &Refusal) -> Answering {
     record.refused((refusal, None), None);
     answer_with(record, form, refusal)
+}
+
+/// The same where the request was not understood. It counts for its source all the same.
+fn refuse_unread(record: Record, form: Form, peer: &Peer, refusal: Refusal) -> Answering {
+    let refusal = rates::source_unread(&record, peer, refusal);
+    refuse(record, form, &refusal)
 }
 
 /// The same where the request was understood; `verdict` on a token that was good.

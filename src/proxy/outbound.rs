@@ -4,7 +4,7 @@
 //! there is no third case.
 
 use http::{
-    HeaderMap, HeaderValue,
+    HeaderMap, HeaderValue, StatusCode,
     header::{AUTHORIZATION, CONTENT_LENGTH, HOST},
     uri::PathAndQuery,
 };
@@ -42,12 +42,7 @@ pub(super) fn outbound(
     body: RequestBody,
 ) -> Option<Outgoing<RequestBody>> {
     let Sanitized { parts, target, authority, forwarded, trailers, .. } = sanitized;
-    let target = if route.strip_path || !route.prepend_path.is_empty() {
-        let prefix = if route.strip_path { route.path.as_str() } else { "" };
-        rewritten(&target, prefix, &route.prepend_path)?
-    } else {
-        target
-    };
+    let target = forwarded_target(route, target)?;
     record.noted.forwards(&target);
     let mut head = RequestHead::new(&parts.method, &target);
     if trailers {
@@ -138,6 +133,25 @@ fn joined(values: &[HeaderValue], last: &HeaderValue) -> Option<HeaderValue> {
     HeaderValue::from_bytes(&text).ok()
 }
 
+/// The target as the upstream of a route gets it.
+pub(super) fn forwarded_target(route: &Route, target: PathAndQuery) -> Option<PathAndQuery> {
+    if !route.strip_path && route.prepend_path.is_empty() {
+        return Some(target);
+    }
+    let prefix = if route.strip_path { route.path.as_str() } else { "" };
+    rewritten(&target, prefix, &route.prepend_path)
+}
+
+/// What a redirect of a route answers: the status, and where it leads; 404 where that cannot be said.
+pub(super) fn redirected(
+    redirect: &Redirect,
+    route: &Route,
+    target: &PathAndQuery,
+) -> (StatusCode, Option<HeaderValue>) {
+    let location = location(redirect, &route.path, target);
+    (if location.is_some() { redirect.status } else { StatusCode::NOT_FOUND }, location)
+}
+
 /// The target with another beginning: without `prefix`, `/youtrack/api` becomes `/api`, and `/youtrack` becomes `/`.
 fn rewritten(target: &PathAndQuery, prefix: &str, other: &str) -> Option<PathAndQuery> {
     if target == "*" {
@@ -149,7 +163,7 @@ fn rewritten(target: &PathAndQuery, prefix: &str, other: &str) -> Option<PathAnd
 }
 
 /// Where a redirect leads: its own address in the place of the route's prefix. What follows is kept as it is, a slash at the end too.
-pub(super) fn location(redirect: &Redirect, prefix: &str, target: &PathAndQuery) -> Option<HeaderValue> {
+fn location(redirect: &Redirect, prefix: &str, target: &PathAndQuery) -> Option<HeaderValue> {
     let rest = target.as_str().strip_prefix(prefix.trim_end_matches('/'))?;
     let (path, query) = rest.find('?').map_or((rest, ""), |at| rest.split_at(at));
     let slash = if path.is_empty() && !redirect.to.is_empty() { "" } else { "/" };
@@ -206,7 +220,7 @@ mod tests {
             ("https://new.example", "/old", "/old/@evil.example", "https://new.example/@evil.example"),
             ("https://new.example", "/old", "/old/.evil.example", "https://new.example/.evil.example"),
         ] {
-            let redirect = Redirect { to: to.to_owned(), status: http::StatusCode::FOUND };
+            let redirect = Redirect { to: to.to_owned(), status: StatusCode::FOUND };
             let location = location(&redirect, prefix, &PathAndQuery::from_static(target)).unwrap();
             assert_eq!(location, expected, "{to:?} for {target}");
         }

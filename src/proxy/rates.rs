@@ -10,7 +10,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, Method};
 use serde::Serialize;
 
-use super::{Denied, record::Record, refusal::Refusal, route::Route};
+use super::{Denied, peer::Peer, record::Record, refusal::Refusal, route::Route};
 use crate::{
     access::{
         policy::Permit,
@@ -116,6 +116,21 @@ impl RouteRates {
 pub(super) fn source(record: &Record) -> Result<(), Refusal> {
     let Some(rates) = &record.view.snapshot.quota.requests else { return Ok(()) };
     record.counted(|told| rates.source(record.source(), told))
+}
+
+/// Counts a request that is refused before anything is known of it but where it comes from. Returns what it is answered with.
+///
+/// What a trusted proxy sends is not counted: whom it speaks for was not read, and it is not made to pay for that.
+pub(super) fn source_unread(record: &Record, peer: &Peer, refusal: Refusal) -> Refusal {
+    if peer.may_speak(&record.view.snapshot) {
+        return refusal;
+    }
+    match source(record) {
+        Ok(()) => refusal,
+        // What ends the connection still does: its next bytes may be no request.
+        Err(too_many) if refusal.closes() => too_many.closing(),
+        Err(too_many) => too_many,
+    }
 }
 
 /// The same by those of a route.

@@ -216,7 +216,12 @@ fn authority(parts: &Parts, seen: &Seen) -> Result<HeaderValue, Refusal> {
     let given = match (header, named) {
         (None, None) => return Err(bad_request("the request names no host")),
         (Some(header), Some(named)) if !header.as_bytes().eq_ignore_ascii_case(named.as_str().as_bytes()) => {
-            return Err(bad_request("the Host header differs from the host of the request's target"));
+            let scheme = parts.uri.scheme_str();
+            if !same_authority(scheme, header.as_bytes(), named.as_str().as_bytes()) {
+                return Err(bad_request("the Host header differs from the host of the request's target"));
+            }
+            // RFC 9112 section 3.2.2: the target's is the one that counts.
+            HeaderValue::from_str(named.as_str()).map_err(|_| bad_request("the host is malformed"))?
         }
         (None, Some(_)) if parts.version < Version::HTTP_2 => {
             return Err(bad_request("the request has no Host header"));
@@ -239,6 +244,13 @@ fn authority(parts: &Parts, seen: &Seen) -> Result<HeaderValue, Refusal> {
         return Err(bad_request("the host is malformed"));
     }
     HeaderValue::from_str(&text.to_ascii_lowercase()).map_err(|_| bad_request("the host is malformed"))
+}
+
+/// Whether two authorities differ by no more than the port that the scheme has anyway (RFC 9110 section 4.2.3).
+fn same_authority(scheme: Option<&str>, one: &[u8], other: &[u8]) -> bool {
+    let port: &[u8] = if scheme == Some("http") { b":80" } else { b":443" };
+    let name = |authority: &[u8]| authority.strip_suffix(port).unwrap_or(authority).to_ascii_lowercase();
+    name(one) == name(other)
 }
 
 /// RFC 9112 section 6: one framing. hyper takes away a Content-Length that stands beside a Transfer-Encoding; that
@@ -462,6 +474,43 @@ mod tests {
             assert!(host(&[("host", bad)]).is_err(), "{bad:?}");
         }
         assert!(host(&[]).is_err() && host(&[("host", "a"), ("host", "a")]).is_err());
+    }
+
+    #[test]
+    fn the_target_and_the_host_header_name_one_host() {
+        let authority = |target: &str, host: &str| {
+            let request = http::Request::builder().uri(target).header("host", host).body(()).unwrap();
+            let sanitized = sanitize(request.into_parts().0, PathAndQuery::from_static("/a"), false);
+            sanitized.ok().map(|s| s.authority.to_str().unwrap().to_owned())
+        };
+        for (target, host, counts) in [
+            ("https://a.example/a", "a.example", "a.example"),
+            ("https://a.example:443/a", "a.example", "a.example:443"),
+            ("https://a.example/a", "A.example:443", "a.example"),
+            ("https://A.example:443/a", "a.EXAMPLE", "a.example:443"),
+            ("https://[::1]:443/a", "[::1]", "[::1]:443"),
+            ("http://a.example:80/a", "a.example", "a.example:80"),
+            ("https://a.example:8443/a", "a.example:8443", "a.example:8443"),
+        ] {
+            assert_eq!(authority(target, host).as_deref(), Some(counts), "{target} {host}");
+        }
+        for (target, host) in [
+            ("https://a.example/a", "b.example"),
+            ("https://a.example:443/a", "b.example"),
+            ("https://a.example/a", "b.example:443"),
+            ("https://a.example:80/a", "a.example"),
+            ("http://a.example:443/a", "a.example"),
+            ("https://a.example:8443/a", "a.example"),
+            ("https://a.example/a", "a.example:8443"),
+            ("https://a.example:443/a", "a.example:8443"),
+            ("https://a.example:443/a", "a.example."),
+            ("https://a.example/a", "a.example:443:443"),
+            ("https://a.example/a", "a.example:0443"),
+            ("https://a.example/a", ""),
+            ("https://a.example/a", ":443"),
+        ] {
+            assert_eq!(authority(target, host), None, "{target} {host}");
+        }
     }
 
     #[test]

@@ -132,6 +132,8 @@ super::catalogue! {
     why_no_route = "none", "keine";
     why_goes_to = "Forwarded to", "Weitergeleitet an";
     why_would_go_to = "Would be forwarded to", "Würde weitergeleitet an";
+    why_redirects_to = "Redirected to", "Umgeleitet zu";
+    why_would_redirect_to = "Would be redirected to", "Würde umgeleitet zu";
     why_rule = "Rule", "Regel";
     why_no_rule = "none matches: a token with the service in scope", "keine passt: ein Token, das für den Dienst gilt";
     why_client = "Client", "Client";

@@ -187,6 +187,37 @@ fn a_person_goes_to_the_login_page_and_back() {
 
 /// Only a person on the way to a page is led away.
 #[test]
+fn the_way_back_keeps_a_query_as_browsers_send_it() {
+    let (gateway, _upstream) = start(|_| {});
+    let longest = format!("/app/x?{}", "a".repeat(4096 - 7));
+    for (target, back) in [
+        // A backslash of a query stays one, in the spelling that no browser reads as a slash.
+        (r"/app/x?q=a\b&c=\\evil.example", "/app/x?q=a%5Cb&c=%5C%5Cevil.example"),
+        ("/app/x?q=`{}|^[]'", "/app/x?q=`{}|^[]'"),
+        (longest.as_str(), longest.as_str()),
+        // Further than that nobody is led back.
+        (&format!("{longest}a"), "/hub/"),
+        (&format!("{}\\", &longest[..4095]), "/hub/"),
+    ] {
+        let mut browser = Browser::new(&gateway);
+        let mut client = gateway.raw();
+        client.send(navigation(target).bytes());
+        let answer = client.answer_to("GET").unwrap();
+        assert_eq!(answer.status, 302, "{target}");
+        let to_login = own(&answer);
+        let query = to_login.split_once('?').map_or("", |(_, query)| query);
+        let answer = browser.log_in(query, "jane", PASSWORD);
+        assert_eq!((answer.status, own(&answer).as_str()), (303, back), "{target}");
+    }
+    // A backslash of a path is refused by the gate, and whoever writes one into the way back himself is not led there.
+    assert_eq!(gateway.send(&navigation(r"/app\x")).status, 400);
+    for back in ["%2F%5Cevil.example", "%2Fapp%3Fq%3D%5Cb", "%5C%5Cevil.example"] {
+        let answer = Browser::new(&gateway).log_in(&format!("back={back}"), "jane", PASSWORD);
+        assert_eq!((answer.status, own(&answer).as_str()), (303, "/hub/"), "{back}");
+    }
+}
+
+#[test]
 fn programs_and_pages_are_answered_401() {
     let (gateway, upstream) = start(|_| {});
     let json = Request::get("/app/api").header("Accept", "application/json");

@@ -466,6 +466,80 @@ fn it_reads_addresses_and_tokens_as_people_have_them() {
     }
 }
 
+/// Where a request goes is said as the gate sends it there: the target is made by the same functions.
+#[test]
+fn it_names_the_very_address_to_which_a_request_leads() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(|setup| {
+        setup
+            .standard(&upstream)
+            .open("/plain", &upstream, "")
+            .open("/strip", &upstream, "strip_path = true")
+            .open("/prepend", &upstream, "prepend_path = \"/pp\"")
+            .open("/both", &upstream, "strip_path = true\nprepend_path = \"/pp\"");
+    });
+    let redirect = |path: &str, to: &str, access: &str| {
+        format!(
+            "\n[[upstream]]\nservice = \"alpha\"\npath = \"{path}\"\nredirect = \"{to}\"\n[[upstream.rule]]\n\
+             path = \"{path}/**\"\naccess = \"{access}\"\n"
+        )
+    };
+    let more = [
+        redirect("/old", "https://new.example/yt", "public"),
+        redirect("/inside", "/plain", "public"),
+        redirect("/closed", "https://new.example", "token"),
+    ];
+    gateway.reload(&format!("{}{}", gateway.config_text(), more.concat())).unwrap();
+    let said = |target: &str| {
+        let path = gateway.config_path().display().to_string();
+        let run = |json: &[&str]| {
+            let arguments = [&["explain", "--config", &path], json, &["GET", target]].concat();
+            process::run(&arguments, gateway.folder())
+        };
+        let json: Value = serde_json::from_slice(&run(&["--json"]).stdout).unwrap();
+        (json["route"].clone(), process::written(&run(&[])))
+    };
+    for route in ["/plain", "/strip", "/prepend", "/both"] {
+        for rest in ["", "/", "/x", "/x/y/?q=/a&b", "?q", "/%61%C3%A4"] {
+            let target = format!("{route}{rest}");
+            upstream.take();
+            assert_eq!(gateway.send(&Request::get(&target)).status, 200, "{target}");
+            let head = String::from_utf8(upstream.take().remove(0).head).unwrap();
+            let live = head.split(' ').nth(1).unwrap().split('?').next().unwrap();
+            let (facts, text) = said(&target);
+            assert_eq!(
+                (&facts["forwarded_path"], &facts["redirect"]),
+                (&json!(live), &Value::Null),
+                "{target}"
+            );
+            let wanted = format!("{route} to {} as {live}\n", upstream.origin());
+            assert!(text.contains(&wanted), "{target}: {text}");
+        }
+    }
+    upstream.take();
+    for target in
+        ["/old", "/old/", "/old/x/y?a=b", "/old?a=b", "/old//evil.example", "/inside", "/inside/x/?q"]
+    {
+        let answer = gateway.send(&Request::get(target));
+        let Some(live) = answer.header("location") else {
+            // A path that is refused is refused by both.
+            assert_eq!((answer.status, said(target).0), (400, Value::Null), "{target}");
+            continue;
+        };
+        let (facts, text) = said(target);
+        assert_eq!(facts["redirect"], json!({"status": answer.status, "location": live}), "{target}");
+        assert_eq!((&facts["forwarded_path"], &facts["targets"]), (&Value::Null, &json!([])), "{target}");
+        let wanted = format!("is redirected to {live} ({})\n", answer.status);
+        assert!(text.contains(&wanted) && !text.contains("upstream gets"), "{target}: {text}");
+    }
+    // Who may not ask is not sent anywhere, and is told where it would have been.
+    let answer = gateway.send(&Request::get("/closed/x"));
+    assert_eq!((answer.status, answer.header("location")), (401, None));
+    let (_, text) = said("/closed/x");
+    assert!(text.contains("/closed would be redirected to https://new.example/x (307)\n"), "{text}");
+    assert!(upstream.take().is_empty());
+}
+
 /// Each refusal is counted once under its cause, and what passes is not.
 #[test]
 fn refusals_are_counted_by_their_cause() {

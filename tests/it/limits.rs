@@ -209,6 +209,78 @@ fn upstreams_and_rules_have_rates_of_their_own() {
     assert_eq!(explained["route"]["rates"], serde_json::json!([]));
 }
 
+/// What is refused before it is judged was sent all the same: it counts for its source, and is told of it.
+#[test]
+fn malformed_requests_count_for_their_source() {
+    let (gateway, upstream) = start(&[("requests_per_source", "6/h")], "");
+    let bad = [
+        Request::get("/public/%2e%2e/x"),
+        Request::get("/public/x").header("Host", "other.example"),
+        Request::get("/public/x?access_token=a"),
+        Request::get("/public/x").header("Expect", "tea"),
+    ];
+    for (n, request) in bad.iter().enumerate() {
+        let answer = gateway.send(request);
+        assert!(matches!(answer.status, 400 | 417), "{request:?}: {}", answer.status);
+        let told = told(&answer);
+        assert_eq!((told.len(), told[0].0.as_str()), (1, "\"source\";q=6;w=3600"), "{request:?}");
+        assert!(told[0].1.starts_with(&format!("\"source\";r={};", 5 - n)), "{told:?}");
+    }
+    assert_eq!([(); 3].map(|()| gateway.send(&Request::get("/public/x")).status), [200, 200, 429]);
+    for request in &bad {
+        let answer = gateway.send(request);
+        assert_eq!((answer.status, answer.error()), (429, "too_many_requests".to_owned()), "{request:?}");
+        assert!(answer.header("retry-after").is_some());
+    }
+    assert_eq!(upstream.take().len(), 2);
+    // One whose framing is in doubt ends its connection, whatever it is answered with.
+    let mut client = gateway.raw();
+    client.send("GET /public/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked, chunked\r\n\r\n");
+    let answer = client.answer_to("GET").unwrap();
+    assert!(matches!(answer.status, 400 | 429), "{}", answer.status);
+    assert!(client.closes_within(Duration::from_secs(15)), "the next bytes may be no request");
+    // Through a trusted proxy nobody knows whose it was, and the proxy does not pay for it.
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(|setup| {
+        setup.standard(&upstream).set("limits", "requests_per_source", "\"2/h\"").set(
+            "listen",
+            "trusted_proxies",
+            r#"["127.0.0.0/8"]"#,
+        );
+    });
+    assert_eq!([(); 4].map(|()| gateway.send(&bad[0]).status), [400; 4]);
+    assert_eq!([(); 3].map(|()| gateway.send(&Request::get("/public/x")).status), [200, 200, 429]);
+}
+
+/// The source of a request is counted by the gateway first, before it is known where the request goes. Of services and users the
+/// narrower rate comes first, and what it refuses takes nothing from the wider.
+#[test]
+fn what_a_narrower_rate_refuses_takes_nothing_of_a_service_and_a_user() {
+    let limits =
+        [("requests_per_source", "100/h"), ("requests_per_service", "50/h"), ("requests_per_user", "50/h")];
+    let (gateway, _upstream) = start(&limits, ROUTE);
+    let jane = token_of(&gateway, "jane");
+    let left = |answer: &Answer, name: &str| -> u32 {
+        let mark = format!("\"{name}\";r=");
+        let told = told(answer);
+        let limit = told.iter().find_map(|(_, limit)| limit.strip_prefix(&mark));
+        limit.unwrap_or_else(|| panic!("{name} in {told:?}")).split(';').next().unwrap().parse().unwrap()
+    };
+    // The rule's source.
+    let sources: Vec<_> = (0..4).map(|_| gateway.send(&Request::get("/api/open/x"))).collect();
+    assert_eq!(sources.iter().map(|answer| answer.status).collect::<Vec<_>>(), [200, 200, 429, 429]);
+    let counted: Vec<_> = sources.iter().map(|answer| left(answer, "source")).collect();
+    assert_eq!(counted, [98, 97, 96, 95], "the token endpoint was the first");
+    assert_eq!(left(&sources[1], "upstream-source"), 4, "the upstream's are spared what the rule refuses");
+    // The rule's user.
+    let first = get(&gateway, "/api/search/x", &jane);
+    assert_eq!((first.status, left(&first, "upstream-source")), (200, 3));
+    assert_eq!((left(&first, "user"), left(&first, "service"), left(&first, "upstream-user")), (49, 49, 3));
+    assert_eq!(get(&gateway, "/api/search/x", &jane).status, 429);
+    let after = get(&gateway, "/api/x", &jane);
+    assert_eq!((left(&after, "user"), left(&after, "service"), left(&after, "upstream-user")), (48, 48, 2));
+}
+
 /// What was counted stays counted, as long as the rate is the same.
 #[test]
 fn a_reload_forgives_nothing() {

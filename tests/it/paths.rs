@@ -311,6 +311,21 @@ fn other_forms_of_targets() {
         }
         gateway.assert_innocent(&upstream, line);
     }
+    // The port that https has anyway is no other host (RFC 9110 section 4.2.3); any other is.
+    for (line, host, status) in [
+        ("GET https://localhost:443/public/x", "localhost", 200),
+        ("GET https://localhost/public/x", "localhost:443", 200),
+        ("GET https://localhost/public/x", "LOCALHOST:443", 200),
+        ("GET https://localhost:443/public/x", "localhost:8443", 400),
+        ("GET https://localhost:8443/public/x", "localhost", 400),
+        ("GET https://localhost:443/public/x", "evil.example:443", 400),
+    ] {
+        assert_eq!(
+            (get(line, host).status, upstream.take().len()),
+            (status, usize::from(status == 200)),
+            "{line} {host}"
+        );
+    }
     for (line, wanted) in [
         ("GET https://localhost/admin", &[401, 400][..]),
         ("GET https://localhost/public/../admin", &[400]),
@@ -425,6 +440,33 @@ fn pseudo_fields_that_disagree_are_refused() {
         assert!(outcome.is_refusal(), "{name}: {outcome:?}");
         assert!(upstream.take().is_empty(), "{name}");
         gateway.assert_innocent(&upstream, name);
+    }
+}
+
+/// RFC 9110 section 4.2.3: the port that https has anyway makes no other host; RFC 9113 section 8.3.1.
+#[test]
+fn an_authority_and_a_host_may_differ_by_the_default_port() {
+    let (gateway, upstream) = Gateway::standard();
+    for (authority, host, status) in [
+        (&b"localhost"[..], &b"localhost:443"[..], 200),
+        (b"localhost:443", b"localhost", 200),
+        (b"localhost:443", b"localhost:443", 200),
+        (b"localhost", b"localhost:80", 400),
+        (b"localhost:8443", b"localhost", 400),
+        (b"localhost", b"evil.example:443", 400),
+    ] {
+        let mut fields = with(b":authority", authority);
+        fields.push((b"host", host));
+        let mut connection = H2::connect(gateway.address());
+        connection.headers(1, &fields, true);
+        let name = String::from_utf8_lossy(&[authority, host].join(&b' ')).into_owned();
+        assert_eq!(connection.outcome(1).status, Some(status), "{name}");
+        let seen = upstream.take();
+        assert_eq!(seen.len(), usize::from(status == 200), "{name}");
+        // What counts is the authority.
+        for request in seen {
+            assert_eq!(request.header("host").unwrap().as_bytes(), authority, "{name}");
+        }
     }
 }
 

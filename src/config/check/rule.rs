@@ -4,7 +4,7 @@ use http::Method;
 
 use super::{
     limits,
-    service::{LONGEST_NAME, expect_service, service_id},
+    service::{LONGEST_NAME, expect_client, expect_service, service_id},
 };
 use crate::config::{
     Access, DeclaredService, Rule,
@@ -82,7 +82,11 @@ fn rule(
     let methods = members(section, "methods", |item| item.parse(forwarded));
     let groups = members(section, "groups", name);
     let users = members(section, "users", name);
-    let clients = members(section, "clients", |item| item.parse(service_id));
+    let clients = members(section, "clients", |item| {
+        let id = item.parse(service_id)?;
+        expect_client(item, &id, services);
+        Some(id)
+    });
     let scope = members(section, "scope", |item| {
         let name = name(item)?;
         expect_service(item, &name, services);

@@ -206,9 +206,22 @@ pub(super) fn expect_service(item: &Entry<'_, '_>, name: &str, services: &[Decla
         return;
     }
     let words = services.iter().flat_map(|service| [service.id.as_str(), service.name.as_str()]);
+    undeclared(item, name, words, "nothing passes here until such a service is registered");
+}
+
+/// The same of the id of a client, which has no other name.
+pub(super) fn expect_client(item: &Entry<'_, '_>, id: &ServiceId, services: &[DeclaredService]) {
+    if id.as_str() == ServiceId::HUB || services.iter().any(|service| service.id == *id) {
+        return;
+    }
+    let ids = services.iter().map(|service| service.id.as_str());
+    undeclared(item, id.as_str(), ids, "nobody is this client until such a service is registered");
+}
+
+fn undeclared<'a>(item: &Entry<'_, '_>, name: &str, words: impl IntoIterator<Item = &'a str>, until: &str) {
     let help = match suggest::nearest(name, words) {
         Some(near) => format!("did you mean {near:?}?"),
-        None => "nothing passes here until such a service is registered: add a `[[service]]`, or `hubgate service add`".to_owned(),
+        None => format!("{until}: add a `[[service]]`, or `hubgate service add`"),
     };
     item.doubt(
         wrong(format!("names {name:?}, which this file does not declare"))

@@ -634,6 +634,32 @@ fn upstreams_are_told_apart_and_hide_nothing() {
     assert!(unknown.iter().any(|w| w.message.contains("does not declare")), "{unknown}");
 }
 
+/// Whom a rule is for may be registered later, or be misspelled.
+#[test]
+fn rules_for_clients_and_scopes_that_are_not_declared_are_doubted() {
+    let of = |key: &str, name: &str| {
+        let rule = format!("[[upstream.rule]]\npath = \"/a/**\"\n{key} = [\"s\", \"{name}\"]");
+        let text = format!("{}{}{rule}", service(""), upstream("path = \"/a\""));
+        let column = text.lines().last().unwrap().find(&format!("\"{name}\"]")).unwrap() + 1;
+        (good(&text).warnings, text.lines().count() + HEAD.lines().count(), column)
+    };
+    for (key, name) in [("clients", "nosuch"), ("clients", "ss"), ("scope", "nosuch"), ("scope", "ss")] {
+        let (warnings, line, column) = of(key, name);
+        let warnings: Vec<_> = warnings.iter().collect();
+        assert_eq!(warnings.len(), 1, "{key} {name}: {warnings:?}");
+        assert!(warnings[0].message.contains("which this file does not declare"), "{warnings:?}");
+        assert_eq!((warnings[0].line, warnings[0].column), (Some(line), Some(column)), "{warnings:?}");
+        let help = warnings[0].help.as_deref().unwrap();
+        assert!(
+            help.contains(if name == "ss" { "did you mean \"s\"" } else { "add a `[[service]]`" }),
+            "{help}"
+        );
+    }
+    for key in ["clients", "scope"] {
+        assert!(of(key, "0-0-0-0-0").0.is_empty(), "{key}");
+    }
+}
+
 #[test]
 fn each_way_to_the_targets_can_be_set() {
     use crate::model::delivery::{Balance, Delivery, HealthCheck};
@@ -1120,6 +1146,48 @@ fn colour_only_adds_colour() {
     assert!(!problems.render(false).contains('\u{1b}'));
     let odd = read("\"a\\u001b[31m\" = 1").unwrap_err();
     assert!(!odd.render(false).contains('\u{1b}'));
+}
+
+/// Whatever a key is for: no number below nought is right for it, and each is refused where it stands.
+#[test]
+fn no_key_takes_a_negative_number() {
+    for table in schema::TABLES {
+        for key in table.keys {
+            let (parent, name) = table.path.rsplit_once('.').unwrap_or(("", table.path));
+            let parent = match schema::TABLES.iter().find(|other| other.path == parent).unwrap().shape {
+                Shape::Single if parent.is_empty() => String::new(),
+                Shape::Single => format!("[{parent}]"),
+                _ => format!("[[{parent}]]"),
+            };
+            let text = match table.shape {
+                Shape::Single if table.path.is_empty() => format!("{key} = -1\n"),
+                Shape::Single => format!("[{}]\n{key} = -1\n", table.path),
+                Shape::Repeated if parent.is_empty() => format!("[[{}]]\n{key} = -1\n", table.path),
+                Shape::Repeated => format!("{parent}\n[[{}]]\n{key} = -1\n", table.path),
+                Shape::Inline => format!("{parent}\n{name} = {{ {key} = -1 }}\n"),
+            };
+            let problems = read_with(&text, &[]).expect_err(&text);
+            // These tables are refused as a whole where they stand alone.
+            let refused_whole = ["telemetry.headers", "mail.password"].contains(&table.path);
+            let before = text.split("-1").next().unwrap();
+            let place = (before.lines().count(), before.lines().last().unwrap().chars().count() + 1);
+            assert!(
+                problems.iter().any(|problem| problem.severity == Severity::Error
+                    && problem.line == Some(place.0)
+                    && (refused_whole || problem.column == Some(place.1))),
+                "{text}{problems}"
+            );
+        }
+    }
+    for (text, allowed) in [
+        ("max_idle = -1", "0 to 100000"),
+        ("queue = -9223372036854775808", "0 to 100000"),
+        ("max_connections = -1", "1 to 1000000"),
+    ] {
+        let problem = only(&format!("{}{}", service(""), upstream(&format!("path = \"/a\"\n{text}"))));
+        assert!(problem.message.contains("is too small"), "{problem:?}");
+        assert!(problem.help.as_ref().is_some_and(|help| help.contains(allowed)), "{problem:?}");
+    }
 }
 
 /// Every place must be one that an editor can jump to.

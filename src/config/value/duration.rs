@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Wrong, number_and_unit, wrong};
+use super::{Wrong, no_number, number_and_unit, wrong};
 
 /// Units and their milliseconds, the longest first.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
@@ -12,7 +12,7 @@ const EXAMPLES: &str = r#"write a whole number and its unit: "250ms", "90s", "15
 /// Reads a duration.
 pub(in crate::config) fn duration(text: &str) -> Result<Duration, Wrong> {
     let Some((number, unit)) = number_and_unit(text) else {
-        return Err(wrong("is not a duration").label("no whole number in front").help(EXAMPLES));
+        return Err(wrong("is not a duration").label(no_number(text)).help(EXAMPLES));
     };
     let millis = match UNITS.iter().find(|(name, _)| *name == unit) {
         Some((_, millis)) => *millis,

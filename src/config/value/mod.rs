@@ -54,6 +54,15 @@ fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     Some((number.parse().ok()?, unit))
 }
 
+/// Why there was none.
+fn no_number(text: &str) -> &'static str {
+    if text.starts_with(|c: char| c.is_ascii_digit()) {
+        "more than can be counted"
+    } else {
+        "no whole number in front"
+    }
+}
+
 /// A free text of 1 to `longest` characters without control characters, as names are kept.
 pub(super) fn words(text: &str, longest: usize) -> Result<String, Wrong> {
     if text.trim().is_empty() {

@@ -19,10 +19,12 @@ pub(in crate::config) fn rate(text: &str) -> Result<Rate, Wrong> {
         "h" => 3600,
         _ => return Err(refuse("the unit is s, m or h")),
     };
-    if !count.bytes().all(|b| b.is_ascii_digit()) {
+    if count.is_empty() || !count.bytes().all(|b| b.is_ascii_digit()) {
         return Err(refuse("no whole number in front"));
     }
-    let number: u32 = count.parse().map_err(|_| refuse("no number that can be counted"))?;
+    // Digits alone that are no such number are too many of them.
+    let number: u32 =
+        count.parse().map_err(|_| wrong("is too large").label(format!("at most {}", u32::MAX)))?;
     let count = NonZeroU32::new(number).ok_or_else(|| {
         wrong("is a rate of nothing")
             .label("would refuse every request")
@@ -57,6 +59,14 @@ mod tests {
             "1/s/s",
         ] {
             assert!(rate(bad).is_err(), "{bad:?}");
+        }
+        for (bad, label) in [
+            ("/s", "no whole number in front"),
+            ("-1/s", "no whole number in front"),
+            ("5000000000/s", "at most 4294967295"),
+            ("99999999999999999999999999/h", "at most 4294967295"),
+        ] {
+            assert_eq!(rate(bad).unwrap_err().label, label, "{bad:?}");
         }
     }
 }

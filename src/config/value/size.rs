@@ -1,6 +1,6 @@
 //! `"512B"`, `"64KiB"`, `"1MiB"`, `"1GiB"`.
 
-use super::{Wrong, number_and_unit, wrong};
+use super::{Wrong, no_number, number_and_unit, wrong};
 
 /// Units and their bytes, the largest first.
 const UNITS: [(&str, u64); 5] =
@@ -11,7 +11,7 @@ const EXAMPLES: &str = r#"write a whole number and its unit: "512B", "64KiB", "1
 /// Reads a size.
 pub(in crate::config) fn size(text: &str) -> Result<u64, Wrong> {
     let Some((number, unit)) = number_and_unit(text) else {
-        return Err(wrong("is not a size").label("no whole number in front").help(EXAMPLES));
+        return Err(wrong("is not a size").label(no_number(text)).help(EXAMPLES));
     };
     let Some((_, bytes)) = UNITS.iter().find(|(name, _)| *name == unit) else {
         // "k", "KB", "Mb": the first letter tells which power was meant; the file says it in the unambiguous form.
@@ -57,6 +57,8 @@ mod tests {
         {
             assert!(size(bad).unwrap_err().help.unwrap().contains(help), "{bad:?}");
         }
+        assert_eq!(size("99999999999999999999999B").unwrap_err().label, "more than can be counted");
+        assert_eq!(size("-1B").unwrap_err().label, "no whole number in front");
         for bad in ["", "KiB", "1.5MiB", "-1B", "1 KiB", "99999999999999TiB"] {
             assert!(size(bad).is_err(), "{bad:?}");
         }

@@ -458,5 +458,10 @@ mod tests {
         }
         let (redeemed, _) = ask("trusted", "grant_type=client_credentials", Flows::default());
         assert_eq!(redeemed.result.unwrap_err().code, UnsupportedGrantType);
+        // What was sent stands in the answer and the log: no line of its own, nothing that a terminal obeys, and not much of it.
+        let body = format!("grant_type=a%0D%0Ab%1B%5B31m%22%5C%C3%A4%E2%80%AE{}", "c".repeat(10_000));
+        let refusal = ask("trusted", &body, Flows::all()).0.result.unwrap_err();
+        assert!(refusal.description.starts_with("grant type a??b?[31m????c"), "{}", refusal.description);
+        assert_eq!((refusal.description.len(), refusal.description.contains(char::is_control)), (300, false));
     }
 }

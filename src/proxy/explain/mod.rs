@@ -5,6 +5,7 @@
 //! asking; no text of a credential is in an [`Explanation`].
 
 mod asked;
+mod route;
 mod token;
 
 use http::{
@@ -15,6 +16,7 @@ use serde::{Serialize, Serializer};
 
 pub use self::{
     asked::{Asked, authorization},
+    route::{Redirected, RouteFacts},
     token::{Named, Subject, TokenFacts, TokenKind},
 };
 use super::{
@@ -25,17 +27,9 @@ use super::{
     shadow,
 };
 use crate::{
-    access::{
-        foreign::is_foreign,
-        judge::Judge,
-        policy::{Requirement, RuleFacts},
-    },
+    access::{foreign::is_foreign, judge::Judge, policy::Requirement},
     model::{
-        rate::RequestRates,
-        registry::Registry,
-        scope::OPENID_SCOPES,
-        upstream::{Credential, Target},
-        user::Person,
+        rate::RequestRates, registry::Registry, scope::OPENID_SCOPES, upstream::Credential, user::Person,
     },
     oauth::{cause::Cause, scope, token::claims::AccessClaims},
 };
@@ -141,29 +135,6 @@ impl From<&Refusal> for Why {
     }
 }
 
-/// The route that a request takes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct RouteFacts {
-    /// Host and path, as the log names it.
-    pub label: String,
-    /// The service as the configuration names it.
-    pub service: String,
-    /// Its id; `None` while nobody has registered it.
-    pub service_id: Option<String>,
-    /// Where to.
-    pub targets: Vec<String>,
-    /// The path as the upstream gets it.
-    pub forwarded_path: String,
-    /// What the upstream gets as `Authorization`.
-    pub credential: &'static str,
-    /// Whether what may not pass is refused.
-    pub enforced: bool,
-    /// The rule that matches; `None`: a token with the service in scope is needed, as everywhere.
-    pub rule: Option<RuleFacts>,
-    /// How often requests may come here, beside what holds for the gateway as a whole.
-    pub rates: Vec<RateFacts>,
-}
-
 /// One entry of a scope as it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AskedFor {
@@ -264,7 +235,7 @@ impl Explanation {
         let route = ground.routes.find(sanitized.host(), sanitized.path()).ok_or_else(Refusal::not_found)?;
         let rule = route.policy.rule(&asked.method, sanitized.path());
         let requirement = route.policy.requirement(&asked.method, sanitized.path());
-        let facts = route_facts(route, rule, sanitized.path());
+        let facts = RouteFacts::of(route, rule, &sanitized.target);
         let judged = token::judged(presented);
         let good = judged.as_ref().and_then(|judged| judged.as_ref().ok().and_then(Option::as_ref));
         self.scope = good.map(|(claims, _)| scope_facts(claims, requirement, &facts, ground.registry));
@@ -337,30 +308,6 @@ fn understood(asked: &Asked, splits: impl FnOnce(&str) -> bool) -> Result<Saniti
     let (parts, ()) = request.map_err(|_| bad_request("the request is malformed"))?.into_parts();
     debug_assert!(!parts.headers.contains_key(AUTHORIZATION));
     sanitize::sanitize(parts, target, false)
-}
-
-fn route_facts(route: &Route, rule: Option<RuleFacts>, path: &str) -> RouteFacts {
-    let number = rule.as_ref().and_then(|rule| rule.number.checked_sub(1));
-    let forwarded = if route.strip_path { path.strip_prefix(&route.path).unwrap_or(path) } else { path };
-    RouteFacts {
-        label: route.label.to_string(),
-        service: route.policy.service_name.clone(),
-        service_id: route.policy.service.as_ref().map(ToString::to_string),
-        targets: route.cluster.delivery.to.iter().map(Target::origin).collect(),
-        forwarded_path: if forwarded.starts_with('/') {
-            forwarded.to_owned()
-        } else {
-            format!("/{forwarded}")
-        },
-        credential: match route.credential {
-            Credential::Scoped => "scoped",
-            Credential::Pass => "pass",
-            Credential::None => "none",
-        },
-        enforced: route.policy.enforce,
-        rates: route.cluster.rates.as_ref().map(|rates| rates.facts(number)).unwrap_or_default(),
-        rule,
-    }
 }
 
 fn scope_facts(

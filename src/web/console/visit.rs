@@ -355,7 +355,8 @@ async fn bytes(body: Body) -> Bytes {
 /// Path and query of a request for one of our pages, as browsers know it.
 fn own_path(caller: &Caller, uri: &Uri) -> String {
     let target = uri.path_and_query().map_or("/", |target| target.as_str());
-    format!("{}{target}", caller.snapshot.hub_path)
+    // The way back takes no backslash; the path of a page has none, and in a query this is the same.
+    format!("{}{}", caller.snapshot.hub_path, target.replace('\\', "%5C"))
 }
 
 fn see_other(location: &str) -> Response {

@@ -177,6 +177,16 @@ fn a_decision_is_foreseen_from_a_token_and_an_address() {
     ] {
         assert_has(&ask(token, address), parts);
     }
+    let moved =
+        "\n[[upstream]]\nservice = \"alpha\"\npath = \"/old\"\nredirect = \"https://new.example/yt\"\n";
+    console.gateway.reload(&format!("{}{moved}", console.gateway.config_text())).unwrap();
+    let shown = ask(&token, "/old/x?a=b");
+    assert_has(&shown, &["It may pass", "Redirected to", "https://new.example/yt/x?a=b"]);
+    assert!(!shown.contains("Forwarded to"), "{shown}");
+    assert_has(
+        &ask("", "/old/x"),
+        &["Refused with 401", "Would be redirected to", "https://new.example/yt/x"],
+    );
     let (_, mut claims) = forge::decode(&token);
     claims["iss"] = "https://evil.example/<b>hub</b>".into();
     claims["sub"] = "<img src=x>".into();

@@ -177,11 +177,14 @@ impl Explained {
                 request.push(fact(t.why_route(), route.label.clone()));
                 let id = route.service_id.as_deref().unwrap_or(&route.service);
                 request.push(service(visit, t.upstream_service(), id));
-                let targets = route.targets.iter().map(|target| format!("{target}{}", route.forwarded_path));
-                let target = targets.collect::<Vec<_>>().join(", ");
-                let label = if outcome.passes() { t.why_goes_to() } else { t.why_would_go_to() };
-                request.push(fact(label, target));
-                if outcome.passes() {
+                let label = match (&route.redirect, outcome.passes()) {
+                    (None, true) => t.why_goes_to(),
+                    (None, false) => t.why_would_go_to(),
+                    (Some(_), true) => t.why_redirects_to(),
+                    (Some(_), false) => t.why_would_redirect_to(),
+                };
+                request.push(fact(label, route.destinations().join(", ")));
+                if outcome.passes() && route.redirect.is_none() {
                     request.push(fact(t.upstream_gets(), handed_on(t, route.credential, explanation)));
                 }
                 if route.rule.is_none() {

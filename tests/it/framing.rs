@@ -392,6 +392,62 @@ fn a_head_that_is_too_large_is_answered_by_what_is_too_large() {
 }
 
 /// A body that the client never finishes is never finished towards the upstream.
+/// RFC 9112 section 9.3.2: requests may come before those before them are answered, in whatever pieces.
+#[test]
+fn requests_that_come_at_once_are_judged_as_if_each_came_alone() {
+    let (gateway, upstream) = Gateway::standard();
+    let get = "GET /public/x HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let chunks = head("Transfer-Encoding: chunked\r\n") + "5\r\nhello\r\n0\r\n\r\n";
+    let trailed = head("Transfer-Encoding: chunked\r\n") + "1;a=b\r\nx\r\n0\r\nX-Sum: 1\r\n\r\n";
+    let counted = head("Content-Length: 5\r\n") + "hello";
+    let attacks = [
+        head("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\n",
+        head("Transfer-Encoding: chunked\r\n") + "5 \r\nhello\r\n0\r\n\r\n",
+    ];
+    let orders: [&[&str]; 7] = [
+        &[get, &chunks, &chunks, get],
+        &[&chunks, get, &trailed, &counted],
+        &[&counted, &chunks, &counted, &trailed],
+        &[&trailed, &trailed, &chunks],
+        &[get, "\r\n", &chunks, "\r\n\r\n", &counted, "\r\n", &chunks],
+        &[&counted, get, get, get, &chunks],
+        &[&chunks],
+    ];
+    for (order, requests) in orders.iter().enumerate() {
+        let bodies: Vec<_> = requests
+            .iter()
+            .filter(|request| !request.trim().is_empty())
+            .map(|request| if request.starts_with("GET") { "" } else if **request == trailed { "x" } else { "hello" })
+            .collect();
+        let all = requests.concat();
+        for step in [all.len(), 1, 7, 150] {
+            let mut client = gateway.raw();
+            for piece in all.as_bytes().chunks(step) {
+                client.send(piece);
+            }
+            for (at, _) in bodies.iter().enumerate() {
+                let answer = client.answer().expect("an answer");
+                assert_eq!(answer.status, 200, "{at} of {order} by {step}: {}", answer.text());
+            }
+            let seen: Vec<_> = upstream.take();
+            let seen: Vec<_> = seen.iter().map(|request| String::from_utf8_lossy(&request.body)).collect();
+            assert_eq!(seen, bodies, "{order} by {step}");
+            // Behind them the rules hold that hold alone.
+            for attack in &attacks {
+                let mut client = gateway.raw();
+                client.send([all.as_bytes(), attack.as_bytes(), CANARY.as_bytes()].concat());
+                for _ in &bodies {
+                    assert_eq!(client.answer().expect("an answer").status, 200);
+                }
+                assert_ne!(client.answer().map(|answer| answer.status), Some(200));
+                assert!(client.rest(Duration::from_secs(5)).is_empty());
+                let seen = upstream.take();
+                assert!(seen.iter().all(|request| request.target() != "/public/canary"), "{order}: {attack:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_truncated_body_stays_truncated() {
     let (gateway, upstream) = Gateway::standard();

@@ -417,7 +417,15 @@ fn requests_that_come_at_once_are_judged_as_if_each_came_alone() {
         let bodies: Vec<_> = requests
             .iter()
             .filter(|request| !request.trim().is_empty())
-            .map(|request| if request.starts_with("GET") { "" } else if **request == trailed { "x" } else { "hello" })
+            .map(|request| {
+                if request.starts_with("GET") {
+                    ""
+                } else if **request == trailed {
+                    "x"
+                } else {
+                    "hello"
+                }
+            })
             .collect();
         let all = requests.concat();
         for step in [all.len(), 1, 7, 150] {
@@ -442,7 +450,10 @@ fn requests_that_come_at_once_are_judged_as_if_each_came_alone() {
                 assert_ne!(client.answer().map(|answer| answer.status), Some(200));
                 assert!(client.rest(Duration::from_secs(5)).is_empty());
                 let seen = upstream.take();
-                assert!(seen.iter().all(|request| request.target() != "/public/canary"), "{order}: {attack:?}");
+                assert!(
+                    seen.iter().all(|request| request.target() != "/public/canary"),
+                    "{order}: {attack:?}"
+                );
             }
         }
     }

@@ -35,7 +35,7 @@ const listen = () => {
 };
 
 async function waitFor(page, what, holds) {
-  await page.waitForFunction(holds, undefined, { timeout: 10_000 }).catch((error) => {
+  await page.waitForFunction(holds, undefined, { timeout: 30_000 }).catch((error) => {
     throw new Error(`${what}: ${error.message}`);
   });
 }

@@ -187,13 +187,13 @@ fn ends_everything(what: &str, end: impl Fn(&Gateway, &str)) {
                 }
             });
         }
-        std::thread::sleep(Duration::from_millis(200));
+        let begun = || given.lock().unwrap().len() >= 4 && codes.lock().unwrap().len() >= 2;
+        eventually("things are given out", begun);
         end(&gateway, &cookie);
         std::thread::sleep(Duration::from_millis(600));
         over.store(true, Ordering::Release);
     });
     let (given, codes) = (given.into_inner().unwrap(), codes.into_inner().unwrap());
-    assert!(given.len() >= 4 && codes.len() >= 2, "{what}: only {} and {}", given.len(), codes.len());
     upstream.take();
     for token in &given {
         assert_eq!(call(&gateway, token), 401, "{what}: one of {} tokens outlives it", given.len());

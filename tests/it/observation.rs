@@ -258,7 +258,12 @@ fn a_slow_request_says_where_its_time_went() {
     assert!(line["upstream"].as_str().unwrap().starts_with("127.0.0.1:"), "{line}");
     let part = |name: &str| line[name].as_f64();
     assert!(part("ms") >= Some(1400.0) && part("first_byte_ms") >= Some(700.0), "{line}");
-    assert!(part("body_ms") >= Some(690.0) && part("body_ms") < part("ms"), "{line}");
+    // A head that is seen late takes from the body what it takes itself.
+    assert!(part("body_ms") >= Some(300.0) && part("body_ms") < part("ms"), "{line}");
+    assert!(
+        part("first_byte_ms").zip(part("body_ms")).is_some_and(|(head, body)| head + body > 1390.0),
+        "{line}"
+    );
     assert!(part("before_ms").is_some_and(|ms| ms < 600.0), "{line}");
     // One that had to wait for a connection says that.
     std::thread::scope(|scope| {
@@ -273,7 +278,7 @@ fn a_slow_request_says_where_its_time_went() {
     let first = of("/narrow/first").unwrap();
     assert!(first["connect_ms"].is_number() && first["queue_ms"].as_f64() < Some(600.0), "{first}");
     if let Some(second) = of("/narrow/second") {
-        assert!(second["queue_ms"].as_f64() >= Some(500.0) && second["connect_ms"].is_null(), "{second}");
+        assert!(second["queue_ms"].as_f64() >= Some(300.0) && second["connect_ms"].is_null(), "{second}");
     }
     // Off, by a reload.
     let before = slow(&gateway).len();

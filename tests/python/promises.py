@@ -174,7 +174,7 @@ def reload(rounds: int = 4, every: float = 1.0) -> dict:
             within.append(time.monotonic() - began)
             time.sleep(max(next_at - time.monotonic(), 0))
         answered = sum(map(counted, loads))
-        assert max(within) < 4, within
+        assert max(within) < 8, within
         return {"reloads": rounds, "answered": answered, "failed": 0, "in force after ms, median": ms(statistics.median(within)), "worst": ms(max(within))}
 
 
@@ -249,7 +249,7 @@ def certificates(rounds: int = 3, every: float = 0.5) -> dict:
             over.set()
             for worker in workers:
                 worker.result()
-        assert max(within) < 4, within
+        assert max(within) < 8, within
         return {"swaps": rounds, "handshakes": counts["handshakes"], "failed": 0, "new one shown after ms, median": ms(statistics.median(within)), "worst": ms(max(within))}
 
 

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     app::{self, Before, Handed, Offer, Running, Seams, Supervisor, Taken},
     base::secret::Secret,
-    config::{self, Config, Environment, LogFormat},
+    config::{self, Config, Environment, LogFormat, Problem, Problems},
     observe::{line::Format, log},
     registry::first::FIRST_LOGIN,
 };
@@ -45,9 +45,7 @@ pub(super) fn serve(file: &Path, args: &ServeArgs) -> Result<(), Failure> {
     let supervisor = Supervisor::new(environment.get("NOTIFY_SOCKET"));
     let config = load_with(file, &environment)?;
     start_log(&config)?;
-    for warning in &config.warnings {
-        tracing::warn!("{}", warning.message);
-    }
+    warn_of(&config.warnings);
     let seen = modified(file);
     let hub = config.public_url.join(&config.hub.path);
     // Signals first: one that comes right after the start must not kill what has begun to serve.
@@ -192,6 +190,14 @@ async fn until_told(
     }
 }
 
+/// What a file says that its author may not have meant.
+fn warn_of(warnings: &Problems) {
+    for warning in warnings {
+        let Problem { line, column, variable, message, help, .. } = warning;
+        tracing::warn!(line, column, variable, help, "{message}");
+    }
+}
+
 fn modified(file: &Path) -> Option<SystemTime> {
     fs::metadata(file).and_then(|data| data.modified()).ok()
 }
@@ -211,11 +217,13 @@ fn read_again(file: &Path, running: &Running) {
             return;
         }
     };
+    let warnings = config.warnings.clone();
     // The gateway's own runtime does the work; a runtime cannot be entered from within another.
     let outcome = std::thread::scope(|scope| scope.spawn(|| running.reload(config)).join());
     match outcome {
         Ok(Ok(left)) => {
             tracing::info!("configuration taken up");
+            warn_of(&warnings);
             if !left.is_empty() {
                 tracing::warn!("these changes need a restart: {}", left.join(", "));
             }

@@ -344,6 +344,26 @@ fn a_refused_reload_is_one_object_where_lines_are_json() {
     assert!(line["message"].as_str().unwrap().contains("stays in force"), "{line}");
 }
 
+/// What `check` doubts is in the log of who runs it, at the start and after each change.
+#[test]
+fn what_a_file_may_not_have_meant_is_logged_with_its_place() {
+    let mut prepared = serve(|_| {});
+    let text = std::fs::read_to_string(&prepared.config).unwrap();
+    let loops = "\n[[upstream]]\nservice = \"alpha\"\npath = \"/round\"\nredirect = \"/round\"\n";
+    std::fs::write(&prepared.config, format!("{text}{loops}")).unwrap();
+    let line = text.lines().count() + 5;
+    let warning = format!("`upstream.redirect` leads back to itself line={line} column=12");
+    assert!(!prepared.serve.log().contains(&warning));
+    prepared.serve.signal("HUP");
+    eventually("the warning is in the log", || prepared.serve.log().contains(&warning));
+    prepared.serve.signal("TERM");
+    assert_eq!(prepared.serve.exit_within(Duration::from_secs(15)), Some(0));
+    let mut again = Serve::start(&prepared.config, prepared.serve.address().port());
+    eventually("it is there at the start", || again.log().contains(&warning));
+    again.signal("TERM");
+    assert_eq!(again.exit_within(Duration::from_secs(15)), Some(0));
+}
+
 /// R13 in small: a new certificate is shown soon, a broken one never.
 #[test]
 fn certificates_are_swapped_while_it_runs() {

@@ -388,6 +388,22 @@ fn groups_are_made_nested_filled_and_removed() {
 }
 
 #[test]
+fn a_group_that_the_file_names_stays() {
+    let console = Console::with(|setup| {
+        setup.user("ann", "password = \"correct horse battery\"\ngroups = [\"Named\"]");
+    });
+    let mut root = console.signed_in("root");
+    let list = page(&root.get(&format!("{GROUPS}?q=named")));
+    let group = list[list.rfind("/hub/admin/groups/").unwrap()..].split('"').next().unwrap().to_owned();
+    let why = "ann is in Named by gateway.toml";
+    assert!(refused(&root.post(&group, &form(&[("name", "Renamed")]))).contains(why));
+    assert!(refused(&root.post(&format!("{group}/remove"), "confirm=Named")).contains(why));
+    let answer = root.post(&group, &form(&[("name", "Named"), ("description", "by the file")]));
+    assert!(after(&mut root, &answer).contains("by the file"));
+    assert!(page(&root.get(&group)).contains(">ann</a>"));
+}
+
+#[test]
 fn rules_that_name_a_group_are_shown() {
     let upstream = crate::support::Upstream::start();
     let console = Console::with(|setup| {

@@ -107,6 +107,30 @@ fn groups_are_kept() {
     assert_eq!(refusal(&root.get(&format!("usergroups/{group}"))).0, 404);
 }
 
+/// A group that the configuration file names for a user stays, and keeps its name; what else is told of it may change.
+#[test]
+fn a_group_that_the_file_names_stays() {
+    let registry = Registry::with(|setup| {
+        setup.user("ann", "password = \"correct horse battery\"\ngroups = [\"Named\"]");
+    });
+    let root = registry.root();
+    let page = root.good("usergroups?fields=id,name&query=named");
+    let group = format!("usergroups/{}", id(&page["usergroups"][0]));
+    let other = id(&root.done("usergroups", &json!({"name": "Others"})));
+    assert_eq!(root.refused(&group, &json!({"name": "Renamed"})).0, 409);
+    for path in [group.clone(), format!("{group}?successor={other}")] {
+        let answer = root.delete(&path);
+        assert_eq!(refusal(&answer).0, 409, "{path}");
+        let why = answer.json()["error_description"].as_str().unwrap().to_owned();
+        assert!(why.contains("ann") && why.contains("Named"), "{why}");
+    }
+    root.done(&group, &json!({"name": "NAMED", "description": "by the file"}));
+    let after = root.good(&group);
+    assert_eq!((&after["name"], &after["userCount"]), (&json!("NAMED"), &json!(1)));
+    // The other one is named for nobody.
+    assert_eq!(root.delete(&format!("usergroups/{other}")).status, 200);
+}
+
 #[test]
 fn groups_are_nested() {
     let registry = Registry::start();

@@ -3,16 +3,14 @@
 // With SCREENSHOTS set to a folder, every page is left there as people see it.
 
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 
-import { chromium } from "playwright-core";
-
 import { PASSWORD, command } from "./gateway.mjs";
 import { serve } from "./page/server.mjs";
-import { focusOn, follow } from "./pages.mjs";
+import { focusOn, follow, launch } from "./pages.mjs";
 import { GATEWAY, HUB, OAUTH } from "./person.mjs";
 
 const PAGE = process.env.PAGE_URL;
@@ -20,8 +18,6 @@ const ELSEWHERE = PAGE.replace("localhost", "127.0.0.1");
 // What Chromium shows in a frame instead of a page that may not be framed.
 const REFUSED = "chrome-error://chromewebdata/";
 const ALERT = "Login or password is wrong.";
-const FLAGS =
-  "--disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync";
 
 const authorize = (client, redirect, more) =>
   `${OAUTH}/auth?${new URLSearchParams({ client_id: client, redirect_uri: redirect, response_type: "code", state: "s&1", ...more })}`;
@@ -32,11 +28,7 @@ describe("a browser", () => {
   let browser, site, context, complaints;
 
   before(async () => {
-    const executablePath = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser"].find(
-      (name) => name && existsSync(name),
-    );
-    assert.ok(executablePath, "there is no Chromium");
-    browser = await chromium.launch({ executablePath, args: FLAGS.split(" "), chromiumSandbox: false });
+    browser = await launch();
     site = await serve({ gateway: GATEWAY, url: PAGE, certificate: process.env.NODE_EXTRA_CA_CERTS });
   });
   after(async () => {

@@ -26,7 +26,8 @@ export async function launch() {
     (name) => name && existsSync(name),
   );
   assert.ok(executablePath, "there is no Chromium");
-  return chromium.launch({ executablePath, args: FLAGS.split(" "), chromiumSandbox: false });
+  // The first start of all reads it from the disk.
+  return chromium.launch({ executablePath, args: FLAGS.split(" "), chromiumSandbox: false, timeout: 120_000 });
 }
 
 // Somebody's browser: cookies of its own. What Chromium complains about goes to `complaints`.

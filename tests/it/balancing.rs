@@ -70,8 +70,11 @@ fn one_of_three_that_fails_is_passed_over_and_comes_back() {
     let bad = Reply::status(500, "text/plain", "broken");
     two.reply(bad);
     let ask = || gateway.send(&Request::get("/x/y")).status;
+    let started = Instant::now();
     let failed = (0..60).filter(|_| ask() != 200).count();
-    assert!((1..=5).contains(&failed), "{failed} of 60 failed");
+    // Five until it is passed over, and one for each second that a busy machine takes longer.
+    let most = 5 + usize::try_from(started.elapsed().as_secs()).unwrap();
+    assert!((1..=most).contains(&failed), "{failed} of 60 failed");
     assert_eq!((is_up(&gateway, &label(one)), is_up(&gateway, &label(two))), (1, 0));
     // Alone for a second, and after that one answer decides.
     let started = Instant::now();
@@ -81,7 +84,8 @@ fn one_of_three_that_fails_is_passed_over_and_comes_back() {
         failed += usize::from(ask() != 200);
         thread::sleep(Duration::from_millis(5));
     }
-    assert!(failed <= 3 && asked > 10, "{failed} of {asked} failed");
+    let most = usize::try_from(started.elapsed().as_secs()).unwrap();
+    assert!(failed <= most && asked > 10, "{failed} of {asked} failed");
     two.reply(Reply::Describe);
     two.take();
     eventually("it is back", || {

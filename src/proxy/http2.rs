@@ -1,51 +1,49 @@
-//! HTTP/2 towards upstreams, by hyper's client: many exchanges at a time on one connection.
+//! HTTP/2 towards upstreams: many exchanges at a time on one connection.
 //!
-//! Invariants: what an answer says about the connection does not go on; a request is handed over once, and comes back only
-//! when not a byte of it was sent, or the upstream says that it has done nothing with it.
+//! Invariants: what an answer says about the connection does not go on; an answer ends with END_STREAM, or with an error; a request is
+//! handed over once, and comes back only when not a byte of it was sent, or the upstream says that it has done nothing with it.
 //!
 //! RFC 9113.
 
+mod line;
 mod upload;
-mod whole;
 
 use std::{
-    cell::Cell,
-    error::Error as _,
-    future::{Future, poll_fn},
+    cell::{Cell, RefCell},
+    future::Future as _,
     io,
     net::SocketAddr,
-    pin::{Pin, pin},
+    pin::Pin,
     rc::Rc,
-    task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    task::{Context, Poll, Waker, ready},
+    time::Instant,
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, uri::Scheme};
-use http_body::{Body as _, Frame};
-use hyper::{
-    body::Incoming,
-    client::conn::{TrySendError, http2},
-    rt::{Executor, Read, Write},
+use h2::{
+    RecvStream,
+    client::{Builder, ResponseFuture, SendRequest},
 };
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::{Notify, oneshot};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::CONTENT_LENGTH, uri::Scheme};
+use http_body::Frame;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::oneshot,
+};
 
 use self::{
-    upload::{Sent, Upload},
-    whole::Whole,
+    line::{Line, SILENCE},
+    upload::Sent,
 };
 use super::{
     http1::{
         Fault, Malformed, Outgoing,
         answer::{Head, Length, MAX_HEAD, is_for_this_hop},
+        connection::MAX_INTERIM,
     },
     relay::RequestBody,
     transport::Transport,
 };
-
-/// Exchanges at a time on one connection, if the upstream allows as many; beyond them another is opened.
-const MOST_STREAMS: usize = 100;
 
 /// What an upstream may send unread, for one exchange and for all of a connection.
 const STREAM_WINDOW: u32 = 256 * 1024;
@@ -54,63 +52,24 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// What is held of a request that an upstream does not take.
 const SEND_BUFFER: usize = 64 * 1024;
 
-/// A connection in use on which nothing comes for so long is asked for a sign of life …
-const PING_AFTER: Duration = Duration::from_secs(20);
-/// … and closed when there is none.
-const PING_PATIENCE: Duration = Duration::from_secs(10);
-
-/// Runs what hyper starts on the thread that it is on, and tells when something of it has moved, until both sides have begun.
-#[derive(Clone, Default)]
-struct Here(Rc<Beginning>);
-
-#[derive(Default)]
-struct Beginning {
-    over: Cell<bool>,
-    moved: Notify,
-}
-
-impl<F: Future + 'static> Executor<F> for Here
-where
-    F::Output: 'static,
-{
-    fn execute(&self, future: F) {
-        let beginning = Rc::clone(&self.0);
-        tokio::task::spawn_local(async move {
-            let mut future = pin!(future);
-            poll_fn(|cx| {
-                let polled = future.as_mut().poll(cx);
-                if !beginning.over.get() {
-                    beginning.moved.notify_one();
-                }
-                polled
-            })
-            .await
-        });
-    }
-}
-
-fn configured<E: Clone>(executor: E) -> http2::Builder<E> {
-    let mut builder = http2::Builder::new(executor);
+fn configured() -> Builder {
+    let mut builder = Builder::new();
     builder
-        .timer(TokioTimer::new())
+        .enable_push(false)
         // None before the other side has said how many it takes.
         .initial_max_send_streams(0)
-        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
-        .max_send_buf_size(SEND_BUFFER)
-        .keep_alive_interval(PING_AFTER)
-        .keep_alive_timeout(PING_PATIENCE);
+        .max_send_buffer_size(SEND_BUFFER);
     builder
 }
 
 /// A connection of one worker.
 pub(super) struct Multiplexed {
-    sender: http2::SendRequest<Upload>,
+    sender: RefCell<SendRequest<Bytes>>,
     scheme: Scheme,
-    streams: Cell<usize>,
-    /// As many as the upstream allows, within our own limit.
-    allowed: Rc<Cell<usize>>,
+    line: Rc<Line>,
     since: Cell<Instant>,
     /// It takes no more exchanges, and is closed after those that it has.
     retired: Cell<bool>,
@@ -130,46 +89,36 @@ impl Multiplexed {
         freed: impl Fn() + 'static,
     ) -> io::Result<Rc<Self>> {
         let scheme = if io.is_tls() { Scheme::HTTPS } else { Scheme::HTTP };
-        let here = Here::default();
-        let beginning = Rc::clone(&here.0);
-        let begun = configured(here).handshake(TokioIo::new(Whole::new(io))).await;
-        let (sender, mut connection) = begun.map_err(io::Error::other)?;
-        let allowed = Rc::new(Cell::new(0));
-        let told = Rc::clone(&allowed);
-        let (begun, begins) = oneshot::channel();
-        let mut begun = Some(begun);
+        let (sender, connection) = configured().handshake(io).await.map_err(io::Error::other)?;
+        let line = Rc::new(Line::new());
+        let (begins, begun) = oneshot::channel();
+        let driving = line::drive(connection, Rc::clone(&line), begins, SILENCE);
         tokio::task::spawn_local(async move {
             let _held = held;
-            let mut moved = pin!(beginning.moved.notified());
-            // Whoever has an exchange on it hears of the end.
-            let _ = poll_fn(|cx| {
-                let driven = Pin::new(&mut connection).poll(cx);
-                told.set(connection.current_max_send_streams().min(MOST_STREAMS));
-                while told.get() == 0 && driven.is_pending() && moved.as_mut().poll(cx).is_ready() {
-                    moved.set(beginning.moved.notified());
-                    told.set(connection.current_max_send_streams().min(MOST_STREAMS));
-                }
-                if told.get() > 0
-                    && let Some(begun) = begun.take()
-                {
-                    beginning.over.set(true);
-                    // Whoever opened it may have given up.
-                    let _ = begun.send(());
-                }
-                driven
-            })
-            .await;
+            driving.await;
         });
-        let ended = |_| io::Error::other("the target does not speak HTTP/2");
-        begins.await.map_err(ended)?;
-        let (streams, since, retired) = (Cell::new(0), Cell::new(Instant::now()), Cell::new(false));
-        let freed = Box::new(freed);
-        Ok(Rc::new(Self { sender, scheme, streams, allowed, since, retired, freed, address }))
+        begun.await.map_err(|_| io::Error::other("the target does not speak HTTP/2"))?;
+        Ok(Rc::new(Self {
+            sender: RefCell::new(sender),
+            scheme,
+            line,
+            since: Cell::new(Instant::now()),
+            retired: Cell::new(false),
+            freed: Box::new(freed),
+            address,
+        }))
     }
 
     /// Whether it can carry one more exchange.
     pub(super) fn has_room(&self) -> bool {
-        !self.retired.get() && self.sender.is_ready() && self.streams.get() < self.allowed.get()
+        !self.retired.get() && self.line.streams.get() < self.line.allowed.get() && self.is_open()
+    }
+
+    /// Whether new exchanges may begin on it, as far as the other side is concerned.
+    fn is_open(&self) -> bool {
+        // Nobody has to be woken: what is sent on it is sent by copies.
+        let mut nobody = Context::from_waker(Waker::noop());
+        matches!(self.sender.borrow_mut().poll_ready(&mut nobody), Poll::Ready(Ok(())))
     }
 
     /// Takes no more exchanges.
@@ -180,19 +129,19 @@ impl Multiplexed {
     /// Whether it may be kept: it stands, and was used after `then`.
     pub(super) fn is_kept(&self, then: Instant) -> bool {
         let in_use = !self.retired.get() && self.since.get() > then;
-        !self.sender.is_closed() && (self.streams.get() > 0 || in_use)
+        (self.is_busy() || in_use) && self.is_open()
     }
 
     /// Whether it carries an exchange.
-    pub(super) const fn is_busy(&self) -> bool {
-        self.streams.get() > 0
+    pub(super) fn is_busy(&self) -> bool {
+        self.line.streams.get() > 0
     }
 
     /// One exchange on it.
     pub(super) fn exchange(self: &Rc<Self>) -> Exchange {
-        self.streams.set(self.streams.get() + 1);
+        self.line.streams.set(self.line.streams.get() + 1);
         self.since.set(Instant::now());
-        Exchange { connection: Rc::clone(self), state: State::Idle, sent: Sent::default() }
+        Exchange { connection: Rc::clone(self), state: State::Idle, interim: 0, sent: Sent::default() }
     }
 }
 
@@ -200,15 +149,16 @@ impl Multiplexed {
 pub(super) struct Exchange {
     connection: Rc<Multiplexed>,
     state: State,
+    /// So many interim answers have come.
+    interim: usize,
     sent: Sent,
 }
 
-type Asked = Pin<Box<dyn Future<Output = Result<Response<Incoming>, TrySendError<Request<Upload>>>>>>;
-
 enum State {
     Idle,
-    Asked(Asked),
-    Answered(Incoming),
+    Asked(ResponseFuture),
+    /// And how many bytes are left, where the upstream has said.
+    Answered(RecvStream, Option<u64>),
     /// Its end is not the answer's.
     Broken,
     Ended,
@@ -216,106 +166,135 @@ enum State {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.connection.streams.set(self.connection.streams.get().saturating_sub(1));
+        if !matches!(self.state, State::Ended) {
+            self.sent.give_up();
+        }
+        let line = &self.connection.line;
+        line.streams.set(line.streams.get().saturating_sub(1));
         (self.connection.freed)();
     }
 }
 
 impl Exchange {
-    /// Sends the request and waits for the head of its answer, which can come before all of the request was sent.
+    /// Sends the request and waits for the head of its answer, which can come before all of the request was sent, or for that of an
+    /// interim one.
     pub(super) fn poll_answer(
         &mut self,
         request: &mut Outgoing<RequestBody>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Head, Fault>> {
-        loop {
-            match &mut self.state {
-                State::Idle => {
-                    let request = self.request(request)?;
-                    let mut sender = self.connection.sender.clone();
-                    self.state = State::Asked(Box::pin(sender.try_send_request(request)));
+        if matches!(self.state, State::Idle) {
+            self.state = State::Asked(self.ask(request)?);
+        }
+        let State::Asked(asked) = &mut self.state else { return Poll::Ready(Err(Fault::Ended)) };
+        let answered = match ready!(asked.poll_informational(cx)) {
+            Some(Ok(interim)) => {
+                self.connection.line.hear();
+                return Poll::Ready(self.interim(interim).map_err(Fault::from));
+            }
+            Some(Err(error)) => Err(error),
+            None => ready!(Pin::new(asked).poll(cx)),
+        };
+        self.connection.line.hear();
+        self.state = State::Broken;
+        Poll::Ready(match answered {
+            Ok(response) => Ok(self.head(response)),
+            Err(error) => Err(self.failed(error, request)),
+        })
+    }
+
+    /// Hands the request over.
+    fn ask(&mut self, request: &mut Outgoing<RequestBody>) -> Result<ResponseFuture, Fault> {
+        let (parts, body) = request.take(&self.connection.scheme)?;
+        let mut sender = self.connection.sender.borrow().clone();
+        match sender.send_request(Request::from_parts(parts, ()), body.is_none()) {
+            Ok((asked, stream)) => {
+                if let Some(body) = body {
+                    self.sent = Sent::begin(body, stream);
                 }
-                State::Asked(asked) => {
-                    let answered = ready!(asked.as_mut().poll(cx));
-                    self.state = State::Broken;
-                    return Poll::Ready(match answered {
-                        Ok(response) => self.head(response).map_err(Fault::from),
-                        Err(mut error) => {
-                            Err(self.failed(error.take_message().is_some(), error.into_error(), request))
-                        }
-                    });
-                }
-                State::Answered(_) | State::Broken | State::Ended => return Poll::Ready(Err(Fault::Ended)),
+                Ok(asked)
+            }
+            Err(error) => {
+                request.put_back(body);
+                Err(Fault::Io(io::Error::other(error)))
             }
         }
     }
 
-    fn request(&mut self, request: &mut Outgoing<RequestBody>) -> Result<Request<Upload>, Fault> {
-        let (parts, body) = request.take(&self.connection.scheme)?;
-        self.sent = Sent::new(body);
-        Ok(Request::from_parts(parts, self.sent.upload()))
-    }
-
     /// There is no answer. Takes the request back where it may be sent again whatever it is.
-    fn failed(&mut self, unsent: bool, error: hyper::Error, request: &mut Outgoing<RequestBody>) -> Fault {
-        let refused = is_refused(&error);
-        let back = (unsent || refused) && self.sent.put_back(request);
-        if back && refused {
+    fn failed(&mut self, error: h2::Error, request: &mut Outgoing<RequestBody>) -> Fault {
+        if is_refused(&error) && self.sent.put_back(request) {
             return Fault::Refused;
         }
         Fault::Io(io::Error::other(error))
     }
 
-    fn head(&mut self, response: Response<Incoming>) -> Result<Head, Malformed> {
-        let (parts, body) = response.into_parts();
-        if parts.status.is_informational() {
+    fn interim(&mut self, response: Response<()>) -> Result<Head, Malformed> {
+        let (parts, ()) = response.into_parts();
+        if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+            // RFC 9113 section 8.6.
             return Err(Malformed("the protocol was changed unasked"));
         }
-        self.sent.is_answered();
-        let mut headers = parts.headers;
-        without_hops(&mut headers);
-        if parts.status == StatusCode::NO_CONTENT {
-            headers.remove(http::header::CONTENT_LENGTH);
+        self.interim += 1;
+        if self.interim > MAX_INTERIM {
+            return Err(Malformed("there are too many interim answers"));
         }
-        self.state = State::Answered(body);
-        if matches!(&self.state, State::Answered(body) if body.is_end_stream()) {
+        let mut head = head_of(parts.status, parts.headers);
+        head.headers.remove(CONTENT_LENGTH);
+        Ok(head)
+    }
+
+    fn head(&mut self, response: Response<RecvStream>) -> Head {
+        let (parts, body) = response.into_parts();
+        self.sent.is_answered();
+        let mut head = head_of(parts.status, parts.headers);
+        if head.status == StatusCode::NO_CONTENT {
+            head.headers.remove(CONTENT_LENGTH);
+        }
+        // That there is so much of it is for `h2` to see.
+        let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let over = body.is_end_stream();
+        self.state = State::Answered(body, length);
+        if over {
             self.end();
         }
-        Ok(Head {
-            status: parts.status,
-            headers,
-            length: Length::UntilClose,
-            keep_alive: true,
-            websocket: false,
-        })
+        head
     }
 
     /// The next piece of the answer's body.
     pub(super) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
-        let State::Answered(body) = &mut self.state else { return Poll::Ready(None) };
-        let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
-        let over = body.is_end_stream();
-        let frame = match frame {
-            Some(Ok(frame)) => match frame.into_trailers() {
-                Ok(mut trailers) => {
+        let State::Answered(body, left) = &mut self.state else { return Poll::Ready(None) };
+        let frame = match ready!(body.poll_data(cx)) {
+            Some(Ok(data)) => {
+                // It goes on at once, or is not asked for. Of a stream that has ended there is nothing to give back.
+                let _ = body.flow_control().release_capacity(data.len());
+                *left = left.map(|left| left.saturating_sub(data.len() as u64));
+                Ok(Some(Frame::data(data)))
+            }
+            Some(Err(error)) => Err(error),
+            None => ready!(body.poll_trailers(cx)).map(|trailers| {
+                trailers.map(|mut trailers| {
                     without_hops(&mut trailers);
-                    trailers.remove(http::header::CONTENT_LENGTH);
+                    trailers.remove(CONTENT_LENGTH);
                     trailers.remove(http::header::SET_COOKIE);
                     trailers.remove(http::header::ALT_SVC);
-                    Some(Ok(Frame::trailers(trailers)))
-                }
-                Err(frame) => Some(Ok(frame)),
-            },
-            Some(Err(error)) => {
+                    Frame::trailers(trailers)
+                })
+            }),
+        };
+        let over = body.is_end_stream();
+        self.connection.line.hear();
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(error) => {
                 self.state = State::Broken;
                 return Poll::Ready(Some(Err(Fault::Io(io::Error::other(error)))));
             }
-            None => None,
         };
         if over || frame.is_none() {
             self.end();
         }
-        Poll::Ready(frame)
+        Poll::Ready(frame.map(Ok))
     }
 
     /// The answer has come to its end.
@@ -327,18 +306,23 @@ impl Exchange {
     /// How many bytes are left, where that is known.
     pub(super) fn left(&self) -> Option<u64> {
         match &self.state {
-            State::Answered(body) if body.is_end_stream() => Some(0),
+            State::Answered(body, _) if body.is_end_stream() => Some(0),
             // Where nothing is left, trailers may still come.
-            State::Answered(body) => body.size_hint().exact().filter(|left| *left > 0),
+            State::Answered(_, left) => left.filter(|left| *left > 0),
             State::Ended => Some(0),
             State::Idle | State::Asked(_) | State::Broken => None,
         }
     }
 
-    /// Whether nothing of an answer has come.
+    /// Whether nothing of an answer has come, not even an interim one.
     pub(super) const fn is_unanswered(&self) -> bool {
-        !matches!(self.state, State::Answered(_))
+        self.interim == 0 && !matches!(self.state, State::Answered(..))
     }
+}
+
+fn head_of(status: StatusCode, mut headers: HeaderMap) -> Head {
+    without_hops(&mut headers);
+    Head { status, headers, length: Length::UntilClose, keep_alive: true, websocket: false }
 }
 
 /// Fields that are for one hop have no place in HTTP/2 (RFC 9113 section 8.2.2), and do not go on from there either.
@@ -367,10 +351,7 @@ pub(super) fn takes_trailers(te: &HeaderValue) -> bool {
 
 /// Whether the upstream says that it has done nothing with a request, which may then be sent again whatever it is (RFC 9113
 /// sections 6.8 and 8.7).
-fn is_refused(error: &hyper::Error) -> bool {
-    let Some(error) = error.source().and_then(|source| source.downcast_ref::<h2::Error>()) else {
-        return false;
-    };
+fn is_refused(error: &h2::Error) -> bool {
     // Without an error of its own an upstream's GOAWAY reaches those streams alone that it names as not begun.
     let told_to_go = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
     let reset = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
@@ -378,13 +359,18 @@ fn is_refused(error: &hyper::Error) -> bool {
 }
 
 /// Asks once and returns the status: for the control plane, on whatever thread it is.
-pub(super) async fn ask<T>(io: T, request: Request<http_body_util::Empty<Bytes>>) -> Result<u16, hyper::Error>
+pub(super) async fn ask<T>(io: T, request: Request<()>) -> Result<u16, h2::Error>
 where
-    T: Read + Write + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (mut sender, connection) = configured(hyper_util::rt::TokioExecutor::new()).handshake(io).await?;
-    let driving = tokio::spawn(connection);
-    let answer = sender.send_request(request).await;
-    driving.abort();
-    Ok(answer?.status().as_u16())
+    let (sender, connection) = Builder::new().enable_push(false).handshake::<T, Bytes>(io).await?;
+    let answered = async {
+        let (answer, _) = sender.ready().await?.send_request(request, true)?;
+        Ok(answer.await?.status().as_u16())
+    };
+    tokio::select! {
+        biased;
+        answered = answered => answered,
+        ended = connection => Err(ended.err().unwrap_or_else(|| h2::Reason::NO_ERROR.into())),
+    }
 }

@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use rustls::pki_types::ServerName;
 
 use crate::support::{Gateway, Reply, Request, Upstream, gateway::eventually, h2::H2, tls};
@@ -44,6 +45,45 @@ fn serve(mut stream: TcpStream, pause: Duration) -> Option<()> {
         thread::sleep(pause);
         write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{path}", path.len()).ok()?;
     }
+}
+
+/// The same over HTTP/2, with these interim answers.
+fn hints2(pause: Duration, statuses: &'static [u16]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let origin = format!("h2c://{}", listener.local_addr().unwrap());
+    listener.set_nonblocking(true).unwrap();
+    let serving = async move {
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        loop {
+            let (socket, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let mut connection = h2::server::handshake(socket).await.unwrap();
+                while let Some(Ok((request, answering))) = connection.accept().await {
+                    tokio::spawn(serve2(request.uri().path().to_owned(), answering, pause, statuses));
+                }
+            });
+        }
+    };
+    thread::spawn(|| {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(serving)
+    });
+    origin
+}
+
+/// Whoever asked may be gone at any time.
+async fn serve2(
+    path: String,
+    mut answering: h2::server::SendResponse<Bytes>,
+    pause: Duration,
+    statuses: &[u16],
+) -> Option<()> {
+    for status in statuses {
+        let hint = http::Response::builder().status(*status).header("link", format!("<{path}>; rel=preload"));
+        answering.send_informational(hint.body(()).unwrap()).ok()?;
+    }
+    tokio::time::sleep(pause).await;
+    let mut body = answering.send_response(http::Response::new(()), false).ok()?;
+    body.send_data(path.into(), true).ok()
 }
 
 /// One answer over HTTP/2: the interim ones, each with its `Link`, then status and body.
@@ -131,8 +171,9 @@ fn hints_that_come_with_the_answer_come_before_it() {
 
 #[test]
 fn each_hint_reaches_its_own_request() {
-    for pause in [0, 500] {
-        let gateway = open(&hints(Duration::from_millis(pause)), "");
+    for (pause, over_http2) in [(0, false), (500, false), (0, true), (500, true)] {
+        let wait = Duration::from_millis(pause);
+        let gateway = open(&if over_http2 { hints2(wait, &[103]) } else { hints(wait) }, "");
         let paths: Vec<_> = (0..60).map(|n| format!("/public/{n}")).collect();
         let mut hinted = 0;
         for (path, (interim, status, body)) in paths.iter().zip(ask(&gateway, &paths)) {
@@ -144,6 +185,30 @@ fn each_hint_reaches_its_own_request() {
         }
         // One is left out where nobody would wait for it any more.
         assert!(hinted > if pause == 0 { 0 } else { 50 }, "{hinted} of {} after {pause} ms", paths.len());
+    }
+}
+
+/// RFC 9113 sections 8.1 and 8.6: there may be several, before the answer and not in its place.
+#[test]
+fn hints_of_an_http2_upstream_arrive_before_the_answer_is_made() {
+    let gateway = open(&hints2(Duration::from_millis(700), &[102, 103]), "");
+    let mut client = gateway.raw();
+    for method in ["GET", "POST"] {
+        let body = if method == "POST" { "hello" } else { "" };
+        client.send(Request::new(method, "/public/x").body(body).bytes());
+        assert_eq!(client.head(Instant::now() + PATIENCE).expect("a hint").status, 102);
+        let hint = client.head(Instant::now() + PATIENCE).expect("a hint");
+        let at = Instant::now();
+        assert_eq!((hint.status, hint.all("link")), (103, vec!["</public/x>; rel=preload"]));
+        let answer = client.answer().expect("an answer");
+        assert_eq!((answer.status, answer.text().as_str()), (200, "/public/x"));
+        assert!(at.elapsed() >= Duration::from_millis(300), "it waited for the answer");
+    }
+    for wrong in [&[101][..], &[103; 101]] {
+        let gateway = open(&hints2(Duration::ZERO, wrong), "");
+        for _ in 0..2 {
+            assert_eq!(gateway.send(&Request::get("/public/x")).status, 502, "{} answers", wrong.len());
+        }
     }
 }
 

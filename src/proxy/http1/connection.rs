@@ -26,7 +26,7 @@ const LEAST_ROOM: usize = 16 * 1024;
 const MOST_ROOM: usize = 64 * 1024;
 
 /// Interim answers before the answer.
-const MAX_INTERIM: usize = 100;
+pub const MAX_INTERIM: usize = 100;
 
 /// One connection.
 pub struct Connection<T> {

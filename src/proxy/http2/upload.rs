@@ -1,8 +1,10 @@
 //! A request's body on its way into an HTTP/2 connection.
 //!
-//! Invariants: until the answer begins, what was taken of it is kept, up to a bound, so that all of it can be taken back. What an
-//! upstream that has answered does not want any more is read to its end, within bounds, so that the client's connection goes on
-//! (RFC 9112 section 9.6).
+//! Invariants: no more is taken of it than the upstream has room for, and one that breaks off is never ended. Until the answer
+//! begins, what was taken of it is kept, up to a bound, so that all of it can be taken back. What an upstream that has answered does not want
+//! any more is read to its end, within bounds, so that the client's connection goes on (RFC 9112 section 9.6).
+//!
+//! RFC 9113 sections 5.2, 8.1.
 
 use std::{
     cell::RefCell,
@@ -14,11 +16,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
+use h2::{Reason, SendStream};
+use http_body::Body as _;
 
 use crate::proxy::{
-    http1::Outgoing,
-    relay::{BodyError, RequestBody},
+    http1::{Outgoing, Paced as _},
+    relay::RequestBody,
 };
 
 /// Bytes of a body that are kept: nearly all requests that change something are smaller.
@@ -29,58 +32,165 @@ const MOST_UNWANTED: usize = 256 * 1024;
 /// … and for how long. Beyond either it is cheaper to begin with a new connection.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The end that the exchange has.
+/// A body that is being sent beside its exchange; without one, there is nothing to send.
 #[derive(Default)]
-pub(super) struct Sent(Rc<RefCell<State>>);
+pub(super) struct Sent(Option<Rc<RefCell<State>>>);
 
-/// The end that hyper has.
-pub(super) struct Upload(Rc<RefCell<State>>);
-
-#[derive(Default)]
 struct State {
+    /// What has not come in yet.
     body: Option<RequestBody>,
     /// What was taken of it; `None` when that is too much, or the answer has begun.
     kept: Option<Vec<Bytes>>,
     size: usize,
-    /// hyper wants no more of it.
-    unwanted: bool,
+    /// Nobody waits for the answer any more.
+    given_up: bool,
+    sender: Option<Waker>,
+    /// It is not sent any more, to its end or not.
+    over: bool,
     drain: Option<Waker>,
 }
 
 impl Sent {
-    pub(super) fn new(body: Option<RequestBody>) -> Self {
-        let kept = Some(Vec::new());
-        Self(Rc::new(RefCell::new(State { body, kept, ..State::default() })))
-    }
-
-    /// For hyper.
-    pub(super) fn upload(&self) -> Upload {
-        Upload(Rc::clone(&self.0))
+    /// Begins to send it.
+    pub(super) fn begin(body: RequestBody, stream: SendStream<Bytes>) -> Self {
+        let state = State {
+            body: Some(body),
+            kept: Some(Vec::new()),
+            size: 0,
+            given_up: false,
+            sender: None,
+            over: false,
+            drain: None,
+        };
+        let state = Rc::new(RefCell::new(state));
+        tokio::task::spawn_local(send(Rc::clone(&state), stream));
+        Self(Some(state))
     }
 
     /// The answer has begun: it is not taken back any more.
     pub(super) fn is_answered(&self) {
-        self.0.borrow_mut().kept = None;
+        if let Some(state) = &self.0 {
+            state.borrow_mut().kept = None;
+        }
     }
 
     /// Puts the whole body back into its request, as if nothing had been taken of it. `false` when a part of it is gone.
     pub(super) fn put_back(&self, request: &mut Outgoing<RequestBody>) -> bool {
-        let mut state = self.0.borrow_mut();
+        let Some(state) = &self.0 else {
+            request.put_back(None);
+            return true;
+        };
+        let mut state = state.borrow_mut();
         let Some(kept) = state.kept.take() else { return false };
         let mut body = state.body.take();
         if let Some(body) = &mut body {
             body.begin_again(kept);
         }
         request.put_back(body);
+        state.stop();
         true
     }
 
-    /// The answer has ended. What hyper does not send any more of the body is read and thrown away.
-    pub(super) fn is_over(&self) {
-        let ended = self.0.borrow().body.as_ref().is_none_or(Body::is_end_stream);
-        if !ended {
-            tokio::task::spawn_local(drain(Rc::clone(&self.0)));
+    /// Nobody waits for the answer any more: nothing more is sent for it.
+    pub(super) fn give_up(&self) {
+        if let Some(state) = &self.0 {
+            state.borrow_mut().stop();
         }
+    }
+
+    /// The answer has ended. What the upstream does not take any more of the body is read and thrown away.
+    pub(super) fn is_over(&self) {
+        let Some(state) = &self.0 else { return };
+        let left = state.borrow().body.as_ref().is_some_and(|body| !body.is_end_stream());
+        if left {
+            tokio::task::spawn_local(drain(Rc::clone(state)));
+        }
+    }
+}
+
+impl State {
+    fn stop(&mut self) {
+        self.given_up = true;
+        if let Some(sender) = self.sender.take() {
+            sender.wake();
+        }
+    }
+
+    /// The next piece to send, and whether it is the last.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<(Bytes, bool), Reason>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(Err(Reason::CANCEL)) };
+        match ready!(Pin::new(&mut *body).poll_frame(cx)) {
+            Some(Ok(frame)) => {
+                let data = frame.into_data().unwrap_or_default();
+                let last = body.is_end_stream();
+                self.size = self.size.saturating_add(data.len());
+                if self.size > MOST {
+                    self.kept = None;
+                } else if let Some(kept) = &mut self.kept {
+                    kept.push(data.clone());
+                }
+                Poll::Ready(Ok((data, last)))
+            }
+            // What has broken off is not sent again.
+            Some(Err(_)) => {
+                self.kept = None;
+                Poll::Ready(Err(Reason::CANCEL))
+            }
+            None => Poll::Ready(Ok((Bytes::new(), true))),
+        }
+    }
+}
+
+/// Sends a body to its end, or until nobody wants it.
+async fn send(state: Rc<RefCell<State>>, mut stream: SendStream<Bytes>) {
+    let (mut piece, mut last) = (Bytes::new(), false);
+    let broken = poll_fn(|cx| {
+        loop {
+            let state = &mut *state.borrow_mut();
+            if state.given_up {
+                return Poll::Ready(Some(Reason::CANCEL));
+            }
+            state.sender = Some(cx.waker().clone());
+            if stream.poll_reset(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            if piece.is_empty() {
+                match ready!(state.poll_piece(cx)) {
+                    Ok(next) => (piece, last) = next,
+                    Err(reason) => return Poll::Ready(Some(reason)),
+                }
+                if piece.is_empty() && !last {
+                    continue;
+                }
+                stream.reserve_capacity(piece.len());
+            }
+            let room = stream.capacity().min(piece.len());
+            if room == 0 && !piece.is_empty() {
+                match stream.poll_capacity(cx) {
+                    Poll::Ready(Some(Ok(_))) => continue,
+                    Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(None),
+                    Poll::Pending => {}
+                }
+                // It is the upstream that is waited for.
+                state.body.iter_mut().for_each(RequestBody::pause);
+                return Poll::Pending;
+            }
+            let part = piece.split_to(room);
+            let ends = last && piece.is_empty();
+            // An error is the stream's end, which the exchange hears of too.
+            if stream.send_data(part, ends).is_err() || ends {
+                return Poll::Ready(None);
+            }
+        }
+    })
+    .await;
+    if let Some(reason) = broken {
+        stream.send_reset(reason);
+    }
+    let mut state = state.borrow_mut();
+    state.over = true;
+    if let Some(drain) = state.drain.take() {
+        drain.wake();
     }
 }
 
@@ -88,7 +198,7 @@ impl Sent {
 async fn drain(state: Rc<RefCell<State>>) {
     poll_fn(|cx| {
         let mut state = state.borrow_mut();
-        if state.unwanted {
+        if state.over {
             return Poll::Ready(());
         }
         state.drain = Some(cx.waker().clone());
@@ -108,51 +218,4 @@ async fn drain(state: Rc<RefCell<State>>) {
     });
     // What is not read by then is left to the connection, which ends.
     let _ = tokio::time::timeout(PATIENCE, reading).await;
-}
-
-impl Drop for Upload {
-    fn drop(&mut self) {
-        let mut state = self.0.borrow_mut();
-        state.unwanted = true;
-        if let Some(drain) = state.drain.take() {
-            drain.wake();
-        }
-    }
-}
-
-impl Body for Upload {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let mut state = self.0.borrow_mut();
-        let State { body: Some(body), kept, size, .. } = &mut *state else { return Poll::Ready(None) };
-        let frame = Pin::new(body).poll_frame(cx);
-        match &frame {
-            Poll::Ready(Some(Ok(frame))) => {
-                let data = frame.data_ref().cloned().unwrap_or_default();
-                *size = size.saturating_add(data.len());
-                if *size > MOST {
-                    *kept = None;
-                } else if let Some(kept) = kept {
-                    kept.push(data);
-                }
-            }
-            // What has broken off is not sent again.
-            Poll::Ready(Some(Err(_))) => *kept = None,
-            Poll::Ready(None) | Poll::Pending => {}
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.borrow().body.as_ref().is_none_or(Body::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.0.borrow().body.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
-    }
 }

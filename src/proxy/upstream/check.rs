@@ -12,7 +12,6 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request};
 use http_body_util::Empty;
-use hyper_util::rt::TokioIo;
 
 use super::{Cluster, ConnectError, Node};
 use crate::{
@@ -49,7 +48,7 @@ enum Unwell {
     #[error("{0}")]
     Answer(#[from] Fault),
     #[error("{0}")]
-    Http2(#[from] hyper::Error),
+    Http2(#[from] h2::Error),
     #[error("it answered {0}")]
     Status(u16),
     #[error("it did not answer in time")]
@@ -132,9 +131,9 @@ impl Node {
             let request = Request::builder()
                 .uri(format!("{scheme}://{}{}", self.host, health.path))
                 .header("user-agent", agent)
-                .body(Empty::new())
+                .body(())
                 .map_err(|_| Unwell::Host)?;
-            return Ok(http2::ask(TokioIo::new(transport), request).await?);
+            return Ok(http2::ask(transport, request).await?);
         }
         let mut head = RequestHead::new(&Method::GET, &health.path);
         head.set("host", &HeaderValue::from_str(&self.host).map_err(|_| Unwell::Host)?);

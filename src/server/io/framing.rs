@@ -177,6 +177,9 @@ impl Body {
 mod tests {
     use super::*;
 
+    /// Head, body, and what follows the head.
+    type Request = (&'static str, &'static str, fn() -> Follows);
+
     const CHUNKED: &str = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
 
     /// What becomes of a request that arrives so, and is answered before the last piece.
@@ -218,7 +221,7 @@ mod tests {
     #[test]
     fn where_the_next_request_begins_is_known() {
         let chunks = || Follows::Chunks(Spoiled::default());
-        let requests: [(&str, &str, fn() -> Follows); 6] = [
+        let requests: [Request; 6] = [
             ("GET /0 HTTP/1.1\r\nA: 0\r\n\r\n", "", || Follows::Nothing),
             ("PUT /1 HTTP/1.1\r\nContent-Length: 3\r\n\r\n", "\r\n\r", || Follows::Bytes(3)),
             ("PUT /2 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "5\r\nhello\r\n0\r\n\r\n\r\n", || {
@@ -230,7 +233,7 @@ mod tests {
             ("PUT /4 HTTP/1.1\r\nContent-Length: 1\r\n\r\n", "x", || Follows::Bytes(1)),
             ("GET /5 HTTP/1.1\r\n\r\n", "", || Follows::Bytes(0)),
         ];
-        let all: String = requests.iter().map(|(head, body, _)| format!("{head}{body}")).collect();
+        let all = requests.map(|(head, body, _)| [head, body].concat()).concat();
         for step in 1..=all.len() {
             let mut framing = Framing::new(1000);
             let mut pieces = all.as_bytes().chunks(step);

@@ -232,7 +232,10 @@ impl Exchange {
         if is_refused(&error) && self.sent.put_back(request) {
             return Fault::Refused;
         }
-        Fault::Io(io::Error::other(error))
+        // Not the connection's end, as which it would be sent again.
+        let reset = error.is_reset();
+        let error = io::Error::other(error);
+        if reset { Fault::Reset(error) } else { Fault::Io(error) }
     }
 
     fn interim(&mut self, response: Response<()>) -> Result<Head, Malformed> {

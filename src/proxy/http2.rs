@@ -32,7 +32,7 @@ use tokio::{
 };
 
 use self::{
-    line::{Line, SILENCE},
+    line::{Line, MOST_STREAMS, SILENCE},
     upload::Sent,
 };
 use super::{
@@ -45,9 +45,14 @@ use super::{
     transport::Transport,
 };
 
-/// What an upstream may send unread, for one exchange and for all of a connection.
-const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// What an upstream may send unread, for one exchange and for all of a connection: clients that do not read hold up their own
+/// exchanges, and none beside them.
+const STREAM_WINDOW: u32 = 128 * 1024;
+const CONNECTION_WINDOW: u32 = STREAM_WINDOW * MOST_STREAMS;
+
+/// What pieces may cost beyond their bytes while they are unread, all together: an upstream that sends many small ones costs memory,
+/// and the end of its connection costs everybody on it their answers.
+const UNREAD_PIECES: usize = 64 * 1024 * 1024;
 
 /// What is held of a request that an upstream does not take.
 const SEND_BUFFER: usize = 64 * 1024;
@@ -61,7 +66,8 @@ fn configured() -> Builder {
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
-        .max_send_buffer_size(SEND_BUFFER);
+        .max_send_buffer_size(SEND_BUFFER)
+        .data_frame_budget(UNREAD_PIECES);
     builder
 }
 
@@ -226,7 +232,10 @@ impl Exchange {
         if is_refused(&error) && self.sent.put_back(request) {
             return Fault::Refused;
         }
-        Fault::Io(io::Error::other(error))
+        // Not the connection's end, as which it would be sent again.
+        let reset = error.is_reset();
+        let error = io::Error::other(error);
+        if reset { Fault::Reset(error) } else { Fault::Io(error) }
     }
 
     fn interim(&mut self, response: Response<()>) -> Result<Head, Malformed> {

@@ -44,6 +44,11 @@ use crate::base::{
     interim::{Interim, NO_REQUEST},
 };
 
+/// What an HTTP/2 client may send unread, for one request and for all of a connection. Uploads that nobody takes hold up those
+/// beside them only where there are dozens.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 32 * STREAM_WINDOW;
+
 /// What answers requests. One for each worker.
 pub trait Handler: 'static {
     /// What the handler knows of a connection.
@@ -181,8 +186,8 @@ pub async fn serve<H: Handler>(
             .max_concurrent_streams(limits.max_streams)
             .max_header_list_size(u32::try_from(limits.max_header_size.min(16 * 1024)).unwrap_or(16 * 1024))
             .max_send_buf_size(64 * 1024)
-            .initial_stream_window_size(256 * 1024)
-            .initial_connection_window_size(1024 * 1024)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
             // RFC 8441.
             .enable_connect_protocol();
         let mut connection = Box::pin(builder.serve_connection(TokioIo::new(io), service));
@@ -252,6 +257,7 @@ async fn after<T: Tunnel>(mut io: Watched, early: Bytes, switched: Option<(T, En
         let _ = io.shutdown().await;
         return;
     };
+    watch.switched();
     watch.forget_answers();
     let mut tunnel = Box::pin(tunnel.run(Early::new(early, io)));
     std::future::poll_fn(|cx| match watch.order(cx) {

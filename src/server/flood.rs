@@ -36,10 +36,15 @@ const FEW: u32 = 200;
 /// In which time one of them is forgotten.
 const PER_RESET: Duration = Duration::from_millis(100);
 
+/// Pieces of bodies after which those who answer have their turn.
+const PIECES: u32 = 512;
+
 /// What one HTTP/2 connection has sent and got.
 #[derive(Debug)]
 pub(super) struct Flood {
     incoming: Frames,
+    /// Pieces of bodies that were read without a pause.
+    pieces: u32,
     outgoing: Frames,
     credit: i64,
     given_up: u32,
@@ -129,6 +134,7 @@ impl Default for Flood {
     fn default() -> Self {
         Self {
             incoming: Frames::new(PREFACE),
+            pieces: 0,
             outgoing: Frames::new(0),
             credit: MOST,
             given_up: 0,
@@ -147,12 +153,15 @@ impl Flood {
     #[must_use]
     pub(super) fn arrived(&mut self, bytes: &[u8]) -> bool {
         let (credit, open, requests) = (&mut self.credit, &mut self.open, &mut self.requests);
+        let pieces = &mut self.pieces;
         self.incoming.read(bytes, |seen| match seen {
             Seen::Begin { kind: HEADERS, stream, .. } => {
                 *credit = (*credit + PER_MESSAGE).min(MOST);
                 requests.began(stream);
             }
-            Seen::Begin { kind: DATA, flags, length, .. } if length > 0 || flags & END_STREAM != 0 => {}
+            Seen::Begin { kind: DATA, flags, length, .. } if length > 0 || flags & END_STREAM != 0 => {
+                *pieces = pieces.saturating_add(1);
+            }
             Seen::Begin { kind, stream, .. } => {
                 *credit -= 1;
                 if kind == RST_STREAM {
@@ -163,6 +172,12 @@ impl Flood {
             Seen::Content { .. } => {}
         });
         self.credit < 0
+    }
+
+    /// Whether those who answer are to take what was read before more is. `h2` ends a connection on which too many small pieces wait,
+    /// however fast they would be taken.
+    pub(super) fn pauses(&mut self) -> bool {
+        self.pieces >= PIECES && std::mem::take(&mut self.pieces) > 0
     }
 
     /// The next request is handed out: its stream, unless that is not known.

@@ -184,15 +184,11 @@ impl Watch {
             return;
         }
         let mut framing = self.framing.borrow_mut();
-        if matches!(self.phase.get(), Phase::Busy | Phase::Lingering) {
-            framing.body_arrived(bytes);
-            return;
-        }
         if self.phase.get() == Phase::Idle {
             self.phase.set(Phase::Head);
             self.since.set(Instant::now());
         }
-        framing.head_arrived(bytes);
+        framing.arrived(bytes);
     }
 
     /// A request begins to be answered; over HTTP/1.1 `follows` says what comes after its head.
@@ -205,6 +201,11 @@ impl Watch {
         self.served.set(true);
     }
 
+    /// From now on the connection speaks another protocol.
+    pub fn switched(&self) {
+        self.framing.borrow_mut().stop();
+    }
+
     /// What a request has begun goes on after its answer, until [`Watch::end`].
     pub fn hold(&self) {
         self.requests.set(self.requests.get() + 1);
@@ -215,11 +216,10 @@ impl Watch {
         let left = self.requests.get().saturating_sub(1);
         self.requests.set(left);
         if left == 0 && self.phase.get() != Phase::Lingering {
-            self.phase.set(Phase::Idle);
+            let mut framing = self.framing.borrow_mut();
+            framing.end();
+            self.phase.set(if framing.has_begun() { Phase::Head } else { Phase::Idle });
             self.since.set(Instant::now());
-            if self.keep_head.get() {
-                self.framing.borrow_mut().end();
-            }
         }
     }
 

@@ -9,10 +9,13 @@ use std::{
     thread,
 };
 
-use crate::support::{
-    Gateway, Request, Upstream,
-    gateway::{Setup, eventually},
-    process::{self, written},
+use crate::{
+    floods::Over,
+    support::{
+        Gateway, Request, Upstream,
+        gateway::{Setup, eventually},
+        process::{self, written},
+    },
 };
 
 const TOKEN: &str = "/hub/api/rest/oauth2/token";
@@ -38,6 +41,7 @@ fn a_copy_under_load_holds_everything_that_was_acknowledged() {
     let name = file.display().to_string();
     let (over, written) = (AtomicBool::new(false), AtomicUsize::new(0));
     let before = thread::scope(|scope| {
+        let until = Over(&over);
         // Registered one after the other, each acknowledged before the next.
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
@@ -51,7 +55,7 @@ fn a_copy_under_load_holds_everything_that_was_acknowledged() {
         let said = gateway.command(&["backup", &name]);
         assert!(said.contains("can sign tokens"), "{said}");
         eventually("it goes on meanwhile", || written.load(Ordering::Relaxed) > before);
-        over.store(true, Ordering::Relaxed);
+        drop(until);
         before
     });
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);

@@ -4,7 +4,10 @@
 use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
 };
 
@@ -37,8 +40,8 @@ enum Does {
     AnswerEarly,
     /// Begins an answer at the head, and waits for the body.
     Begin,
-    /// Resets the stream at its head.
-    Refuse,
+    /// Resets the stream at its head, with this code.
+    Reset(u8),
     /// Says that it has begun with nothing since the request before, and closes.
     Leave,
 }
@@ -48,6 +51,8 @@ struct Script {
     origin: String,
     /// Bodies that were read whole.
     bodies: Arc<Mutex<Vec<usize>>>,
+    /// Streams that were reset at their heads.
+    resets: Arc<AtomicUsize>,
 }
 
 impl Script {
@@ -56,15 +61,16 @@ impl Script {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let origin = format!("h2c://{}", listener.local_addr().unwrap());
         let bodies = Arc::new(Mutex::new(Vec::new()));
-        let shared = Arc::clone(&bodies);
+        let resets = Arc::new(AtomicUsize::new(0));
+        let shared = (Arc::clone(&bodies), Arc::clone(&resets));
         let script: Arc<Mutex<Vec<Does>>> = Arc::new(Mutex::new(script.iter().rev().copied().collect()));
         thread::spawn(move || {
             for socket in listener.incoming() {
-                let (script, bodies) = (Arc::clone(&script), Arc::clone(&shared));
-                thread::spawn(move || serve(socket.unwrap(), &script, &bodies));
+                let (script, (bodies, resets)) = (Arc::clone(&script), shared.clone());
+                thread::spawn(move || serve(socket.unwrap(), &script, &bodies, &resets));
             }
         });
-        Self { origin, bodies }
+        Self { origin, bodies, resets }
     }
 
     fn gateway(&self) -> Gateway {
@@ -82,7 +88,12 @@ impl Script {
     }
 }
 
-fn serve(mut socket: TcpStream, script: &Mutex<Vec<Does>>, bodies: &Mutex<Vec<usize>>) -> Option<()> {
+fn serve(
+    mut socket: TcpStream,
+    script: &Mutex<Vec<Does>>,
+    bodies: &Mutex<Vec<usize>>,
+    resets: &AtomicUsize,
+) -> Option<()> {
     let mut hello = [0; 24];
     socket.read_exact(&mut hello).ok()?;
     socket.write_all(&frame(SETTINGS, 0, 0, &[])).ok()?;
@@ -106,8 +117,9 @@ fn serve(mut socket: TcpStream, script: &Mutex<Vec<Does>>, bodies: &Mutex<Vec<us
                 let todo = next();
                 body = 0;
                 match todo {
-                    Does::Refuse => {
-                        socket.write_all(&frame(RST_STREAM, 0, stream, &[0, 0, 0, REFUSED_STREAM])).ok()?;
+                    Does::Reset(code) => {
+                        resets.fetch_add(1, Ordering::Relaxed);
+                        socket.write_all(&frame(RST_STREAM, 0, stream, &[0, 0, 0, code])).ok()?;
                         continue;
                     }
                     Does::AnswerEarly => {
@@ -239,7 +251,7 @@ fn a_stream_that_is_reset_after_its_end_was_an_answer() {
 /// RFC 9113 sections 6.8 and 8.7: what was not begun with is sent again, whatever it is, and arrives once.
 #[test]
 fn what_an_upstream_has_not_begun_with_is_sent_again() {
-    for unbegun in [Does::Refuse, Does::Leave] {
+    for unbegun in [Does::Reset(REFUSED_STREAM), Does::Leave] {
         let script = [Does::Answer, unbegun, Does::Answer, unbegun, unbegun, Does::Answer];
         let upstream = Script::new(&script);
         let gateway = upstream.gateway();
@@ -254,6 +266,23 @@ fn what_an_upstream_has_not_begun_with_is_sent_again() {
             assert_eq!(upstream.take(), [size], "{unbegun:?}");
         }
         assert_eq!(metric(&gateway, "hubgate_upstream_retries_total{"), 3);
+    }
+}
+
+/// What an upstream ends otherwise it may have begun with: not even a request that does no harm is sent again, since the connection
+/// stands.
+#[test]
+fn a_stream_that_is_reset_is_not_sent_again() {
+    for code in [NO_ERROR, 2, CANCEL, 13] {
+        let upstream = Script::new(&[Does::Answer, Does::Reset(code), Does::Answer]);
+        let gateway = upstream.gateway();
+        let mut client = gateway.raw();
+        for status in [200, 502, 200] {
+            client.send(Request::get("/public/x").bytes());
+            assert_eq!(client.answer().expect("an answer").status, status, "{code}");
+        }
+        assert_eq!(upstream.resets.load(Ordering::Relaxed), 1);
+        assert_eq!(metric(&gateway, "hubgate_upstream_retries_total{"), 0);
     }
 }
 
@@ -280,7 +309,7 @@ fn an_answer_before_the_body_does_not_cost_the_connection() {
 
 #[test]
 fn what_is_refused_for_ever_or_too_large_is_not() {
-    let upstream = Script::new(&[Does::Answer, Does::Refuse]);
+    let upstream = Script::new(&[Does::Answer, Does::Reset(REFUSED_STREAM)]);
     let gateway = upstream.gateway();
     assert_eq!(gateway.send(&Request::get("/public/x")).status, 200);
     assert_eq!(gateway.send(&Request::get("/public/x")).status, 502);

@@ -42,8 +42,8 @@ fn resident() -> u64 {
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }
 
-/// Sets it when it is dropped, also by a panic.
-struct Over<'a>(&'a AtomicBool);
+/// Sets it when it is dropped, also by a panic: a scope waits for its threads, and they go on until it is set.
+pub(crate) struct Over<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for Over<'_> {
     fn drop(&mut self) {

@@ -26,7 +26,7 @@ fn check(gateway: &Gateway, upstream: &Upstream, name: &str, method: &str, reply
     upstream.reply(reply);
     let mut client = gateway.raw();
     client.send(Request::new(method, "/public/attack").bytes());
-    let answer = client.answer_within(method, Duration::from_secs(5));
+    let answer = client.answer_within(method, Duration::from_secs(15));
     let status = answer.as_ref().map(|a| a.status);
     match (&answer, want) {
         (Some(a), BadGateway | Broken | BadGatewayOrWhole(_)) if a.status == 502 => {
@@ -64,7 +64,7 @@ fn assert_well_formed(answer: Option<&Answer>, name: &str) {
 /// The same client connection, if it still lives, gets the right answer to its next request.
 fn assert_next_is_right(client: &mut RawClient, name: &str) {
     client.send(Request::get("/public/innocent-next").bytes());
-    if let Some(next) = client.answer_within("GET", Duration::from_secs(5)) {
+    if let Some(next) = client.answer_within("GET", Duration::from_secs(15)) {
         assert_eq!(next.status, 200, "{name}: the next answer");
         assert_eq!(next.json()["target"], "/public/innocent-next", "{name}: the next answer");
     }
@@ -408,7 +408,7 @@ fn an_answer_before_the_request_is_complete() {
     client.send(
         "POST /public/attack HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nonly the beginning",
     );
-    let answer = client.answer_within("POST", Duration::from_secs(5)).expect("the early answer");
+    let answer = client.answer_within("POST", Duration::from_secs(15)).expect("the early answer");
     assert!(matches!(answer.status, 403 | 502), "{answer:?}");
     if answer.status == 403 {
         assert_eq!(answer.text(), "early");
@@ -431,7 +431,7 @@ fn a_request_that_is_answered_early_is_still_sent_whole() {
     ] {
         let mut client = gateway.raw();
         client.send(format!("POST /public/early HTTP/1.1\r\nHost: localhost\r\n{}", pieces[0]));
-        let answer = client.answer_within("POST", Duration::from_secs(5)).expect("the early answer");
+        let answer = client.answer_within("POST", Duration::from_secs(15)).expect("the early answer");
         assert_eq!((answer.status, answer.text().as_str()), (202, "early"), "{name}");
         std::thread::sleep(Duration::from_millis(100));
         client.send(pieces[1]);
@@ -454,7 +454,7 @@ fn a_request_that_is_answered_early_and_broken_off_is_never_whole() {
     client.send(
         "POST /public/early HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n",
     );
-    assert_eq!(client.answer_within("POST", Duration::from_secs(5)).expect("the early answer").status, 202);
+    assert_eq!(client.answer_within("POST", Duration::from_secs(15)).expect("the early answer").status, 202);
     drop(client);
     eventually("the upstream is told", || upstream.requests().iter().any(|r| r.aborted));
     assert!(upstream.take().iter().all(|r| !r.complete));
@@ -467,14 +467,14 @@ fn an_upstream_that_leaves_the_rest_unread_is_given_up() {
     const MUCH: usize = 32 * 1024 * 1024;
     let upstream = Upstream::start();
     let gateway = Gateway::start(|setup| {
-        setup.service("open", "open-secret-0123456789").open("/public", &upstream, "timeout = \"400ms\"");
+        setup.service("open", "open-secret-0123456789").open("/public", &upstream, "timeout = \"1s\"");
     });
     let early = b"HTTP/1.1 202 Accepted\r\nContent-Length: 5\r\n\r\nearly".to_vec();
-    for (pause, given_up) in [(Duration::from_millis(2500), true), (Duration::from_millis(50), false)] {
+    for (pause, given_up) in [(Duration::from_millis(4000), true), (Duration::from_millis(50), false)] {
         upstream.reply(Reply::BeforeBodyAndPause(early.clone(), pause));
         let mut client = gateway.raw();
         client.send(format!("POST /public/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: {MUCH}\r\n\r\n"));
-        let answer = client.answer_within("POST", Duration::from_secs(5)).expect("the early answer");
+        let answer = client.answer_within("POST", Duration::from_secs(15)).expect("the early answer");
         assert_eq!((answer.status, answer.text().as_str()), (202, "early"));
         let piece = vec![b'x'; 64 * 1024];
         let sent = (0..MUCH / piece.len()).take_while(|_| client.try_send(&piece)).count();
@@ -489,18 +489,21 @@ fn an_upstream_that_leaves_the_rest_unread_is_given_up() {
 /// Bytes that arrive on a connection while it waits in the pool belong to nobody.
 #[test]
 fn bytes_on_an_idle_connection_are_no_answer() {
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    const POISON: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\npoisoned";
     let (gateway, upstream) = Gateway::standard();
     upstream.script(|request| {
         if request.target() == "/public/attack" {
             Reply::Pieces(vec![
-                (Duration::ZERO, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec()),
-                (Duration::from_millis(50), b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\npoisoned".to_vec()),
+                (Duration::ZERO, ANSWER.to_vec()),
+                (Duration::from_millis(50), POISON.to_vec()),
             ])
         } else {
             Reply::Describe
         }
     });
     assert_eq!(gateway.send(&Request::get("/public/attack")).text(), "ok");
+    eventually("they are on their way", || upstream.written_bytes() == ANSWER.len() + POISON.len());
     std::thread::sleep(Duration::from_millis(200));
     upstream.take();
     for _ in 0..3 {

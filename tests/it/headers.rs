@@ -504,7 +504,7 @@ fn logs_hold_no_secrets_and_one_line_for_each_event() {
         );
         client.send(&Request::form(TOKEN, form).basic("machine\nINJECTED", "x"));
         serve.signal("TERM");
-        assert_eq!(serve.exit_within(Duration::from_secs(10)), Some(0), "{}", serve.log());
+        assert_eq!(serve.exit_within(Duration::from_secs(20)), Some(0), "{}", serve.log());
 
         let log = serve.log();
         let scoped =

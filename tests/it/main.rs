@@ -9,6 +9,7 @@ mod support;
 mod architecture;
 mod backup;
 mod balancing;
+mod beside;
 mod broken_off;
 mod browser_mode;
 mod console;

@@ -93,8 +93,9 @@ fn bodies_that_drip_are_ended_and_slow_ones_are_not() {
             |r: &&crate::support::Recorded| r.target() == "/public/x" && r.line().starts_with("POST");
         seen.iter().filter(dripped).count() == 3 && seen.iter().filter(dripped).all(|r| r.aborted)
     });
-    assert_eq!(metric(&gateway, "hubgate_refusals_total{cause=\"body_rate\"}"), 3, "each of them");
-    assert!(gateway.lines().contains("the body arrived too slowly"), "{}", gateway.lines());
+    let counted = || metric(&gateway, "hubgate_refusals_total{cause=\"body_rate\"}");
+    eventually("each of them is counted", || counted() == 3);
+    eventually("the line says why", || gateway.lines().contains("the body arrived too slowly"));
     upstream.take();
     gateway.assert_innocent(&upstream, "bodies that drip");
 }
@@ -115,7 +116,7 @@ fn a_body_whose_answer_has_begun_ends_with_it() {
     }
     assert!(started.elapsed() < PATIENCE, "it lives on");
     eventually("it is counted", || metric(&gateway, "hubgate_refusals_total{cause=\"body_rate\"}") == 1);
-    assert!(gateway.lines().contains("decision=ended"), "{}", gateway.lines());
+    eventually("the line says so", || gateway.lines().contains("decision=ended"));
     upstream.reply(Reply::Describe);
     upstream.take();
     gateway.assert_innocent(&upstream, "a body that drips behind its answer");
@@ -272,7 +273,8 @@ fn the_last_piece_of_an_answer_is_not_kept_beside_others() {
         assert!(started.elapsed() < PATIENCE, "answers whose end nobody takes are kept");
         thread::sleep(Duration::from_millis(100));
     }
-    assert_eq!(metric(&gateway, "hubgate_connections_ended_total{cause=\"write_timeout\"}"), 1);
+    let counted = || metric(&gateway, "hubgate_connections_ended_total{cause=\"write_timeout\"}");
+    eventually("it is counted", || counted() == 1);
     // The one that is only quiet goes on.
     thread::sleep(Duration::from_secs(3));
     quiet.headers(3, &fields(b"GET"), true);

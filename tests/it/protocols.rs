@@ -338,5 +338,5 @@ fn health_checks_speak_what_the_target_speaks() {
         let check = seen.remove(0);
         assert_eq!((check.uri.path(), check.version), ("/well", http::Version::HTTP_2));
     }
-    assert_eq!(metric(&gateway, "hubgate_upstream_up{"), 2);
+    eventually("both are up", || metric(&gateway, "hubgate_upstream_up{") == 2);
 }

@@ -29,6 +29,9 @@ fn v2_of_v6(address: &str) -> Vec<u8> {
     v2(0x21, 0x21, &[&address[..], &[0; 15], &[1, 0x30, 0x39, 0x01, 0xbb]].concat())
 }
 
+/// Far less than a handshake may take.
+const AT_ONCE: Duration = Duration::from_secs(10);
+
 fn start(trusted: &str, more: &[(&str, &str)]) -> (Gateway, Upstream) {
     let upstream = Upstream::start();
     let gateway = Gateway::start(|setup| {
@@ -37,7 +40,7 @@ fn start(trusted: &str, more: &[(&str, &str)]) -> (Gateway, Upstream) {
             .set("listen", "http", r#"["127.0.0.1:0"]"#)
             .set("listen", "proxy_protocol", "true")
             .set("listen", "trusted_proxies", trusted)
-            .set("limits", "handshake_timeout", r#""600ms""#);
+            .set("limits", "handshake_timeout", r#""20s""#);
         for (key, value) in more {
             setup.set("limits", key, value);
         }
@@ -59,7 +62,7 @@ fn through(gateway: &Gateway, header: &[u8]) -> RawClient {
 /// What the gateway says until it closes, and after how long it does.
 fn said(mut socket: TcpStream) -> (Vec<u8>, Duration) {
     let started = Instant::now();
-    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let mut said = Vec::new();
     let mut piece = [0; 1024];
     while let Ok(count) = socket.read(&mut piece) {
@@ -155,12 +158,22 @@ fn what_is_no_header_ends_the_connection() {
         for address in [gateway.address(), plain] {
             let (said, lived) = said(after(address, &[&bytes[..], request].concat()));
             assert!(said.is_empty(), "{name}: {:?}", String::from_utf8_lossy(&said));
-            assert!(lived < Duration::from_millis(500), "{name}: {lived:?}, not at once");
+            assert!(lived < AT_ONCE, "{name}: {lived:?}, not at once");
             count += 1;
         }
         assert_eq!(refused(&gateway, "proxy_header"), count, "{name}");
     }
-    // What does not come, or not to an end, is not waited for longer than for a handshake.
+    assert_eq!(upstream.count(), 0);
+    let mut innocent = through(&gateway, &v2_of(7));
+    innocent.send(Request::get("/public/x").bytes());
+    assert_eq!(innocent.answer().unwrap().status, 200);
+}
+
+/// What does not come, or not to an end, is not waited for longer than for a handshake.
+#[test]
+fn a_header_without_an_end_ends_the_connection() {
+    let (gateway, upstream) = start(r#"["127.0.0.1"]"#, &[("handshake_timeout", r#""1s""#)]);
+    let plain = gateway.running().http()[0];
     for (name, beginning) in [
         ("nothing", &b""[..]),
         ("half a line", b"PROXY TCP4 203.0."),
@@ -169,22 +182,19 @@ fn what_is_no_header_ends_the_connection() {
     ] {
         for address in [gateway.address(), plain] {
             let (said, lived) = said(after(address, beginning));
-            assert!(said.is_empty() && (400..3000).contains(&lived.as_millis()), "{name}: {lived:?}");
+            assert!(said.is_empty() && (700..10_000).contains(&lived.as_millis()), "{name}: {lived:?}");
         }
     }
     let mut dripping = after(gateway.address(), b"PROXY UNKNOWN ");
     let started = Instant::now();
-    while started.elapsed() < Duration::from_secs(5) && dripping.write_all(b"x").is_ok() {
+    while started.elapsed() < Duration::from_secs(15) && dripping.write_all(b"x").is_ok() {
         std::thread::sleep(Duration::from_millis(50));
     }
-    assert!(started.elapsed() < Duration::from_secs(4), "a dripping header lived {:?}", started.elapsed());
-    assert_eq!(upstream.count(), 0);
-    let mut innocent = through(&gateway, &v2_of(7));
-    innocent.send(Request::get("/public/x").bytes());
-    assert_eq!(innocent.answer().unwrap().status, 200);
+    assert!(started.elapsed() < Duration::from_secs(10), "a dripping header lived {:?}", started.elapsed());
     // After a header there is a handshake, in what is left of the time.
     let (said, lived) = said(after(gateway.address(), &v2_of(7)));
-    assert!(said.is_empty() && (400..3000).contains(&lived.as_millis()), "{lived:?}");
+    assert_eq!(upstream.count(), 0);
+    assert!(said.is_empty() && (700..10_000).contains(&lived.as_millis()), "{lived:?}");
 }
 
 #[test]
@@ -197,7 +207,7 @@ fn a_stranger_names_nobody() {
             // It may be closed before the first byte.
             let _ = socket.write_all(&[&header[..], request].concat());
             let (said, lived) = said(socket);
-            assert!(said.is_empty() && lived < Duration::from_millis(500), "{lived:?}");
+            assert!(said.is_empty() && lived < AT_ONCE, "{lived:?}");
         }
     }
     assert_eq!(refused(&gateway, "untrusted_proxy"), 6);
@@ -232,7 +242,7 @@ fn limits_are_those_of_the_client() {
     eventually("they are open", || metric(&gateway, "hubgate_connections ") == 2);
     for address in [plain, gateway.address()] {
         let (said, lived) = said(after(address, &v2_of(7)));
-        assert!(said.is_empty() && lived < Duration::from_millis(500), "one too many: {lived:?}");
+        assert!(said.is_empty() && lived < AT_ONCE, "one too many: {lived:?}");
     }
     assert_eq!(refused(&gateway, "source"), 2);
     let mut other = through(&gateway, &v2_of(8));

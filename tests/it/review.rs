@@ -96,7 +96,7 @@ fn own_endpoints_read_little() {
     let quickly = |name: &str, bytes: &[u8]| {
         let mut client = gateway.raw();
         client.send(bytes);
-        let answer = client.answer_within("POST", Duration::from_secs(4));
+        let answer = client.answer_within("POST", Duration::from_secs(15));
         let status = answer.unwrap_or_else(|| panic!("{name}: closed without a word")).status;
         assert!(matches!(status, 400 | 404 | 405 | 413), "{name}: {status}");
         // What follows is still the body of what was refused.
@@ -134,7 +134,7 @@ fn two_framings_in_a_head_that_was_split() {
     client.send(CHUNKED_HEAD_END);
     let answer = client.answer().expect("an answer to the second");
     assert_eq!(answer.status, 400, "{}", answer.text());
-    assert!(client.closes_within(Duration::from_secs(4)), "the connection lives on");
+    assert!(client.closes_within(Duration::from_secs(15)), "the connection lives on");
     let seen: Vec<String> = upstream.take().iter().map(Recorded::target).collect();
     assert_eq!(seen, ["/public/a"]);
     gateway.assert_innocent(&upstream, "a split head");
@@ -166,7 +166,7 @@ fn two_framings_after_an_early_answer() {
         // Closing the connection after the early answer is as good.
         let status = client.answer().map(|answer| answer.status);
         assert!(matches!(status, None | Some(400)), "split: {split}: {status:?}");
-        assert!(client.closes_within(Duration::from_secs(4)), "split: {split}: the connection lives on");
+        assert!(client.closes_within(Duration::from_secs(15)), "split: {split}: the connection lives on");
         let seen: Vec<String> = upstream.take().iter().map(Recorded::target).collect();
         assert_eq!(seen, ["/public/early"], "split: {split}");
         gateway.assert_innocent(&upstream, "an early answer");
@@ -224,7 +224,7 @@ fn a_window_that_never_opens() {
     let mut shut = H2::connect_with_window(gateway.address(), 0);
     shut.headers(1, &to_public(b"GET"), true);
     assert!(
-        shut.closes_within(Duration::from_secs(4)),
+        shut.closes_within(Duration::from_secs(15)),
         "an answer that nobody takes is kept: {:?}",
         started.elapsed()
     );
@@ -364,13 +364,13 @@ fn the_proxy_header_does_not_pass() {
 fn a_pause_in_an_upload_is_the_clients() {
     let upstream = Upstream::start();
     let gateway = Gateway::start(|setup| {
-        setup.set("limits", "body_timeout", r#""5s""#).service("open", "open-secret-0123456789").open(
+        setup.set("limits", "body_timeout", r#""20s""#).service("open", "open-secret-0123456789").open(
             "/public",
             &upstream,
-            "timeout = \"400ms\"",
+            "timeout = \"1s\"",
         );
     });
-    let pause = || thread::sleep(Duration::from_millis(1500));
+    let pause = || thread::sleep(Duration::from_millis(1800));
     for (name, pieces) in [
         (
             "by length",
@@ -412,7 +412,7 @@ fn a_pause_in_an_upload_is_the_clients() {
     let sent = Instant::now();
     assert_eq!(client.answer().expect("an answer").status, 504);
     let waited = sent.elapsed();
-    assert!((300..1500).contains(&waited.as_millis()), "504 after {waited:?} with a timeout of 400 ms");
+    assert!((700..10_000).contains(&waited.as_millis()), "504 after {waited:?} with a timeout of a second");
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::{
 /// How long the gateway keeps this plain socket open.
 fn lifetime(mut socket: TcpStream) -> Duration {
     let started = Instant::now();
-    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
     let mut byte = [0; 1024];
     while matches!(socket.read(&mut byte), Ok(n) if n > 0) {}
     started.elapsed()
@@ -26,8 +26,8 @@ fn lifetime(mut socket: TcpStream) -> Duration {
 
 #[test]
 fn handshakes_that_do_not_come_to_an_end() {
-    let (gateway, upstream) = Gateway::limited(&[("handshake_timeout", "400ms")]);
-    let limits = 200..2500;
+    let (gateway, upstream) = Gateway::limited(&[("handshake_timeout", "1s")]);
+    let limits = 300..8000;
     let silent = lifetime(TcpStream::connect(gateway.address()).unwrap());
     assert!(limits.contains(&silent.as_millis()), "a silent connection lived {silent:?}");
     let mut begun = TcpStream::connect(gateway.address()).unwrap();
@@ -42,14 +42,14 @@ fn handshakes_that_do_not_come_to_an_end() {
         let mut socket = TcpStream::connect(gateway.address()).unwrap();
         socket.write_all(nonsense).unwrap();
         let lived = lifetime(socket);
-        assert!(lived < Duration::from_millis(2500), "{nonsense:?} lived {lived:?}");
+        assert!(lived < Duration::from_millis(8000), "{nonsense:?} lived {lived:?}");
     }
     gateway.assert_innocent(&upstream, "bad handshakes");
 }
 
 #[test]
 fn heads_that_do_not_come_to_an_end() {
-    let (gateway, upstream) = Gateway::limited(&[("header_timeout", "400ms"), ("idle_timeout", "5s")]);
+    let (gateway, upstream) = Gateway::limited(&[("header_timeout", "1s"), ("idle_timeout", "20s")]);
     for (name, beginning) in [
         ("half a line", "GET /public/x"),
         ("half a head", "GET /public/x HTTP/1.1\r\nHost: localhost\r\nX-A:"),
@@ -59,13 +59,13 @@ fn heads_that_do_not_come_to_an_end() {
         let started = Instant::now();
         let answer = client.answer();
         assert!(answer.is_none_or(|a| a.status == 408), "{name}");
-        assert!((200..2500).contains(&started.elapsed().as_millis()), "{name}: {:?}", started.elapsed());
+        assert!((300..8000).contains(&started.elapsed().as_millis()), "{name}: {:?}", started.elapsed());
     }
     // Dripping does not help: the limit is for the whole head.
     let mut client = gateway.raw();
     client.send("GET /public/x HTTP/1.1\r\n");
     let started = Instant::now();
-    while started.elapsed() < Duration::from_secs(4) && client.try_send(b"X-A: b\r\n") {
+    while started.elapsed() < Duration::from_secs(9) && client.try_send(b"X-A: b\r\n") {
         if client.closes_within(Duration::from_millis(100)) {
             break;
         }
@@ -73,18 +73,18 @@ fn heads_that_do_not_come_to_an_end() {
             break;
         }
     }
-    assert!(started.elapsed() < Duration::from_secs(3), "a dripping head lived {:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(8), "a dripping head lived {:?}", started.elapsed());
     assert!(upstream.take().is_empty());
     gateway.assert_innocent(&upstream, "slow heads");
 }
 
 #[test]
 fn idle_connections_are_closed() {
-    let (gateway, upstream) = Gateway::limited(&[("idle_timeout", "400ms")]);
+    let (gateway, upstream) = Gateway::limited(&[("idle_timeout", "2s")]);
     let mut one = gateway.raw();
     one.send(Request::get("/public/x").bytes());
     assert_eq!(one.answer().unwrap().status, 200);
-    assert!(one.closes_within(Duration::from_secs(3)), "an idle HTTP/1.1 connection lives on");
+    assert!(one.closes_within(Duration::from_secs(15)), "an idle HTTP/1.1 connection lives on");
     let mut unused = gateway.raw();
     assert!(unused.closes_within(Duration::from_secs(15)), "a connection without a request lives on");
     let mut two = H2::connect(gateway.address());
@@ -96,14 +96,14 @@ fn idle_connections_are_closed() {
     ];
     two.headers(1, &fields, true);
     assert_eq!(two.outcome(1).status, Some(200));
-    assert!(two.closes_within(Duration::from_secs(3)), "an idle HTTP/2 connection lives on");
+    assert!(two.closes_within(Duration::from_secs(15)), "an idle HTTP/2 connection lives on");
     upstream.take();
     // A connection that is used again in time stays.
     let mut used = gateway.raw();
     for _ in 0..4 {
         used.send(Request::get("/public/x").bytes());
         assert_eq!(used.answer().expect("the connection lives").status, 200);
-        std::thread::sleep(Duration::from_millis(150));
+        std::thread::sleep(Duration::from_millis(700));
     }
     upstream.take();
     gateway.assert_innocent(&upstream, "idle connections");
@@ -128,15 +128,15 @@ fn bodies_that_do_not_come_to_an_end() {
         let started = Instant::now();
         let status = client.answer().map(|a| a.status);
         assert!(status.is_none_or(|s| matches!(s, 400 | 408 | 502 | 504)), "{name}: {status:?}");
-        assert!(started.elapsed() < Duration::from_secs(3), "{name}: {:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(15), "{name}: {:?}", started.elapsed());
         eventually(&format!("{name}: the upstream is told"), || {
             upstream.requests().iter().all(|r| r.aborted)
         });
         upstream.take();
         gateway.assert_innocent(&upstream, name);
     }
-    let counted = metric(&gateway, "hubgate_refusals_total{cause=\"body_timeout\"}");
-    assert_eq!(counted, 3, "each of them");
+    let counted = || metric(&gateway, "hubgate_refusals_total{cause=\"body_timeout\"}");
+    eventually("each of them is counted", || counted() == 3);
 }
 
 /// Longer than a connection waits with buffers, shorter than any limit of the standard configuration.
@@ -252,5 +252,5 @@ fn connections_that_rest_end_as_others_do() {
     let began = Instant::now();
     gateway.stop();
     assert!(kept.closes_within(Duration::from_secs(15)));
-    assert!(began.elapsed() < Duration::from_secs(10), "a drain waited for {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(20), "a drain waited for {:?}", began.elapsed());
 }

@@ -3,14 +3,14 @@
 // With SCREENSHOTS set to a folder, every page is left there as people see it.
 
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
-
-import { chromium } from "playwright-core";
+import { setTimeout as wait } from "node:timers/promises";
 
 import { PASSWORD, command } from "./gateway.mjs";
 import { serve } from "./page/server.mjs";
+import { focusOn, follow, launch } from "./pages.mjs";
 import { GATEWAY, HUB, OAUTH } from "./person.mjs";
 
 const PAGE = process.env.PAGE_URL;
@@ -18,8 +18,6 @@ const ELSEWHERE = PAGE.replace("localhost", "127.0.0.1");
 // What Chromium shows in a frame instead of a page that may not be framed.
 const REFUSED = "chrome-error://chromewebdata/";
 const ALERT = "Login or password is wrong.";
-const FLAGS =
-  "--disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync";
 
 const authorize = (client, redirect, more) =>
   `${OAUTH}/auth?${new URLSearchParams({ client_id: client, redirect_uri: redirect, response_type: "code", state: "s&1", ...more })}`;
@@ -30,11 +28,7 @@ describe("a browser", () => {
   let browser, site, context, complaints;
 
   before(async () => {
-    const executablePath = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser"].find(
-      (name) => name && existsSync(name),
-    );
-    assert.ok(executablePath, "there is no Chromium");
-    browser = await chromium.launch({ executablePath, args: FLAGS.split(" "), chromiumSandbox: false });
+    browser = await launch();
     site = await serve({ gateway: GATEWAY, url: PAGE, certificate: process.env.NODE_EXTRA_CA_CERTS });
   });
   after(async () => {
@@ -45,7 +39,7 @@ describe("a browser", () => {
   // Somebody's browser: cookies of its own.
   async function open(options = {}) {
     const context = await browser.newContext({ ignoreHTTPSErrors: true, ...options });
-    context.setDefaultTimeout(10_000);
+    context.setDefaultTimeout(30_000);
     context.on("console", (message) => {
       // A page of an error has a status of its own, which Chromium reports too.
       if (message.type() === "error" && !/^Failed to load resource: the server responded/.test(message.text())) {
@@ -152,7 +146,7 @@ describe("a browser", () => {
     await shown(page, "user", "Jane Doe");
     const other = await context.newPage();
     await other.goto(HUB);
-    await other.getByRole("button", { name: "Sign out" }).click();
+    await follow(other, other.getByRole("button", { name: "Sign out" }));
     await other.goto(`${PAGE}/`);
     await other.waitForURL(`${HUB}/auth/login?**`);
     await other.getByLabel("Login or e-mail address").fill("root");
@@ -199,8 +193,8 @@ describe("a browser", () => {
     // The command returns when it is written; the gateway reads it a moment later.
     const refused = (user) =>
       fetch(`${GATEWAY}/tracker/api`, { headers: { Authorization: `Bearer ${user}` } }).then(({ status }) => status === 401);
-    while (!(await refused(token))) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
+    for (const end = Date.now() + 30_000; !(await refused(token)); await wait(50)) {
+      assert.ok(Date.now() < end, "who is banned is not refused");
     }
     await page.goto(`${PAGE}/`);
     await enter();
@@ -219,13 +213,14 @@ describe("a browser", () => {
     const page = await context.newPage();
     await page.goto(ASKING);
     const focused = () => page.evaluate(() => document.activeElement.name || document.activeElement.textContent);
-    assert.equal(await focused(), "username");
+    await focusOn(page, "username");
     await page.keyboard.type("jane");
     await page.keyboard.press("Tab");
     await page.keyboard.type("wrong");
     await page.keyboard.press("Enter");
     await page.getByRole("alert").waitFor();
-    assert.equal(await focused(), "username");
+    await page.waitForLoadState();
+    await focusOn(page, "username");
     await page.keyboard.type("jane");
     await page.keyboard.press("Tab");
     await page.keyboard.type(PASSWORD);
@@ -286,6 +281,14 @@ describe("a browser", () => {
       await page.waitForLoadState("networkidle");
       return page.frames()[1];
     };
+    // What the frame shows is told to us a moment after it is there.
+    const refusedIn = async (page, what) => {
+      const shown = () => page.frames()[1]?.url();
+      for (const end = Date.now() + 30_000; shown() !== REFUSED && Date.now() < end; ) {
+        await wait(50);
+      }
+      assert.equal(shown(), REFUSED, what);
+    };
 
     test("the login page shows itself to the service that asks, and tells it", async () => {
       const page = await context.newPage();
@@ -299,24 +302,21 @@ describe("a browser", () => {
       // Of the same site, the sign-in is kept; but consent is given on a page of its own.
       await signIn(frame);
       await page.waitForFunction(() => window.told.some(({ data }) => data === "HUB_AUTH_PAGE_LOGIN_STARTED"));
-      for (const end = Date.now() + 10_000; frame.url() !== REFUSED && Date.now() < end; ) {
-        await page.waitForTimeout(50);
-      }
-      assert.equal(frame.url(), REFUSED);
+      await refusedIn(page);
     });
 
     test("nobody else frames it, and is told nothing", async () => {
       const page = await context.newPage();
-      const frame = await inFrame(page, ELSEWHERE, ASKING);
-      assert.equal(frame.url(), REFUSED);
+      await inFrame(page, ELSEWHERE, ASKING);
+      await refusedIn(page, ASKING);
       assert.deepEqual(await page.evaluate(() => window.told), []);
     });
 
     test("nobody frames the consent page, the home page or a problem", async () => {
       const page = await signedIn();
       for (const url of [ASKING, HUB, `${OAUTH}/auth?client_id=nobody`]) {
-        const frame = await inFrame(page, PAGE, url);
-        assert.equal(frame.url(), REFUSED, url);
+        await inFrame(page, PAGE, url);
+        await refusedIn(page, url);
       }
     });
   });
@@ -371,6 +371,7 @@ describe("a browser", () => {
 
   // Leaves a picture, when asked to, and finds nothing that has to be scrolled sideways for.
   async function look(page, name) {
+    await page.waitForLoadState();
     if (process.env.SCREENSHOTS) {
       await page.screenshot({ path: path.join(process.env.SCREENSHOTS, `${name}.png`), fullPage: true });
     }

@@ -5,7 +5,7 @@ import { after, before, describe, test } from "node:test";
 
 import { SECRET, PASSWORD } from "./gateway.mjs";
 import { HUB, OAUTH } from "./person.mjs";
-import { SCREENS, launch, look, open, signIn } from "./pages.mjs";
+import { SCREENS, focusOn, follow, launch, look, open, signIn } from "./pages.mjs";
 
 const SERVICES = `${HUB}/admin/services`;
 const TOKENS = `${HUB}/admin/tokens`;
@@ -41,7 +41,7 @@ describe("pages of services", () => {
       await signIn(page, "root");
       await page.goto(SERVICES);
       await look(page, `${kind}-services`);
-      await page.getByRole("main").getByRole("link", { name: "Register a service" }).click();
+      await follow(page, page.getByRole("main").getByRole("link", { name: "Register a service" }));
       await look(page, `${kind}-service-new`);
       const name = `Wiki <${kind}>`;
       await page.getByLabel("Name").fill(name);
@@ -56,7 +56,7 @@ describe("pages of services", () => {
       await page.getByRole("heading", { name: `${name} is registered` }).waitFor();
       const secret = await page.locator("#made").inputValue();
       assert.match(secret, /^[\w-]{43}$/);
-      assert.equal(await page.locator(".secret").getByRole("button", { name: "Copy" }).isVisible(), true);
+      await page.locator(".secret").getByRole("button", { name: "Copy" }).waitFor();
       await look(page, `${kind}-service-made`);
 
       await page.getByRole("link", { name: "Open its page" }).click();
@@ -77,7 +77,7 @@ describe("pages of services", () => {
       await page.getByText("Saved.").waitFor();
       assert.match(await page.getByLabel("Redirect URIs").inputValue(), /wiki\.example\/other/);
       await page.getByLabel("Maker").fill("Wiki & Daughters");
-      await page.getByRole("button", { name: "Save" }).click();
+      await follow(page, page.getByRole("button", { name: "Save" }));
       await page.getByText("Saved.").waitFor();
       assert.equal(await page.getByLabel("Maker").inputValue(), "Wiki & Daughters");
       await page.getByRole("button", { name: "Generate a secret" }).click();
@@ -90,7 +90,7 @@ describe("pages of services", () => {
       await page.getByRole("button", { name: "Remove this service" }).click();
       await page.getByText("What was typed is not the same.").waitFor();
       await page.getByLabel(/^Type/).fill(name);
-      await page.getByRole("button", { name: "Remove this service" }).click();
+      await follow(page, page.getByRole("button", { name: "Remove this service" }));
       await page.getByText("Removed.").waitFor();
 
       // As one types, without a button.
@@ -113,7 +113,7 @@ describe("pages of services", () => {
       await signIn(page, "root");
       await page.goto(TOKENS);
       await look(page, `${kind}-access-sessions`);
-      await page.getByRole("link", { name: "Refresh tokens" }).click();
+      await follow(page, page.getByRole("link", { name: "Refresh tokens" }));
       await page.getByLabel(/^Person/).fill("nobody");
       await page.getByText("There is no such person.").waitFor();
       await page.getByLabel(/^Person/).fill("jane");
@@ -145,6 +145,7 @@ describe("pages of services", () => {
     const page = await context.newPage();
     await signIn(page, "root");
     await page.goto(`${SERVICES}/new`);
+    await focusOn(page, "name");
     await page.keyboard.type("By hand");
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "By hand is registered" }).waitFor();
@@ -163,7 +164,7 @@ describe("pages of services", () => {
     await page.goto(`${HUB}/auth/login`);
     await page.getByLabel("Anmeldename oder E-Mail-Adresse").fill("root");
     await page.getByLabel("Passwort").fill(PASSWORD);
-    await page.getByRole("button", { name: "Anmelden" }).click();
+    await follow(page, page.getByRole("button", { name: "Anmelden" }));
     await page.goto(`${SERVICES}/app`);
     await page.getByRole("heading", { name: "Wer ihn benutzt" }).waitFor();
     await look(page, "german-service");

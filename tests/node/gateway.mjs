@@ -5,7 +5,7 @@
 
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, openSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, openSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import http from "node:http";
 import net from "node:net";
@@ -120,18 +120,19 @@ function binary() {
   return built.reduce((one, other) => (statSync(one).mtimeMs > statSync(other).mtimeMs ? one : other));
 }
 
-// Ports that are free now; all are held until all are found, so that no two are the same.
+// Ports that are free now, below those that systems choose by themselves: no connection and no other server takes one before
+// it is used.
 async function freePorts(count) {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () =>
-      new Promise((resolve, reject) => {
-        const server = net.createServer().once("error", reject);
-        server.listen(0, "127.0.0.1", () => resolve(server));
-      }),
-    ),
-  );
-  const ports = servers.map((server) => server.address().port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  const ports = [];
+  for (let port = 10_000 + ((process.pid * 8) % 22_000); ports.length < count; port += 1) {
+    const free = await new Promise((resolve) => {
+      const server = net.createServer().once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+    });
+    if (free) {
+      ports.push(port);
+    }
+  }
   return ports;
 }
 
@@ -153,7 +154,11 @@ async function startUpstream() {
       const late = setTimeout(answer, 3000, "page");
       styled.set(number, () => answer("style"));
       // Chromium 156 loses a hint that comes before it has begun to wait for an answer.
-      setTimeout(() => response.writeEarlyHints({ link: `<${style}>; rel=preload; as=style` }), 250);
+      setTimeout(() => {
+        if (!response.headersSent && !response.destroyed) {
+          response.writeEarlyHints({ link: `<${style}>; rel=preload; as=style` });
+        }
+      }, 250);
       return;
     }
     if (asked === "style.css") {
@@ -227,7 +232,9 @@ async function startMail(file) {
         if (letter !== undefined && line !== ".") {
           letter += `${line}\n`;
         } else if (letter !== undefined) {
-          writeFileSync(file, letter);
+          // Whole or not at all for whoever reads it.
+          writeFileSync(`${file}.new`, letter);
+          renameSync(`${file}.new`, file);
           letter = undefined;
           socket.write("250 kept\r\n");
         } else if (line === "DATA") {
@@ -246,7 +253,7 @@ async function startMail(file) {
 // The link that opens something in the letter that came last, once one has come that says this.
 export async function lastLink(heading) {
   const file = path.join(process.env.GATEWAY_FOLDER, "letter");
-  for (let end = Date.now() + 10_000; Date.now() < end; await wait(50)) {
+  for (let end = Date.now() + 30_000; Date.now() < end; await wait(50)) {
     // Long lines come as quoted-printable (RFC 2045 section 6.7).
     const written = existsSync(file) ? readFileSync(file, "utf8") : "";
     const letter = /quoted-printable/.test(written) ? written.replaceAll("=\n", "").replaceAll("=3D", "=") : written;
@@ -295,6 +302,8 @@ export async function start() {
     env: environment(),
     stdio: ["ignore", file, file],
   });
+  // Whatever ends this process ends the gateway.
+  process.once("exit", () => child.kill("SIGKILL"));
   const ended = new Promise((resolve) => child.once("exit", (code, sign) => resolve(code ?? sign)));
   const said = () => readFileSync(output, "utf8");
 

@@ -1,24 +1,16 @@
 // Chromium's own EventSource and WebSocket behind the gateway, for somebody who is signed in (`access = "browser"`).
 
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
 import { after, before, test } from "node:test";
 
-import { chromium } from "playwright-core";
-
 import { PASSWORD } from "./gateway.mjs";
+import { launch } from "./pages.mjs";
 import { GATEWAY, HUB } from "./person.mjs";
 
-const FLAGS =
-  "--disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync";
 let browser;
 
 before(async () => {
-  const executablePath = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser"].find(
-    (name) => name && existsSync(name),
-  );
-  assert.ok(executablePath, "there is no Chromium");
-  browser = await chromium.launch({ executablePath, args: FLAGS.split(" "), chromiumSandbox: false });
+  browser = await launch();
 });
 after(() => browser?.close());
 
@@ -35,7 +27,7 @@ const listen = () => {
 };
 
 async function waitFor(page, what, holds) {
-  await page.waitForFunction(holds, undefined, { timeout: 10_000 }).catch((error) => {
+  await page.waitForFunction(holds, undefined, { timeout: 30_000 }).catch((error) => {
     throw new Error(`${what}: ${error.message}`);
   });
 }

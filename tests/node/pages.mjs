@@ -26,13 +26,15 @@ export async function launch() {
     (name) => name && existsSync(name),
   );
   assert.ok(executablePath, "there is no Chromium");
-  return chromium.launch({ executablePath, args: FLAGS.split(" "), chromiumSandbox: false });
+  // The first start of all reads it from the disk.
+  return chromium.launch({ executablePath, args: FLAGS.split(" "), chromiumSandbox: false, timeout: 120_000 });
 }
 
 // Somebody's browser: cookies of its own. What Chromium complains about goes to `complaints`.
 export async function open(browser, complaints, options = {}) {
-  const context = await browser.newContext({ ignoreHTTPSErrors: true, ...options });
-  context.setDefaultTimeout(10_000);
+  // Without movement there is no colour on its way to another.
+  const context = await browser.newContext({ ignoreHTTPSErrors: true, reducedMotion: "reduce", ...options });
+  context.setDefaultTimeout(30_000);
   context.on("console", (message) => {
     // A page of an error has a status of its own, which Chromium reports too.
     if (message.type() === "error" && !/^Failed to load resource: the server responded/.test(message.text())) {
@@ -41,6 +43,17 @@ export async function open(browser, complaints, options = {}) {
   });
   context.on("weberror", (error) => complaints.push(String(error.error())));
   return context;
+}
+
+// Presses what leads to another page, and waits until that one is there whole, its script included.
+export async function follow(page, locator) {
+  await page.waitForLoadState();
+  await Promise.all([page.waitForEvent("load"), locator.click()]);
+}
+
+// Waits until the field of this name is where the keyboard writes: a page may be loaded a moment before that.
+export async function focusOn(page, name) {
+  await page.locator(`[name="${name}"]:focus`).waitFor();
 }
 
 // `root` administers the gateway, `jane` does not.
@@ -56,6 +69,7 @@ export async function signIn(page, login, password = PASSWORD, at = `${HUB}/auth
 
 // `name` begins with the screen's: "light-services".
 export async function look(page, name) {
+  await page.waitForLoadState();
   if (process.env.SCREENSHOTS) {
     await page.screenshot({ path: path.join(process.env.SCREENSHOTS, `${name}.png`), fullPage: true });
   }

@@ -11,10 +11,18 @@ const folder = import.meta.dirname;
 const named = process.argv.slice(2);
 const files = named.length > 0 ? named : readdirSync(folder).filter((name) => name.endsWith(".test.mjs"));
 
+// What is not said to have passed has failed.
+process.exitCode = 1;
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+  process.once(signal, () => process.exit(1));
+}
 const gateway = await start();
+// The upstream and the mail server live here, for all files: an error of theirs fails the test that met it, and no other.
+process.on("uncaughtException", (error) => console.error("the upstream or the mail server:", error));
 const child = spawn(
   process.execPath,
-  ["--test", "--test-reporter=spec", ...files],
+  // One file after another: they share one gateway and its last letter.
+  ["--test", "--test-concurrency=1", "--test-reporter=spec", ...files],
   {
     cwd: folder,
     env: {

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import http.client
 import http.server
+import itertools
 import os
 import pathlib
 import signal
@@ -123,13 +124,17 @@ def binary() -> pathlib.Path:
     return max(built, key=lambda path: path.stat().st_mtime)
 
 
+PORTS = (10_000 + number % 22_000 for number in itertools.count(os.getpid() * 8))
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports that are free now; all are held until all are found, so that no two are the same."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+    """Ports that are free, below those that systems choose by themselves: no connection and no other server takes one before it is used."""
+    found: list[int] = []
+    while len(found) < count:
+        port = next(PORTS)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found.append(port)
+    return found
 
 
 @dataclasses.dataclass
@@ -247,7 +252,7 @@ class Gateway:
         return (self.folder / "output").read_text(errors="replace")
 
     def get_management(self, path: str) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.management, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.management, timeout=15)
         try:
             connection.request("GET", path)
             response = connection.getresponse()

@@ -77,12 +77,12 @@ class Person:
         return answer
 
     def _get(self, url: str) -> requests.Response:
-        return self.browser.get(url, allow_redirects=False, timeout=10)
+        return self.browser.get(url, allow_redirects=False, timeout=30)
 
     def _post(self, url: str, fields: dict[str, str]) -> requests.Response:
         # As a page of ours does.
         headers = {"Origin": self.gateway.url, "Sec-Fetch-Site": "same-origin"}
-        return self.browser.post(url, data=fields, headers=headers, allow_redirects=False, timeout=20)
+        return self.browser.post(url, data=fields, headers=headers, allow_redirects=False, timeout=30)
 
     def _leaves(self, location: str) -> bool:
         return not location.startswith(self.gateway.url + "/")

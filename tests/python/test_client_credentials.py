@@ -19,7 +19,7 @@ ROBOT = ("robot", SECRETS["robot"])
 def ask(gateway, auth=ROBOT, **form):
     """A token request with nothing between the test and the wire but requests."""
     form.setdefault("grant_type", "client_credentials")
-    return requests.post(gateway.token_url, data=form, auth=auth, verify=gateway.certificate, timeout=10)
+    return requests.post(gateway.token_url, data=form, auth=auth, verify=gateway.certificate, timeout=30)
 
 
 def token(gateway, scope="tracker"):
@@ -30,11 +30,11 @@ def token(gateway, scope="tracker"):
 
 def call(gateway, path, **arguments):
     arguments.setdefault("method", "GET")
-    return requests.request(url=gateway.url + path, verify=gateway.certificate, timeout=10, **arguments)
+    return requests.request(url=gateway.url + path, verify=gateway.certificate, timeout=30, **arguments)
 
 
 def claims_of(gateway, text, audience):
-    keys = jwt.PyJWKSet.from_dict(requests.get(gateway.keys_url, verify=gateway.certificate, timeout=10).json())
+    keys = jwt.PyJWKSet.from_dict(requests.get(gateway.keys_url, verify=gateway.certificate, timeout=30).json())
     header = jwt.get_unverified_header(text)
     assert header["typ"].lower() == "at+jwt"
     return jwt.decode(
@@ -55,12 +55,12 @@ def test_requests_oauthlib(gateway, upstream, in_form):
     session = OAuth2Session(client=BackendApplicationClient(client_id="robot", scope=["tracker"]))
     session.verify = str(gateway.certificate)
     credentials = {"include_client_id": True, "client_secret": SECRETS["robot"]} if in_form else {"auth": ROBOT}
-    answer = session.fetch_token(gateway.token_url, timeout=10, **credentials)
+    answer = session.fetch_token(gateway.token_url, timeout=30, **credentials)
     assert answer["token_type"] == "Bearer"
     assert answer["expires_in"] == 3600
     assert "refresh_token" not in answer
 
-    response = session.post(f"{gateway.url}/tracker/api/issues?fields=id", json={"summary": "a"}, timeout=10)
+    response = session.post(f"{gateway.url}/tracker/api/issues?fields=id", json={"summary": "a"}, timeout=30)
     assert (response.status_code, response.text) == (200, "answered by the upstream")
     received = upstream.one()
     assert (received.method, received.target) == ("POST", "/tracker/api/issues?fields=id")
@@ -74,9 +74,9 @@ def test_requests_oauthlib(gateway, upstream, in_form):
 def test_authlib(gateway, upstream, method):
     session = AuthlibSession("robot", SECRETS["robot"], scope="tracker", token_endpoint_auth_method=method)
     session.verify = str(gateway.certificate)
-    answer = session.fetch_token(gateway.token_url, grant_type="client_credentials", timeout=10)
+    answer = session.fetch_token(gateway.token_url, grant_type="client_credentials", timeout=30)
     assert answer["scope"] == "tracker"
-    assert session.get(f"{gateway.url}/tracker/", timeout=10).status_code == 200
+    assert session.get(f"{gateway.url}/tracker/", timeout=30).status_code == 200
     assert upstream.one().target == "/tracker/"
 
 
@@ -85,7 +85,7 @@ def test_curl(gateway, upstream, version):
     def curl(*arguments):
         command = ["curl", "--silent", "--show-error", "--fail-with-body", "--max-time", "10", version]
         command += ["--cacert", str(gateway.certificate), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
 
     answer = curl(
         "--user", ":".join(ROBOT), "-d", "grant_type=client_credentials", "-d", "scope=tracker", gateway.token_url
@@ -173,7 +173,7 @@ def test_token_refusals(gateway, auth, form, status, error):
     assert "no-store" in answer.headers["cache-control"]
     assert ("www-authenticate" in answer.headers) == (status == 401)
     assert SECRETS["robot"] not in answer.text
-    explained = requests.get(answer.json()["error_uri"], verify=gateway.certificate, timeout=10)
+    explained = requests.get(answer.json()["error_uri"], verify=gateway.certificate, timeout=30)
     assert explained.status_code == 200 and error in explained.text
 
 
@@ -187,13 +187,13 @@ def test_unknown_client_and_wrong_secret_look_alike(gateway):
 def test_libraries_understand_a_refusal(gateway):
     session = OAuth2Session(client=BackendApplicationClient(client_id="robot", scope=["unknown"]))
     with pytest.raises(OAuth2Error) as refused:
-        session.fetch_token(gateway.token_url, auth=ROBOT, verify=str(gateway.certificate), timeout=10)
+        session.fetch_token(gateway.token_url, auth=ROBOT, verify=str(gateway.certificate), timeout=30)
     assert refused.value.error == "invalid_scope"
 
     session = AuthlibSession("robot", "wrong-secret", scope="tracker")
     session.verify = str(gateway.certificate)
     with pytest.raises(OAuthError) as refused:
-        session.fetch_token(gateway.token_url, grant_type="client_credentials", timeout=10)
+        session.fetch_token(gateway.token_url, grant_type="client_credentials", timeout=30)
     assert refused.value.error == "invalid_client"
 
 

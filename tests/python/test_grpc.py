@@ -85,7 +85,7 @@ def bearer(gateway, scope="tracker"):
 def test_all_four_kinds_of_call(house):
     echo, gateway, channel = house
     metadata = bearer(gateway)
-    answer, call = channel.unary_unary(f"{PATH}/Unary").with_call(b"hello", metadata=metadata, timeout=10)
+    answer, call = channel.unary_unary(f"{PATH}/Unary").with_call(b"hello", metadata=metadata, timeout=30)
     trailing = {item.key: item.value for item in call.trailing_metadata()}
     assert (answer, call.code(), trailing) == (b"hello", grpc.StatusCode.OK, {"x-sum": "42", "x-sum-bin": b"\x00\xff"})
     seen = echo.metadata[-1]
@@ -94,11 +94,11 @@ def test_all_four_kinds_of_call(house):
     assert seen["authorization"].startswith("Bearer ") and seen["authorization"] != metadata[0][1]
 
     large = bytes(range(256)) * 12 * 1024
-    assert channel.unary_unary(f"{PATH}/Unary")(large, metadata=metadata, timeout=20) == large
-    down = channel.unary_stream(f"{PATH}/Down")(b"1000", metadata=metadata, timeout=20)
+    assert channel.unary_unary(f"{PATH}/Unary")(large, metadata=metadata, timeout=30) == large
+    down = channel.unary_stream(f"{PATH}/Down")(b"1000", metadata=metadata, timeout=30)
     assert [int(number) for number in down] == list(range(1000))
     pieces = [b"%d," % number for number in range(1000)]
-    assert channel.stream_unary(f"{PATH}/Up")(iter(pieces), metadata=metadata, timeout=20) == b"".join(pieces)
+    assert channel.stream_unary(f"{PATH}/Up")(iter(pieces), metadata=metadata, timeout=30) == b"".join(pieces)
 
 
 def test_each_side_hears_the_other_at_once(house):
@@ -109,10 +109,10 @@ def test_each_side_hears_the_other_at_once(house):
     def say():
         for word in words:
             # Nothing more is said before the answer to what was said before.
-            assert heard.acquire(timeout=10)
+            assert heard.acquire(timeout=30)
             yield word
 
-    answers = channel.stream_stream(f"{PATH}/Both")(say(), metadata=bearer(gateway), timeout=20)
+    answers = channel.stream_stream(f"{PATH}/Both")(say(), metadata=bearer(gateway), timeout=30)
     got = []
     for answer in answers:
         got.append(answer)
@@ -123,7 +123,7 @@ def test_each_side_hears_the_other_at_once(house):
 def test_the_servers_own_refusal_arrives(house):
     _, gateway, channel = house
     with pytest.raises(grpc.RpcError) as refused:
-        channel.unary_unary(f"{PATH}/Refuse")(b"", metadata=bearer(gateway), timeout=10)
+        channel.unary_unary(f"{PATH}/Refuse")(b"", metadata=bearer(gateway), timeout=30)
     assert (refused.value.code(), refused.value.details()) == (grpc.StatusCode.NOT_FOUND, "no such thing: \u00e4")
 
 
@@ -136,7 +136,7 @@ def test_what_the_gate_refuses_does_not_arrive(house):
         (bearer(gateway, scope="app"), grpc.StatusCode.PERMISSION_DENIED),
     ]:
         with pytest.raises(grpc.RpcError) as refused:
-            channel.unary_unary(f"{PATH}/Unary")(b"hello", metadata=metadata, timeout=10)
+            channel.unary_unary(f"{PATH}/Unary")(b"hello", metadata=metadata, timeout=30)
         assert refused.value.code() == code
     assert len(echo.metadata) == before
 
@@ -146,13 +146,13 @@ def test_a_call_that_is_given_up_ends_at_the_server(house):
     call = channel.unary_stream(f"{PATH}/Hang")(b"", metadata=bearer(gateway))
     assert next(call) == b"begun"
     call.cancel()
-    assert echo.cancelled.wait(10)
+    assert echo.cancelled.wait(30)
     echo.cancelled.clear()
     late = channel.unary_stream(f"{PATH}/Hang")(b"", metadata=bearer(gateway), timeout=1)
     with pytest.raises(grpc.RpcError) as ended:
         list(late)
     assert ended.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-    assert echo.cancelled.wait(10)
+    assert echo.cancelled.wait(30)
 
 
 @pytest.mark.parametrize("kind", ["Hang", "Both"])
@@ -174,7 +174,7 @@ def test_a_stream_ends_with_the_token_that_opened_it(house, kind, record_propert
 
     call, neighbour = begin(text), begin(other)
     assert b"begun" in next(call) and b"begun" in next(neighbour)
-    revoked = requests.post(f"{gateway.oauth_url}/revoke", data={"token": text}, auth=ROBOT, verify=gateway.certificate, timeout=10)
+    revoked = requests.post(f"{gateway.oauth_url}/revoke", data={"token": text}, auth=ROBOT, verify=gateway.certificate, timeout=30)
     began = time.monotonic()
     assert revoked.status_code == 200, revoked.text
     try:

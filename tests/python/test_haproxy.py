@@ -24,12 +24,12 @@ frontend version1
   bind 127.0.0.1:{v1}
   default_backend version1
 backend version1
-  server gateway 127.0.0.1:{gateway} send-proxy check check-send-proxy inter 200ms
+  server gateway 127.0.0.1:{gateway} send-proxy check check-send-proxy inter 200ms fall 100
 frontend version2
   bind 127.0.0.1:{v2}
   default_backend version2
 backend version2
-  server gateway 127.0.0.1:{gateway} send-proxy-v2 proxy-v2-options crc32c,unique-id check check-send-proxy inter 200ms
+  server gateway 127.0.0.1:{gateway} send-proxy-v2 proxy-v2-options crc32c,unique-id check check-send-proxy inter 200ms fall 100
 frontend silent
   bind 127.0.0.1:{silent}
   default_backend silent
@@ -77,10 +77,10 @@ def get(port: int, path: str, certificate: pathlib.Path, address: str = "127.0.0
     with requests.Session() as session:
         session.mount("https://", From(address))
         url = f"https://localhost:{port}{path}"
-        end = time.monotonic() + 10
+        end = time.monotonic() + 30
         while True:
             try:
-                return session.get(url, verify=certificate, timeout=5, **keywords)
+                return session.get(url, verify=certificate, timeout=30, **keywords)
             except requests.ConnectionError:
                 # HAProxy may not listen yet.
                 if time.monotonic() > end:
@@ -109,7 +109,7 @@ def test_a_token_is_obtained_through_haproxy(carried):
         data=form,
         auth=("robot", SECRETS["robot"]),
         verify=gateway.certificate,
-        timeout=5,
+        timeout=30,
     )
     assert answer.status_code == 200, answer.text
 
@@ -124,7 +124,7 @@ def test_who_sends_no_header_is_not_served(carried):
     direct = int(gateway.url.rsplit(":", 1)[1])
     for count, port in enumerate((ports["silent"], direct), start=1):
         with pytest.raises(requests.ConnectionError):
-            requests.get(f"https://localhost:{port}/tracker/static/x", verify=gateway.certificate, timeout=5)
+            requests.get(f"https://localhost:{port}/tracker/static/x", verify=gateway.certificate, timeout=30)
         assert refused() == count
 
 

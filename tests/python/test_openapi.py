@@ -78,7 +78,7 @@ class Ran:
 
 def me(gateway, token: str) -> requests.Response:
     headers = {"Authorization": f"Bearer {token}"}
-    return requests.get(f"{gateway.issuer}/api/rest/users/me", headers=headers, verify=gateway.certificate, timeout=10)
+    return requests.get(f"{gateway.issuer}/api/rest/users/me", headers=headers, verify=gateway.certificate, timeout=30)
 
 
 def permanent_token(gateway, login: str) -> str:
@@ -88,7 +88,7 @@ def permanent_token(gateway, login: str) -> str:
         json={"name": "schemathesis", "scope": [{"id": "0-0-0-0-0"}]},
         auth=(login, PASSWORD),
         verify=gateway.certificate,
-        timeout=10,
+        timeout=30,
     )
     assert made.status_code == 200, made.text
     return made.json()["token"]
@@ -108,7 +108,7 @@ def carry_out(run: Run, folder: pathlib.Path) -> Ran:
 
 def against(gateway: Gateway, run: Run) -> Ran:
     document = f"{gateway.issuer}/api/rest/openapi.json"
-    paths = requests.get(document, verify=gateway.certificate, timeout=10).json()["paths"]
+    paths = requests.get(document, verify=gateway.certificate, timeout=30).json()["paths"]
     # schemathesis leaves out the address of the document itself.
     del paths["/openapi.json"]
     if run.also:

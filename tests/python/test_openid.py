@@ -102,7 +102,7 @@ def test_pyjwt_accepts_an_id_token(gateway, site):
 def test_pyjwt_accepts_an_access_token(gateway):
     session = AuthlibSession("app", SECRETS["app"], scope="tracker")
     session.verify = str(gateway.certificate)
-    text = session.fetch_token(gateway.token_url, username="jane", password=PASSWORD, timeout=20)["access_token"]
+    text = session.fetch_token(gateway.token_url, username="jane", password=PASSWORD, timeout=30)["access_token"]
     header = jwt.get_unverified_header(text)
     assert (header["alg"], header["typ"]) == ("ES256", "at+jwt")
     claims = jwt.decode(
@@ -124,8 +124,8 @@ def test_an_id_token_opens_nothing(gateway, site, upstream):
 def test_userinfo_wants_openid(gateway):
     session = AuthlibSession("app", SECRETS["app"], scope="tracker")
     session.verify = str(gateway.certificate)
-    session.fetch_token(gateway.token_url, username="jane", password=PASSWORD, timeout=20)
-    answer = session.get(f"{gateway.oauth_url}/userinfo", timeout=10)
+    session.fetch_token(gateway.token_url, username="jane", password=PASSWORD, timeout=30)
+    answer = session.get(f"{gateway.oauth_url}/userinfo", timeout=30)
     assert (answer.status_code, answer.json()["error"]) == (403, "insufficient_scope")
 
 

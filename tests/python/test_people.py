@@ -39,7 +39,7 @@ def authlib(gateway, client_id="app", scope="tracker", **arguments):
 
 def assert_acts_for(session, gateway, upstream, login="jane", by="app"):
     """The session's token opens the tracker in the name of this person."""
-    assert session.get(f"{gateway.url}/tracker/a", timeout=10).status_code == 200
+    assert session.get(f"{gateway.url}/tracker/a", timeout=30).status_code == 200
     received = upstream.one()
     assert received.header("x-forwarded-preferred-username") == login
     # Named by something that never changes, and never by what another person could be called tomorrow.
@@ -50,7 +50,7 @@ def assert_acts_for(session, gateway, upstream, login="jane", by="app"):
 def opens(gateway, token):
     """Whether the gate lets a token through, asked with nothing between the test and the wire but requests."""
     headers = {"Authorization": f"Bearer {token}"}
-    answer = requests.get(f"{gateway.url}/tracker/", headers=headers, verify=gateway.certificate, timeout=10)
+    answer = requests.get(f"{gateway.url}/tracker/", headers=headers, verify=gateway.certificate, timeout=30)
     assert answer.status_code in (200, 401), answer.text
     return answer.status_code == 200
 
@@ -65,11 +65,11 @@ def test_code(gateway, upstream, pkce):
     location = Person(gateway).go(url)
     assert location.startswith(f"{CB}?code=") and parameters_of(location)["state"] == state
     assert parameters_of(location)["iss"] == gateway.issuer
-    answer = session.fetch_token(gateway.token_url, authorization_response=location, auth=APP, timeout=10)
+    answer = session.fetch_token(gateway.token_url, authorization_response=location, auth=APP, timeout=30)
     assert (answer["token_type"], answer["expires_in"], answer["scope"]) == ("Bearer", 3600, ["tracker"])
     assert_acts_for(session, gateway, upstream)
 
-    again = session.refresh_token(gateway.token_url, auth=APP, timeout=10)
+    again = session.refresh_token(gateway.token_url, auth=APP, timeout=30)
     assert again["access_token"] != answer["access_token"]
     assert again["refresh_token"] != answer["refresh_token"]
     assert_acts_for(session, gateway, upstream)
@@ -82,16 +82,16 @@ def test_code_of_a_public_client(gateway, upstream, monkeypatch):
     session.verify = str(gateway.certificate)
     url, _ = session.authorization_url(gateway.authorization_url, access_type="offline")
     location = Person(gateway).go(url)
-    session.fetch_token(gateway.token_url, authorization_response=location, include_client_id=True, timeout=10)
+    session.fetch_token(gateway.token_url, authorization_response=location, include_client_id=True, timeout=30)
     assert_acts_for(session, gateway, upstream, by="phone")
-    session.refresh_token(gateway.token_url, client_id="phone", timeout=10)
+    session.refresh_token(gateway.token_url, client_id="phone", timeout=30)
     assert_acts_for(session, gateway, upstream, by="phone")
 
 
 def test_online_access_has_no_refresh_token(gateway):
     session = client(gateway)
     url, _ = session.authorization_url(gateway.authorization_url)
-    answer = session.fetch_token(gateway.token_url, authorization_response=Person(gateway).go(url), auth=APP, timeout=10)
+    answer = session.fetch_token(gateway.token_url, authorization_response=Person(gateway).go(url), auth=APP, timeout=30)
     assert "refresh_token" not in answer
 
 
@@ -102,7 +102,7 @@ def test_refresh_on_its_own(gateway, upstream):
         gateway, auto_refresh_url=gateway.token_url, auto_refresh_kwargs=secret, token_updater=kept.append
     )
     url, _ = session.authorization_url(gateway.authorization_url, access_type="offline")
-    session.fetch_token(gateway.token_url, authorization_response=Person(gateway).go(url), auth=APP, timeout=10)
+    session.fetch_token(gateway.token_url, authorization_response=Person(gateway).go(url), auth=APP, timeout=30)
     session.token = session.token | {"expires_at": time.time() - 1}
     assert_acts_for(session, gateway, upstream)
     assert len(kept) == 1
@@ -125,7 +125,7 @@ def test_password(gateway, upstream, name):
         gateway.token_url, username=name, password=PASSWORD, auth=APP, access_type="offline", timeout=20
     )
     assert_acts_for(session, gateway, upstream)
-    session.refresh_token(gateway.token_url, auth=APP, timeout=10)
+    session.refresh_token(gateway.token_url, auth=APP, timeout=30)
     assert session.token["refresh_token"] != answer["refresh_token"]
     assert_acts_for(session, gateway, upstream)
 
@@ -145,7 +145,7 @@ def test_authlib_code(gateway, upstream, method):
         gateway.token_url, authorization_response=location, state=state, code_verifier=verifier, timeout=10
     )
     assert_acts_for(session, gateway, upstream)
-    again = session.refresh_token(gateway.token_url, timeout=10)
+    again = session.refresh_token(gateway.token_url, timeout=30)
     assert again["refresh_token"] != answer["refresh_token"]
     assert_acts_for(session, gateway, upstream)
 
@@ -157,7 +157,7 @@ def test_authlib_code_without_s256(gateway, upstream, verifier):
     asked, proof = ({"code_challenge": verifier}, {"code_verifier": verifier}) if verifier else ({}, {})
     url, state = session.create_authorization_url(gateway.authorization_url, **asked)
     location = Person(gateway).go(url)
-    session.fetch_token(gateway.token_url, authorization_response=location, state=state, timeout=10, **proof)
+    session.fetch_token(gateway.token_url, authorization_response=location, state=state, timeout=30, **proof)
     assert_acts_for(session, gateway, upstream)
 
 
@@ -171,7 +171,7 @@ def test_authlib_implicit(gateway, upstream):
 
 def test_authlib_password(gateway, upstream):
     session = authlib(gateway)
-    answer = session.fetch_token(gateway.token_url, username="jane", password=PASSWORD, timeout=20)
+    answer = session.fetch_token(gateway.token_url, username="jane", password=PASSWORD, timeout=30)
     assert "refresh_token" not in answer
     assert_acts_for(session, gateway, upstream)
 
@@ -200,13 +200,13 @@ def test_authlib_asks_and_revokes(gateway, upstream):
         told = session.introspect_token(f"{gateway.oauth_url}/introspect", token=token).json()
         assert told == {"active": False}
     with pytest.raises(OAuthError) as refused:
-        session.refresh_token(gateway.token_url, refresh_token=answer["refresh_token"], timeout=10)
+        session.refresh_token(gateway.token_url, refresh_token=answer["refresh_token"], timeout=30)
     assert refused.value.error == "invalid_grant"
 
 
 def test_authlib_revokes_an_access_token(gateway):
     session = authlib(gateway)
-    text = session.fetch_token(gateway.token_url, username="jane", password=PASSWORD, timeout=20)["access_token"]
+    text = session.fetch_token(gateway.token_url, username="jane", password=PASSWORD, timeout=30)["access_token"]
     assert opens(gateway, text)
     revoked = session.revoke_token(f"{gateway.oauth_url}/revoke", token=text, token_type_hint="access_token")
     assert revoked.status_code == 200
@@ -223,7 +223,7 @@ def test_consent_is_asked_once(gateway, upstream):
         session = client(gateway, "asking")
         url, _ = session.authorization_url(gateway.authorization_url)
         location = person.go(url)
-        session.fetch_token(gateway.token_url, authorization_response=location, auth=asking, timeout=10)
+        session.fetch_token(gateway.token_url, authorization_response=location, auth=asking, timeout=30)
         assert_acts_for(session, gateway, upstream, "bob", "asking")
         assert person.pages == pages
         person.pages.clear()
@@ -248,13 +248,13 @@ def test_a_code_is_good_once_and_takes_its_tokens_along(gateway):
     session = client(gateway)
     url, _ = session.authorization_url(gateway.authorization_url, access_type="offline")
     location = Person(gateway).go(url)
-    answer = session.fetch_token(gateway.token_url, authorization_response=location, auth=APP, timeout=10)
+    answer = session.fetch_token(gateway.token_url, authorization_response=location, auth=APP, timeout=30)
     assert opens(gateway, answer["access_token"])
     with pytest.raises(InvalidGrantError):
-        session.fetch_token(gateway.token_url, authorization_response=location, auth=APP, timeout=10)
+        session.fetch_token(gateway.token_url, authorization_response=location, auth=APP, timeout=30)
     assert not opens(gateway, answer["access_token"])
     with pytest.raises(InvalidGrantError):
-        session.refresh_token(gateway.token_url, refresh_token=answer["refresh_token"], auth=APP, timeout=10)
+        session.refresh_token(gateway.token_url, refresh_token=answer["refresh_token"], auth=APP, timeout=30)
 
 
 def test_a_code_needs_its_verifier_and_its_client(gateway):
@@ -268,7 +268,7 @@ def test_a_code_needs_its_verifier_and_its_client(gateway):
                 gateway.token_url, code=code, code_verifier=verifier, auth=auth, timeout=10
             )
     # None of these attempts has spent it.
-    assert session.fetch_token(gateway.token_url, authorization_response=location, auth=APP, timeout=10)
+    assert session.fetch_token(gateway.token_url, authorization_response=location, auth=APP, timeout=30)
 
 
 def test_the_state_comes_back_as_it_went(gateway):
@@ -289,18 +289,18 @@ def test_libraries_understand_refusals(gateway):
 
     session = client(gateway, client=LegacyApplicationClient("app", scope=["tracker"]))
     with pytest.raises(InvalidGrantError) as refused:
-        session.fetch_token(gateway.token_url, username="jane", password="wrong", auth=APP, timeout=20)
+        session.fetch_token(gateway.token_url, username="jane", password="wrong", auth=APP, timeout=30)
     unknown = client(gateway, client=LegacyApplicationClient("app", scope=["tracker"]))
     with pytest.raises(InvalidGrantError) as alike:
-        unknown.fetch_token(gateway.token_url, username="nobody", password="wrong", auth=APP, timeout=20)
+        unknown.fetch_token(gateway.token_url, username="nobody", password="wrong", auth=APP, timeout=30)
     assert refused.value.description == alike.value.description
 
     session = client(gateway)
     with pytest.raises(OAuth2Error) as refused:
-        session.refresh_token(gateway.token_url, refresh_token="hgr_" + "A" * 43, auth=APP, timeout=10)
+        session.refresh_token(gateway.token_url, refresh_token="hgr_" + "A" * 43, auth=APP, timeout=30)
     assert refused.value.error == "invalid_grant"
     with pytest.raises(OAuth2Error) as refused:
-        session.refresh_token(gateway.token_url, refresh_token="x", auth=("app", "wrong-secret-0123456"), timeout=10)
+        session.refresh_token(gateway.token_url, refresh_token="x", auth=("app", "wrong-secret-0123456"), timeout=30)
     assert refused.value.error == "invalid_client"
 
 
@@ -310,10 +310,10 @@ def test_refresh_narrows_and_never_widens(gateway):
         gateway.token_url, username="jane", password=PASSWORD, access_type="offline", timeout=20
     )
     assert answer["scope"] == "tracker robot"
-    narrowed = session.refresh_token(gateway.token_url, scope="tracker", timeout=10)
+    narrowed = session.refresh_token(gateway.token_url, scope="tracker", timeout=30)
     assert narrowed["scope"] == "tracker"
     with pytest.raises(OAuthError) as refused:
-        session.refresh_token(gateway.token_url, scope="tracker robot untrusted", timeout=10)
+        session.refresh_token(gateway.token_url, scope="tracker robot untrusted", timeout=30)
     assert refused.value.error == "invalid_scope"
 
 
@@ -327,7 +327,7 @@ def login(gateway, browser, password, url):
         data={"username": "bob", "password": password, "rememberMe": "on"},
         verify=gateway.certificate,
         allow_redirects=False,
-        timeout=20,
+        timeout=30,
     )
 
 
@@ -341,7 +341,7 @@ def test_a_login_script(gateway, upstream):
     answer = login(gateway, browser, PASSWORD, url)
     assert answer.status_code == 303 and "hub-auth-credentials-bad" not in answer.headers["location"]
     assert [cookie.name for cookie in browser.cookies] == ["__Host-hubgate"]
-    answer = browser.get(answer.headers["location"], verify=gateway.certificate, allow_redirects=False, timeout=10)
+    answer = browser.get(answer.headers["location"], verify=gateway.certificate, allow_redirects=False, timeout=30)
     assert answer.status_code == 302
     session.token_from_fragment(answer.headers["location"])
     assert_acts_for(session, gateway, upstream, "bob")
@@ -351,7 +351,7 @@ def test_signing_out_ends_the_session(gateway):
     session = client(gateway)
     url, _ = session.authorization_url(gateway.authorization_url)
     person = Person(gateway)
-    session.fetch_token(gateway.token_url, authorization_response=person.go(url), auth=APP, timeout=10)
+    session.fetch_token(gateway.token_url, authorization_response=person.go(url), auth=APP, timeout=30)
     assert opens(gateway, session.token["access_token"])
     assert person.go(f"{gateway.oauth_url}/logout?client_id=app&state=x%26y") == "https://app.example/?state=x%26y"
     assert not opens(gateway, session.token["access_token"])
@@ -363,7 +363,7 @@ def test_no_password_and_no_token_of_a_person_is_logged(gateway):
     session = client(gateway)
     url, _ = session.authorization_url(gateway.authorization_url, access_type="offline")
     location = Person(gateway).go(url)
-    answer = session.fetch_token(gateway.token_url, authorization_response=location, auth=APP, timeout=10)
+    answer = session.fetch_token(gateway.token_url, authorization_response=location, auth=APP, timeout=30)
     log = gateway.output()
     assert "/hub/api/rest/oauth2/interactive/login" in log, "the access line is missing"
     for secret in (PASSWORD, parameters_of(location)["code"], answer["access_token"], answer["refresh_token"]):

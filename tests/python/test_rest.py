@@ -46,7 +46,7 @@ from upsource.HubClient import HubClient
 def token_of(gateway, login: str, password: str = PASSWORD) -> str:
     """An access token for REST."""
     form = {"grant_type": "password", "username": login, "password": password, "scope": "0-0-0-0-0"}
-    made = requests.post(gateway.token_url, data=form, auth=("app", SECRETS["app"]), verify=gateway.certificate, timeout=20)
+    made = requests.post(gateway.token_url, data=form, auth=("app", SECRETS["app"]), verify=gateway.certificate, timeout=30)
     assert made.status_code == 200, made.text
     return made.json()["access_token"]
 
@@ -224,7 +224,7 @@ def test_upsource_as_somebody_else(gateway):
 def application_password(gateway, login: str) -> str:
     """One that costs no hashing at each request."""
     address = f"{gateway.issuer}/api/rest/users/me/applicationPasswords"
-    made = requests.post(address, json={"name": "upsource"}, auth=(login, PASSWORD), verify=gateway.certificate, timeout=10)
+    made = requests.post(address, json={"name": "upsource"}, auth=(login, PASSWORD), verify=gateway.certificate, timeout=30)
     assert made.status_code == 200, made.text
     return made.json()["password"]
 
@@ -248,7 +248,7 @@ class YouTrackCli:
         }
 
     def __call__(self, method: str, path: str, body=None, **params) -> requests.Response:
-        return self._session.request(method, f"{self._base}/{path}", json=body, params=params, timeout=10)
+        return self._session.request(method, f"{self._base}/{path}", json=body, params=params, timeout=30)
 
     def update(self, user: str, body) -> requests.Response:
         """PUT first; POST where that is not for it."""
@@ -261,7 +261,7 @@ class YouTrackCli:
 def youtrack(gateway):
     address = f"{gateway.issuer}/api/rest/users/me/permanenttokens"
     body = {"name": "yt", "scope": [{"id": "0-0-0-0-0"}]}
-    made = requests.post(address, json=body, auth=("root", PASSWORD), verify=gateway.certificate, timeout=10)
+    made = requests.post(address, json=body, auth=("root", PASSWORD), verify=gateway.certificate, timeout=30)
     return YouTrackCli(gateway, made.json()["token"])
 
 
@@ -275,7 +275,7 @@ def test_youtrack_cli_keeps_users(gateway, youtrack):
 
     def signs_in(password):
         address = f"{gateway.issuer}/api/rest/users/me"
-        return requests.get(address, auth=("yt-user", password), verify=gateway.certificate, timeout=10).status_code
+        return requests.get(address, auth=("yt-user", password), verify=gateway.certificate, timeout=30).status_code
 
     assert signs_in("first secret of mine") == 200
     # Searched for by a bare login.
@@ -326,7 +326,7 @@ def test_youtrack_cli_keeps_groups(gateway, youtrack):
 
 def curl(gateway, *arguments: str) -> tuple[int, str]:
     command = ["curl", "-sS", "--noproxy", "*", "--cacert", str(gateway.certificate), "-w", "\n%{http_code}", *arguments]
-    output = subprocess.run(command, check=True, capture_output=True, text=True, timeout=20).stdout
+    output = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
     body, _, status = output.rpartition("\n")
     return int(status), body
 

@@ -305,7 +305,7 @@ async fn it_serves_a_kept_alive_connection_until_it_is_told_to_stop() {
         stream.write_all(b"GET /youtrack/healthz HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         let mut answer = String::new();
         while !answer.contains("\"status\": \"ok\"") {
-            let count = timeout(Duration::from_secs(5), stream.read(&mut seen)).await.unwrap().unwrap();
+            let count = timeout(Duration::from_secs(20), stream.read(&mut seen)).await.unwrap().unwrap();
             assert_ne!(count, 0, "{answer}");
             answer.push_str(std::str::from_utf8(&seen[..count]).unwrap());
         }
@@ -313,7 +313,7 @@ async fn it_serves_a_kept_alive_connection_until_it_is_told_to_stop() {
     }
     stop.send(()).unwrap();
     // The idle connection is closed as well, so this does not wait for the client.
-    timeout(Duration::from_secs(5), server).await.unwrap().unwrap().unwrap();
+    timeout(Duration::from_secs(20), server).await.unwrap().unwrap().unwrap();
     assert_eq!(stream.read(&mut seen).await.unwrap(), 0);
     assert!(TcpStream::connect(address).await.is_err());
 }

@@ -40,6 +40,9 @@ pub enum Fault {
     /// What came is no answer, or one with two readings.
     #[error("{0}")]
     Malformed(#[from] Malformed),
+    /// The upstream ended this exchange, or what came of it cannot be an answer. What carries others goes on.
+    #[error("{0}")]
+    Reset(io::Error),
     /// The upstream says that it has done nothing with the request, which was taken back whole.
     #[error("the upstream refuses the request before it begins with it")]
     Refused,

@@ -23,7 +23,7 @@ use tokio::{
 };
 
 /// Exchanges at a time on one connection, if the upstream allows as many; beyond them another is opened.
-const MOST_STREAMS: usize = 100;
+pub(super) const MOST_STREAMS: u32 = 100;
 
 /// A connection in use on which nothing comes for so long is asked for a sign of life, and closed when there is none for so long.
 pub(super) const SILENCE: [Duration; 2] = [Duration::from_secs(20), Duration::from_secs(10)];
@@ -63,7 +63,7 @@ pub(super) async fn drive<T>(
     let mut sign = pin!(Life::new(connection.ping_pong(), silence));
     poll_fn(|cx| {
         let driven = Pin::new(&mut connection).poll(cx);
-        line.allowed.set(connection.max_concurrent_send_streams().min(MOST_STREAMS));
+        line.allowed.set(connection.max_concurrent_send_streams().min(MOST_STREAMS as usize));
         if line.allowed.get() > 0
             && let Some(begins) = begins.take()
         {

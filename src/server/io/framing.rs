@@ -19,14 +19,11 @@ pub enum Follows {
 
 /// What is known of the bytes of one connection.
 pub(super) struct Framing {
-    /// The raw head of the next request, as far as it has come, with what has come behind it. No bound is needed: hyper
-    /// reads no more than its own before it hands out the request, or gives up.
+    /// The raw head of the next request, as far as it has come, with what has come behind it.
     head: Vec<u8>,
     /// Bytes that a head may have.
     max_head: usize,
-    /// The last four bytes that arrived.
-    tail: [u8; 4],
-    /// What follows the head of the request that is being answered.
+    /// What is left of the request that came before.
     body: Body,
     /// Where the next request begins is not known for certain.
     doubtful: bool,
@@ -34,22 +31,30 @@ pub(super) struct Framing {
 
 /// What is left to arrive of a request.
 enum Body {
-    /// Nothing was to follow.
+    /// Nothing.
     None,
-    /// So many bytes; fewer than none where the next request has begun.
-    Bytes(i128),
+    /// So many bytes.
+    Bytes(u64),
     /// Chunks.
     Chunks(Chunks, Spoiled),
 }
 
+/// Bytes of requests that are kept beyond a head. hyper reads no more than its own before it hands out a request, or gives up.
+const MOST_AHEAD: usize = 128 * 1024;
+
 impl Framing {
     pub(super) const fn new(max_head: usize) -> Self {
-        Self { head: Vec::new(), max_head, tail: [0; 4], body: Body::None, doubtful: false }
+        Self { head: Vec::new(), max_head, body: Body::None, doubtful: false }
     }
 
-    /// Whether where the next request begins is not known.
-    pub(super) const fn is_doubtful(&self) -> bool {
-        self.doubtful
+    /// Whether all that arrived belongs to requests that have begun to be answered, and nothing more of them is to come.
+    pub(super) const fn is_at_rest(&self) -> bool {
+        !self.doubtful && self.head.is_empty() && matches!(self.body, Body::None)
+    }
+
+    /// Whether something of the next request has arrived.
+    pub(super) const fn has_begun(&self) -> bool {
+        !self.head.is_empty()
     }
 
     /// The room for heads is given back.
@@ -57,63 +62,59 @@ impl Framing {
         self.head = Vec::new();
     }
 
-    /// Bytes of a head came.
-    pub(super) fn head_arrived(&mut self, bytes: &[u8]) {
-        self.note_tail(bytes);
-        if self.doubtful {
-            return;
-        }
-        // RFC 9112 section 2.2: empty lines before a request line are skipped, so they end no head.
-        let blank = if self.head.is_empty() {
-            bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count()
-        } else {
-            0
-        };
-        self.head.extend_from_slice(bytes.get(blank..).unwrap_or_default());
+    /// What arrives from now on is no HTTP.
+    pub(super) fn stop(&mut self) {
+        self.doubtful = true;
+        self.forget();
     }
 
-    /// Bytes came while a request is being answered.
-    pub(super) fn body_arrived(&mut self, bytes: &[u8]) {
-        self.note_tail(bytes);
-        self.body.arrived(bytes);
+    /// Bytes came.
+    pub(super) fn arrived(&mut self, bytes: &[u8]) {
+        if self.doubtful {
+            // Chunks are watched to their end all the same.
+            self.body.take(bytes);
+            return;
+        }
+        let taken = self.body.take(bytes);
+        let mut rest = bytes.get(taken..).unwrap_or_default();
+        // RFC 9112 section 2.2: empty lines before a request line are skipped, so they end no head.
+        while self.head.is_empty()
+            && let [b'\r' | b'\n', after @ ..] = rest
+        {
+            rest = after;
+        }
+        self.head.extend_from_slice(rest);
+        if self.head.len() > self.max_head.saturating_add(MOST_AHEAD) {
+            self.stop();
+        }
     }
 
     /// A request begins to be answered.
     pub(super) fn begin(&mut self, follows: Follows) {
-        let mut body = match follows {
-            Follows::Nothing => Body::None,
-            Follows::Bytes(length) => Body::Bytes(length.into()),
+        // Its answer may begin before all of the request before has come only where that ends the connection.
+        self.doubtful |= !matches!(self.body, Body::None);
+        self.body = match follows {
+            Follows::Nothing | Follows::Bytes(0) => Body::None,
+            Follows::Bytes(length) => Body::Bytes(length),
             Follows::Chunks(spoiled) => Body::Chunks(Chunks::default(), spoiled),
         };
-        // Without a body the head is the end of what has arrived, or the next request has already begun.
-        if !matches!(body, Body::None)
-            && let Some(surplus) = self.end_of_head().and_then(|end| self.head.get(end..))
-        {
-            body.arrived(surplus);
+        match self.end_of_head() {
+            Some(end) => {
+                let behind = self.head.split_off(end);
+                self.head.clear();
+                self.arrived(&behind);
+            }
+            None => self.stop(),
         }
-        self.body = body;
     }
 
     /// A request has been answered.
     pub(super) fn end(&mut self) {
-        self.doubtful |= !self.ended_at_a_boundary();
-        self.head.clear();
         self.head.shrink_to(2048);
     }
 
-    /// Whether exactly the request that was answered has arrived and nothing of the next, so that the next head will be
-    /// seen whole. A head that has begun never ends in an empty line; one that came whole was not kept, and then
-    /// nothing is known of it.
-    fn ended_at_a_boundary(&self) -> bool {
-        match &self.body {
-            Body::None => self.tail == *b"\r\n\r\n",
-            Body::Bytes(left) => *left == 0,
-            Body::Chunks(chunks, _) => chunks.is_over(),
-        }
-    }
-
-    /// Whether the raw head of the request that is beginning names a header. `None` when the head was not seen whole,
-    /// which pipelining and early answers can bring about; then it stays so.
+    /// Whether the raw head of the request that is beginning names a header. `None` when the head was not seen whole; then it
+    /// stays so.
     pub(super) fn head_names(&self, name: &str) -> Option<bool> {
         if self.doubtful {
             return None;
@@ -138,30 +139,37 @@ impl Framing {
     fn end_of_head(&self) -> Option<usize> {
         memchr::memmem::find(&self.head, b"\r\n\r\n").map(|end| end + 4)
     }
-
-    fn note_tail(&mut self, bytes: &[u8]) {
-        for byte in bytes.iter().skip(bytes.len().saturating_sub(self.tail.len())) {
-            self.tail.rotate_left(1);
-            self.tail[3] = *byte;
-        }
-    }
 }
 
 impl Body {
-    fn arrived(&mut self, bytes: &[u8]) {
-        match self {
-            Self::None => {}
-            Self::Bytes(left) => *left -= bytes.len() as i128,
-            Self::Chunks(chunks, spoiled) => {
-                let read = chunks.read(bytes);
-                if chunks.is_broken() {
-                    spoiled.mark();
-                } else if chunks.is_over() && read < bytes.len() {
-                    // The next request has begun.
-                    *self = Self::Bytes(-1);
-                }
+    /// Bytes came. How many of them belong to it.
+    fn take(&mut self, bytes: &[u8]) -> usize {
+        let taken = match self {
+            Self::None => 0,
+            Self::Bytes(left) => {
+                let taken = usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
+                *left -= taken as u64;
+                taken
             }
+            Self::Chunks(chunks, spoiled) => {
+                let taken = chunks.read(bytes);
+                if chunks.is_broken() {
+                    // Nobody knows where it ends.
+                    spoiled.mark();
+                    return bytes.len();
+                }
+                taken
+            }
+        };
+        let over = match self {
+            Self::None => false,
+            Self::Bytes(left) => *left == 0,
+            Self::Chunks(chunks, _) => chunks.is_over(),
+        };
+        if over {
+            *self = Self::None;
         }
+        taken
     }
 }
 
@@ -169,15 +177,18 @@ impl Body {
 mod tests {
     use super::*;
 
+    /// Head, body, and what follows the head.
+    type Request = (&'static str, &'static str, fn() -> Follows);
+
     const CHUNKED: &str = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
 
     /// What becomes of a request that arrives so, and is answered before the last piece.
     fn after(head: &str, follows: Follows, pieces: &[&str]) -> Framing {
         let mut framing = Framing::new(1000);
-        framing.head_arrived(head.as_bytes());
+        framing.arrived(head.as_bytes());
         framing.begin(follows);
         for piece in pieces {
-            framing.body_arrived(piece.as_bytes());
+            framing.arrived(piece.as_bytes());
         }
         framing.end();
         framing
@@ -188,8 +199,8 @@ mod tests {
         let large = "x".repeat(5000);
         let head = format!("POST / HTTP/1.1\r\nContent-Length: 5000\r\n\r\n{large}");
         let mut framing = after(&head, Follows::Bytes(5000), &[]);
-        assert!(!framing.is_doubtful());
-        framing.head_arrived(CHUNKED.as_bytes());
+        assert!(framing.is_at_rest());
+        framing.arrived(CHUNKED.as_bytes());
         assert_eq!(framing.head_names("content-length"), Some(false));
         assert!(!framing.head_is_larger());
     }
@@ -201,34 +212,76 @@ mod tests {
         {
             let fill = "x".repeat(length - "GET / HTTP/1.1\r\nX: \r\n\r\n".len());
             let mut framing = Framing::new(1000);
-            framing
-                .head_arrived(format!("GET / HTTP/1.1\r\nX: {fill}\r\n\r\n{}", "y".repeat(body)).as_bytes());
+            framing.arrived(format!("GET / HTTP/1.1\r\nX: {fill}\r\n\r\n{}", "y".repeat(body)).as_bytes());
             assert_eq!(framing.head_is_larger(), larger, "{length} with {body}");
         }
     }
 
+    /// However requests arrive, each head is seen as it was sent.
     #[test]
-    fn where_the_next_request_begins_is_known_or_doubted() {
-        let get = "GET / HTTP/1.1\r\n\r\n";
+    fn where_the_next_request_begins_is_known() {
         let chunks = || Follows::Chunks(Spoiled::default());
-        let all = format!("{CHUNKED}5\r\nhello\r\n0\r\n\r\n");
-        for (head, follows, pieces, doubtful) in [
-            (get, Follows::Nothing, vec![], false),
-            (get, Follows::Nothing, vec![get], false),
-            (get, Follows::Nothing, vec!["GET"], true),
-            (get, Follows::Bytes(3), vec!["ab"], true),
-            (get, Follows::Bytes(3), vec!["ab", "c"], false),
-            (get, Follows::Bytes(3), vec!["abc", "d"], true),
-            (&all, chunks(), vec![], false),
-            (&all, chunks(), vec!["G"], true),
-            (&all, chunks(), vec!["G", "ET"], true),
-            (CHUNKED, chunks(), vec!["0\r\n", "\r\n"], false),
-            (CHUNKED, chunks(), vec!["0\r\n", "\r\nG"], true),
-            (CHUNKED, chunks(), vec!["5\r\nhello\r\n"], true),
-            (CHUNKED, chunks(), vec!["5\r\n0\r\n\r\n"], true),
+        let requests: [Request; 6] = [
+            ("GET /0 HTTP/1.1\r\nA: 0\r\n\r\n", "", || Follows::Nothing),
+            ("PUT /1 HTTP/1.1\r\nContent-Length: 3\r\n\r\n", "\r\n\r", || Follows::Bytes(3)),
+            ("PUT /2 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "5\r\nhello\r\n0\r\n\r\n\r\n", || {
+                Follows::Chunks(Spoiled::default())
+            }),
+            ("PUT /3 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "0\r\nX: y\r\n\r\n", || {
+                Follows::Chunks(Spoiled::default())
+            }),
+            ("PUT /4 HTTP/1.1\r\nContent-Length: 1\r\n\r\n", "x", || Follows::Bytes(1)),
+            ("GET /5 HTTP/1.1\r\n\r\n", "", || Follows::Bytes(0)),
+        ];
+        let all = requests.map(|(head, body, _)| [head, body].concat()).concat();
+        for step in 1..=all.len() {
+            let mut framing = Framing::new(1000);
+            let mut pieces = all.as_bytes().chunks(step);
+            for (at, (head, _, follows)) in requests.iter().enumerate() {
+                while framing.end_of_head().is_none() {
+                    framing.arrived(pieces.next().unwrap());
+                }
+                assert!(framing.head.starts_with(head.as_bytes()), "{at} by {step}");
+                assert_eq!(framing.head_names("content-length"), Some(head.contains("Content-Length")));
+                assert!(!framing.head_is_larger());
+                framing.begin(follows());
+                // Some are answered before they are there.
+                if at % 2 == 0 {
+                    framing.end();
+                }
+            }
+            pieces.for_each(|piece| framing.arrived(piece));
+            assert!(framing.is_at_rest(), "{step}");
+        }
+        for (head, follows, pieces, begun) in [
+            ("GET / HTTP/1.1\r\n\r\n", Follows::Nothing, vec!["GET"], true),
+            (CHUNKED, chunks(), vec!["0\r\n\r\nG"], true),
+            (CHUNKED, chunks(), vec!["5\r\nhello\r\n"], false),
+            (CHUNKED, Follows::Bytes(3), vec!["ab"], false),
         ] {
-            let framing = after(head, follows.clone(), &pieces);
-            assert_eq!(framing.is_doubtful(), doubtful, "{head:?} {pieces:?}");
+            let framing = after(head, follows, &pieces);
+            assert!(!framing.is_at_rest());
+            assert_eq!(framing.has_begun(), begun, "{pieces:?}");
+        }
+    }
+
+    /// Where it is not known it stays so, and nothing is kept.
+    #[test]
+    fn what_is_doubtful_stays_so() {
+        let never_ending = "x".repeat(MOST_AHEAD + 1001);
+        let broken =
+            after(&format!("{CHUNKED}5 \r\nhello\r\n"), Follows::Chunks(Spoiled::default()), &[CHUNKED]);
+        for mut framing in [
+            after("GET / HTTP/1.1\r\n", Follows::Nothing, &[CHUNKED]),
+            after("GET / HTTP/1.1\r\n\r\n", Follows::Nothing, &[&never_ending]),
+            broken,
+        ] {
+            framing.arrived(CHUNKED.as_bytes());
+            assert_eq!((framing.head_names("content-length"), framing.head.len()), (None, 0));
+            framing.begin(Follows::Nothing);
+            framing.arrived(CHUNKED.as_bytes());
+            assert_eq!((framing.head_names("content-length"), framing.head.len()), (None, 0));
+            assert!(!framing.is_at_rest());
         }
     }
 
@@ -239,7 +292,7 @@ mod tests {
         {
             let (early, late) = (Spoiled::default(), Spoiled::default());
             let framing = after(&format!("{CHUNKED}{body}"), Follows::Chunks(early.clone()), &[]);
-            assert!(framing.is_doubtful());
+            assert!(!framing.is_at_rest());
             let _ = after(CHUNKED, Follows::Chunks(late.clone()), &[body]);
             assert_eq!((early.is_marked(), late.is_marked()), (malformed, malformed), "{body:?}");
         }
@@ -248,8 +301,8 @@ mod tests {
     #[test]
     fn empty_lines_before_a_head_do_not_end_it() {
         let mut framing = Framing::new(1000);
-        framing.head_arrived(b"\r\n");
-        framing.head_arrived(b"\r\n\r\nPOST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n");
+        framing.arrived(b"\r\n");
+        framing.arrived(b"\r\n\r\nPOST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n");
         assert_eq!(framing.head_names("content-length"), Some(true));
     }
 
@@ -257,9 +310,9 @@ mod tests {
     fn a_head_is_looked_at_as_it_was_sent() {
         let mut framing = Framing::new(1000);
         assert_eq!(framing.head_names("content-length"), None);
-        framing.head_arrived(b"POST / HTTP/1.1\r\nHost: a\r\nCONTENT-LENGTH: 1\r\nX: y\r\n");
+        framing.arrived(b"POST / HTTP/1.1\r\nHost: a\r\nCONTENT-LENGTH: 1\r\nX: y\r\n");
         assert_eq!(framing.head_names("content-length"), None);
-        framing.head_arrived(b"\r\nContent-Type: in the body");
+        framing.arrived(b"\r\nContent-Type: in the body");
         assert_eq!(framing.head_names("content-length"), Some(true));
         assert_eq!(framing.head_names("content-type"), Some(false));
         assert_eq!(framing.head_names("content"), Some(false));

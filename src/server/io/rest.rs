@@ -28,7 +28,7 @@ impl Watch {
     fn holds_nothing(&self) -> bool {
         self.phase.get() == Phase::Idle
             && self.stalled.get().is_none()
-            && !self.framing.borrow().is_doubtful()
+            && self.framing.borrow().is_at_rest()
             && self.keep_head.get()
     }
 

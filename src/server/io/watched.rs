@@ -121,6 +121,10 @@ impl AsyncRead for Watched {
             }
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
+        if self.watch.flood.borrow_mut().as_mut().is_some_and(|flood| flood.pauses()) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buf.filled().len();
         let read = Pin::new(&mut *self.inner).poll_read(cx, buf);
         if let Some(arrived) = buf.filled().get(before..).filter(|bytes| !bytes.is_empty()) {

@@ -428,8 +428,8 @@ impl Drop for Gateway {
 }
 
 /// How long another node, or a running gateway, may take to obey: a second is promised, and a machine that has other work to
-/// do gets a few.
-pub(crate) const OBEYED: Duration = Duration::from_secs(4);
+/// do gets more.
+pub(crate) const OBEYED: Duration = Duration::from_secs(10);
 
 /// Tries until it holds; fails after twenty seconds, so that a busy machine is no failure.
 pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {

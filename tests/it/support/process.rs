@@ -6,6 +6,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -39,9 +40,17 @@ pub(crate) fn written(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// A port that was free a moment ago.
+/// A port that is free, below those that systems choose by themselves, and another for each test at the same time: nobody
+/// takes it before it is used.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let next = std::process::id().wrapping_mul(8).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = 10_000 + u16::try_from(next % 22_000).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// `hubgate serve`, its output kept in files. Dropping it kills it.
@@ -84,7 +93,7 @@ impl Serve {
             .unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let mut serve = Self { child, address, logs };
-        let deadline = Instant::now() + Duration::from_secs(15);
+        let deadline = Instant::now() + Duration::from_secs(30);
         while TcpStream::connect(address).is_err() {
             let ended = serve.child.try_wait().unwrap();
             assert!(ended.is_none(), "it ended with {ended:?}: {}", serve.log());
@@ -149,7 +158,7 @@ pub(crate) fn plain_get(address: SocketAddr, path: &str) -> (u16, String) {
 /// The same, `None` when nobody answers.
 pub(crate) fn try_plain_get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     let mut socket = TcpStream::connect(address).ok()?;
-    socket.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    socket.set_read_timeout(Some(Duration::from_secs(15))).ok()?;
     socket
         .write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes())
         .ok()?;

@@ -17,7 +17,7 @@ use super::{
 };
 
 /// How long an answer may take before the test fails.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One connection.
 pub(crate) struct RawClient {

@@ -234,7 +234,7 @@ impl Upstream {
 
     /// Waits until `count` requests are complete and returns them all.
     pub(crate) fn wait_for(&self, count: usize) -> Vec<Recorded> {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(20);
         let mut log = self.shared.log.lock().unwrap();
         loop {
             if log.requests.iter().filter(|r| r.complete).count() >= count {

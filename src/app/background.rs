@@ -30,7 +30,7 @@ const LOOK_AT_STORE: Duration = Duration::from_millis(250);
 const LOOK_FOR_STORE: Duration = Duration::from_secs(1);
 
 /// How often the certificate's files are looked at.
-const LOOK_AT_CERTIFICATE: Duration = Duration::from_secs(1);
+const LOOK_AT_CERTIFICATE: Duration = Duration::from_millis(250);
 
 /// How often what has expired is forgotten and the age of the signing key is looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
@@ -102,10 +102,11 @@ impl Background {
             let shared = Arc::clone(&used);
             async move { shared.note_uses().await.map_err(|error| error.to_string()) }
         }));
+        let clock = Arc::clone(&shared.gate.clock);
         runtime.spawn(repeat(LOOK_AT_CERTIFICATE, "the new certificate cannot be used", move || {
-            let certificate = Arc::clone(&certificate);
+            let (certificate, now) = (Arc::clone(&certificate), clock.now());
             async move {
-                match certificate.refresh() {
+                match certificate.refresh(now) {
                     Ok(true) => tracing::info!(file = %certificate.files().certificate.display(), "new certificate in use"),
                     Ok(false) => {}
                     Err(error) => tracing::error!(%error, "the new certificate cannot be used; the one before stays in use"),

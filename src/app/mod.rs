@@ -56,7 +56,7 @@ pub use crate::server::{
 use crate::{
     base::{
         random::{Random, SystemRandom},
-        time::{Clock, SystemClock},
+        time::{Clock, SystemClock, Timestamp},
     },
     config::{Config, LogFormat, StoreUrl},
     crypto::keyring::KeyringError,
@@ -173,13 +173,13 @@ pub async fn open_store_to_read(config: &Config) -> Result<Option<SharedStore>, 
     }
 }
 
-/// Reads the certificates and authorities that a start would read.
+/// Reads the certificates and authorities that a start would read, and refuses one that is not valid any more at `now`.
 ///
 /// # Errors
 /// [`CertificateError`] naming the file.
-pub fn certificates(config: &Config) -> Result<(), CertificateError> {
+pub fn certificates(config: &Config, now: Timestamp) -> Result<(), CertificateError> {
     if matches!(config.tls, crate::config::Tls::Files { .. }) {
-        tls::load(&certificate_files(config))?;
+        tls::load_valid(&certificate_files(config), now)?;
     }
     shared::secured(config).map(drop)
 }
@@ -225,6 +225,11 @@ pub fn start_on(config: Config, seams: Seams, handed: Handed) -> Result<Running,
         tls::self_signed(&files, config.public_url.host())?;
     }
     let certificate = Certificate::open(files)?;
+    // Somebody may want to reach it all the same; a certificate that replaces a good one has to be good.
+    if let Some(ends) = certificate.ends().filter(|ends| *ends < clock.now()) {
+        let (file, ends) = (certificate.files().certificate.display(), ends.rfc3339());
+        tracing::warn!(%file, %ends, "the certificate is not valid any more: clients refuse it");
+    }
     let tls = tls::server_config(Arc::clone(&certificate))?;
     let sealing = sealing_key(&config.data_dir, random.as_ref())?;
     let store = control.block_on(open_store(&config))?;

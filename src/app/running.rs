@@ -91,7 +91,7 @@ impl Running {
     pub fn reload(&self, config: Config) -> Result<Vec<&'static str>, ReloadError> {
         let Some(control) = &self.control else { return Ok(Vec::new()) };
         let left = control.block_on(self.shared.reload(config))?;
-        if let Err(error) = self.certificate.refresh() {
+        if let Err(error) = self.certificate.refresh(self.shared.gate.clock.now()) {
             tracing::error!(%error, "the new certificate cannot be used; the one before stays in use");
         }
         Ok(left)

@@ -24,6 +24,12 @@ impl Spoiled {
         self.0.store(true, Ordering::Relaxed);
     }
 
+    /// Whether nobody else has this mark any more: the body is not being read.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+
     /// Whether they are.
     #[must_use]
     pub fn is_marked(&self) -> bool {

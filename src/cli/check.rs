@@ -13,7 +13,7 @@ use crate::{
     base::{
         id::{ServiceId, UserId},
         random::{Random, SystemRandom},
-        time::{SystemClock, Timestamp},
+        time::{Clock as _, SystemClock, Timestamp},
     },
     config::{Config, DecisionTest, Expectation, TestToken},
     model::{
@@ -54,7 +54,7 @@ pub(super) fn check(file: &Path, args: &CheckArgs) -> Result<(), Failure> {
     if !found.failures.is_empty() {
         return Err(Failure::Problems(located(&found.failures)));
     }
-    match app::certificates(&config) {
+    match app::certificates(&config, SystemClock.now()) {
         // They may be where it will run, and not here.
         Err(error @ CertificateError::Read { .. }) => {
             output::remark(&format!("A certificate was not looked at: {error}"));

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// How often the configuration file is looked at.
-const LOOK_AT_FILE: Duration = Duration::from_secs(1);
+const LOOK_AT_FILE: Duration = Duration::from_millis(250);
 
 /// Where the gateway offers its listening sockets to the next process, in `data_dir`.
 const HANDOVER: &str = "handover.sock";

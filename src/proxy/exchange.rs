@@ -12,7 +12,6 @@ use std::{
     future::poll_fn,
     rc::Rc,
     task::{Context, Poll, Waker, ready},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -20,9 +19,8 @@ use http_body::Frame;
 
 use super::{
     http1::{Fault, Outgoing},
-    relay::{Patience, RequestBody},
+    relay::{RequestBody, UploadBounds},
     upstream::Lease,
-    waits::Progress,
 };
 
 /// Where the body of an answer comes from.
@@ -49,22 +47,20 @@ struct Shared {
 }
 
 impl Source {
-    /// For an answer whose head was read. `limit`: how long an upstream that has answered may leave the rest of its
-    /// request unread.
+    /// For an answer whose head was read. `bounds`: those of what is left of its request.
     pub(super) fn new(
-        lease: Lease,
+        mut lease: Lease,
         request: Outgoing<RequestBody>,
-        progress: &Rc<Progress>,
-        limit: Duration,
+        bounds: impl FnOnce() -> UploadBounds,
     ) -> Self {
         let mut source = if request.has_ended() {
+            lease.bound(bounds);
             Self::Alone(lease)
         } else {
             let shared =
                 Shared { lease: Some(lease), sent: false, answered: false, reader: None, writer: None };
             let shared = Rc::new(RefCell::new(shared));
-            let sending = send(Rc::clone(&shared), request, Rc::clone(progress), limit);
-            tokio::task::spawn_local(sending);
+            tokio::task::spawn_local(send(Rc::clone(&shared), request, bounds()));
             Self::Shared(Half(shared))
         };
         if source.left() == Some(0) {
@@ -159,13 +155,7 @@ impl Drop for Half {
 }
 
 /// Sends what is left of a request whose answer has begun.
-async fn send(
-    shared: Rc<RefCell<Shared>>,
-    mut request: Outgoing<RequestBody>,
-    progress: Rc<Progress>,
-    limit: Duration,
-) {
-    let mut patience = Patience::new(limit);
+async fn send(shared: Rc<RefCell<Shared>>, mut request: Outgoing<RequestBody>, mut bounds: UploadBounds) {
     let mut moved = request.moved();
     let sent = poll_fn(|cx| {
         let shared = &mut *shared.borrow_mut();
@@ -174,12 +164,8 @@ async fn send(
             return Poll::Ready(sent);
         }
         shared.writer = Some(cx.waker().clone());
-        // As long as the answer goes on, or the client is the one that is waited for, there is no hurry.
-        if !shared.answered || progress.is_uploading() || request.moved() != moved {
-            moved = request.moved();
-            patience.rest();
-        }
-        if shared.answered && !progress.is_uploading() && patience.is_over(cx) {
+        let before = std::mem::replace(&mut moved, request.moved());
+        if bounds.are_reached((shared.answered, moved != before), cx) {
             return Poll::Ready(Err(Fault::Ended));
         }
         Poll::Pending

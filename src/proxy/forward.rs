@@ -26,7 +26,7 @@ use super::{
     peer::Remembered,
     record::Record,
     refusal::{Form, Refusal, bad_request},
-    relay::{AnswerBody, RequestBody},
+    relay::{AnswerBody, RequestBody, UploadBounds},
     rendered,
     route::Route,
     upstream::{ConnectError, Lease, TargetPool, Tried, balance::hash, state::Cause},
@@ -106,7 +106,8 @@ pub(super) async fn forward(
         }
     }
     record.status = Some(head.status);
-    let source = Source::new(lease, request, &progress, delivery.idle_timeout);
+    let bounds = || UploadBounds::new(worker.waits(), &progress, (delivery.idle_timeout, deadline));
+    let source = Source::new(lease, request, bounds);
     let kind = kind(&head);
     // What has no end is good as soon as it has begun.
     if well && kind == Kind::Events {

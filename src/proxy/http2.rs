@@ -41,7 +41,7 @@ use super::{
         answer::{Head, Length, MAX_HEAD, is_for_this_hop},
         connection::MAX_INTERIM,
     },
-    relay::RequestBody,
+    relay::{RequestBody, UploadBounds},
     transport::Transport,
 };
 
@@ -57,6 +57,11 @@ const UNREAD_PIECES: usize = 64 * 1024 * 1024;
 /// What is held of a request that an upstream does not take.
 const SEND_BUFFER: usize = 64 * 1024;
 
+/// Exchanges that clients have given up, of which frames may still be on their way: those of others go on, however many there are.
+const REMEMBERED_RESETS: usize = 4096;
+/// So many frames may come too late for that in all, before the connection is given up: `h2` answers each with a reset.
+const MOST_LATE_FRAMES: usize = 1 << 20;
+
 fn configured() -> Builder {
     let mut builder = Builder::new();
     builder
@@ -67,6 +72,8 @@ fn configured() -> Builder {
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
         .max_send_buffer_size(SEND_BUFFER)
+        .max_concurrent_reset_streams(REMEMBERED_RESETS)
+        .max_local_error_reset_streams(Some(MOST_LATE_FRAMES))
         .data_frame_budget(UNREAD_PIECES);
     builder
 }
@@ -147,13 +154,33 @@ impl Multiplexed {
     pub(super) fn exchange(self: &Rc<Self>) -> Exchange {
         self.line.streams.set(self.line.streams.get() + 1);
         self.since.set(Instant::now());
-        Exchange { connection: Rc::clone(self), state: State::Idle, interim: 0, sent: Sent::default() }
+        let stream = Some(Stream(Rc::clone(self)));
+        let connection = Rc::clone(self);
+        Exchange { connection, stream, state: State::Idle, interim: 0, sent: Sent::default() }
+    }
+}
+
+impl Drop for Multiplexed {
+    fn drop(&mut self) {
+        self.line.leave();
+    }
+}
+
+/// One of a connection's streams, counted until both sides have ended it.
+struct Stream(Rc<Multiplexed>);
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let line = &self.0.line;
+        line.streams.set(line.streams.get().saturating_sub(1));
+        (self.0.freed)();
     }
 }
 
 /// One request and its answer.
 pub(super) struct Exchange {
     connection: Rc<Multiplexed>,
+    stream: Option<Stream>,
     state: State,
     /// So many interim answers have come.
     interim: usize,
@@ -175,9 +202,8 @@ impl Drop for Exchange {
         if !matches!(self.state, State::Ended) {
             self.sent.give_up();
         }
-        let line = &self.connection.line;
-        line.streams.set(line.streams.get().saturating_sub(1));
-        (self.connection.freed)();
+        // What is still being sent has the stream for as long.
+        self.sent.leave(self.stream.take());
     }
 }
 
@@ -268,6 +294,11 @@ impl Exchange {
             self.end();
         }
         head
+    }
+
+    /// What is left of the request is sent within these bounds, if anything is.
+    pub(super) fn bound(&self, bounds: impl FnOnce() -> UploadBounds) {
+        self.sent.bound(bounds);
     }
 
     /// The next piece of the answer's body.

@@ -5,6 +5,7 @@
 //! when the answer ends, however it ends.
 
 mod request_body;
+mod upload_bounds;
 
 use std::{
     future::Future as _,
@@ -19,6 +20,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
 pub use self::request_body::RequestBody;
+pub(super) use self::upload_bounds::UploadBounds;
 use super::{
     exchange::Source,
     http1::Fault,
@@ -70,6 +72,11 @@ impl Patience {
     /// … and not beyond the deadline, even when there is progress.
     pub(super) const fn until(limit: Duration, deadline: Option<std::time::Instant>) -> Self {
         Self { limit, deadline, sleep: None }
+    }
+
+    /// It takes no longer than so.
+    fn shorten(&mut self, limit: Duration) {
+        self.limit = self.limit.min(limit);
     }
 
     /// Whether the deadline has passed.

@@ -80,6 +80,11 @@ impl Progress {
         *self.held.borrow_mut() = Some(held);
     }
 
+    /// Whether it may not go on: it has lasted too long, or would not be permitted any more.
+    pub(super) fn is_called_off(&self) -> bool {
+        matches!(self.call.get(), Call::Over | Call::Refused)
+    }
+
     /// Why it would not be permitted any more, if that is so. Told once.
     pub(super) fn refusal(&self) -> Option<Refusal> {
         if self.call.get() != Call::Refused {
@@ -185,10 +190,18 @@ impl Waits {
 
     /// Puts the rest of an answer on the list, so that it ends when it would not be permitted any more.
     pub(super) fn list(&self, progress: &Rc<Progress>, kind: Kind) -> Place {
+        self.place(progress, kind, None)
+    }
+
+    /// The same for the rest of a request, which also ends at the deadline.
+    pub(super) fn list_until(&self, progress: &Rc<Progress>, deadline: Option<Instant>) -> Place {
+        self.place(progress, Kind::Body, deadline)
+    }
+
+    fn place(&self, progress: &Rc<Progress>, kind: Kind, deadline: Option<Instant>) -> Place {
         let waker = Waker::noop().clone();
         let fresh = Cell::new(true);
-        let wait =
-            Wait { progress: Rc::clone(progress), limit: Duration::MAX, deadline: None, waker, kind, fresh };
+        let wait = Wait { progress: Rc::clone(progress), limit: Duration::MAX, deadline, waker, kind, fresh };
         Place { list: Rc::clone(&self.0), key: self.0.borrow_mut().insert(wait) }
     }
 
@@ -241,6 +254,7 @@ impl Waits {
 
     /// Judges what was permitted again, by `judge`, which is told whether it is for the first time.
     pub(super) fn judge(&self, judge: impl Fn(&mut Held, bool) -> Result<(), Refusal>) {
+        let mut refused = false;
         for (_, wait) in self.0.borrow().iter() {
             let mut held = wait.progress.held.borrow_mut();
             let Some(permitted) = held.as_mut() else { continue };
@@ -249,9 +263,15 @@ impl Waits {
             if !(may_end && permitted.may_end()) {
                 *wait.progress.refusal.borrow_mut() = Some(refusal);
                 wait.progress.call.set(Call::Refused);
-                wait.waker.wake_by_ref();
+                refused = true;
             }
             *held = None;
+        }
+        // One request may be listed twice: for its answer, and for the rest of itself.
+        let called_off = |wait: &&Wait| wait.progress.call.get() == Call::Refused;
+        if refused {
+            let waits = self.0.borrow();
+            waits.iter().map(|(_, wait)| wait).filter(called_off).for_each(|wait| wait.waker.wake_by_ref());
         }
     }
 

@@ -76,6 +76,8 @@ pub struct Watch {
     /// Requests being answered: one over HTTP/1.1, many over HTTP/2.
     requests: Cell<usize>,
     served: Cell<bool>,
+    /// Something was said to the client, be it by hyper alone.
+    spoke: Cell<bool>,
     stalled: Cell<Option<Instant>>,
     order: Cell<Order>,
     /// It waits without buffers.
@@ -110,6 +112,7 @@ impl Watch {
             since: Cell::new(Instant::now()),
             requests: Cell::new(0),
             served: Cell::new(false),
+            spoke: Cell::new(false),
             stalled: Cell::new(None),
             order: Cell::new(Order::None),
             rests: Cell::new(false),
@@ -183,12 +186,14 @@ impl Watch {
             }
             return;
         }
-        let mut framing = self.framing.borrow_mut();
+        let behind = self.framing.borrow_mut().arrived(bytes);
         if self.phase.get() == Phase::Idle {
-            self.phase.set(Phase::Head);
+            // What belongs to a request that was answered before it was there is no head, and no idleness.
+            if behind {
+                self.phase.set(Phase::Head);
+            }
             self.since.set(Instant::now());
         }
-        framing.arrived(bytes);
     }
 
     /// A request begins to be answered; over HTTP/1.1 `follows` says what comes after its head.

@@ -90,6 +90,21 @@ pub fn load(files: &CertificateFiles) -> Result<CertifiedKey, CertificateError> 
     })
 }
 
+/// Reads a certificate and its key like [`load`], and refuses one that no client would take any more.
+///
+/// # Errors
+/// [`CertificateError`] naming the file.
+pub fn load_valid(files: &CertificateFiles, now: Timestamp) -> Result<CertifiedKey, CertificateError> {
+    let key = load(files)?;
+    match key.cert.first().and_then(|certificate| not_after(certificate)) {
+        Some(ends) if ends < now => {
+            let why = format!("the certificate was valid until {}", ends.rfc3339());
+            Err(CertificateError::Content { path: files.certificate.clone(), why })
+        }
+        _ => Ok(key),
+    }
+}
+
 /// The subject of the certificates that we make, by which they are known again.
 const OURS: &str = "hubgate development certificate";
 
@@ -167,15 +182,16 @@ impl Certificate {
     /// Reads the files again when they have changed. Returns whether a new certificate is in use.
     ///
     /// # Errors
-    /// [`CertificateError`] when the changed files cannot be used; the certificate before stays in use.
-    pub fn refresh(&self) -> Result<bool, CertificateError> {
+    /// [`CertificateError`] when the changed files cannot be used, or hold what is not valid any more at `at`; the certificate before
+    /// stays in use.
+    pub fn refresh(&self, at: Timestamp) -> Result<bool, CertificateError> {
         let now = modified(&self.files);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if *seen == now {
             return Ok(false);
         }
         *seen = now;
-        self.current.store(Arc::new(load(&self.files)?));
+        self.current.store(Arc::new(load_valid(&self.files, at)?));
         Ok(true)
     }
 
@@ -348,22 +364,36 @@ mod tests {
         self_signed(&files, "a").unwrap();
         let certificate = Certificate::open(files.clone()).unwrap();
         let before = certificate.current.load_full();
-        assert!(!certificate.refresh().unwrap());
+        assert!(!certificate.refresh(Timestamp::from_seconds(0)).unwrap());
         let touch = |seconds| {
             let file = fs::File::options().append(true).open(&files.certificate).unwrap();
             file.set_modified(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds)).unwrap();
         };
         fs::write(&files.certificate, "garbage").unwrap();
         touch(1);
-        assert!(certificate.refresh().is_err());
+        assert!(certificate.refresh(Timestamp::from_seconds(0)).is_err());
         assert!(Arc::ptr_eq(&before, &certificate.current.load_full()));
-        assert!(!certificate.refresh().unwrap(), "the same broken file was reported twice");
+        assert!(
+            !certificate.refresh(Timestamp::from_seconds(0)).unwrap(),
+            "the same broken file was reported twice"
+        );
         fs::remove_file(&files.certificate).unwrap();
         fs::remove_file(&files.private_key).unwrap();
         self_signed(&files, "b").unwrap();
         touch(2);
-        assert!(certificate.refresh().unwrap());
+        assert!(certificate.refresh(Timestamp::from_seconds(0)).unwrap());
         assert!(!Arc::ptr_eq(&before, &certificate.current.load_full()));
+    }
+
+    #[test]
+    fn one_that_is_not_valid_any_more_replaces_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = files(folder.path());
+        self_signed(&files, "a").unwrap();
+        let ends = Certificate::open(files.clone()).unwrap().ends().unwrap();
+        assert!(load_valid(&files, ends).is_ok());
+        let error = load_valid(&files, ends.plus(std::time::Duration::from_secs(1))).unwrap_err();
+        assert!(error.to_string().ends_with(&format!("was valid until {}", ends.rfc3339())), "{error}");
     }
 
     #[test]

@@ -579,6 +579,31 @@ fn bare_line_feeds_in_the_head_hide_nothing() {
     }
 }
 
+/// Behind a head that ends in bare line feeds nothing passes that would be refused behind another.
+#[test]
+fn what_follows_bare_line_feeds_is_looked_at_as_closely() {
+    let (gateway, upstream) = Gateway::standard();
+    let pair = head("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\n";
+    let malformed = head("Transfer-Encoding: chunked\r\n") + "5 \r\nhello\r\n0\r\n\r\n";
+    for end in ["\n\n", "\n\r\n", "\r\n\n"] {
+        for (name, second) in [("both lengths", &pair), ("a malformed size", &malformed)] {
+            let mut connection = gateway.raw();
+            connection.send(format!("GET /public/first HTTP/1.1\r\nHost: localhost{end}{second}{CANARY}"));
+            let first = connection.answer();
+            assert!(first.is_none_or(|a| matches!(a.status, 200 | 400)), "{name}");
+            let second = connection.answer_to("POST");
+            assert!(second.is_none_or(|a| a.status == 400), "{name} behind {end:?}");
+            let targets: Vec<_> =
+                upstream.take().iter().filter(|r| r.complete).map(|r| r.target().clone()).collect();
+            assert!(
+                targets.iter().all(|target| target == "/public/first"),
+                "{name} behind {end:?}: {targets:?}"
+            );
+            gateway.assert_innocent(&upstream, name);
+        }
+    }
+}
+
 /// S9: what follows a refusal on the connection is a request or nothing, never the rest of a body.
 #[test]
 fn the_body_of_a_refused_request_is_never_a_request() {

@@ -51,6 +51,7 @@ mod timeouts;
 mod token_endpoint;
 mod token_inquiries;
 mod tokens;
+mod unread_uploads;
 mod upstreams;
 mod vectors;
 mod websocket;

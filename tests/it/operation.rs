@@ -368,6 +368,7 @@ fn what_a_file_may_not_have_meant_is_logged_with_its_place() {
 #[test]
 fn certificates_are_swapped_while_it_runs() {
     let [first, second, third] = std::array::from_fn(|_| Identity::of(&["localhost"]));
+    let expired = Identity::until(&["localhost"], 2020);
     let upstream = Upstream::start();
     let gateway = Gateway::start(|setup| {
         std::fs::write(setup.folder().join("cert.pem"), &first.certificate_pem).unwrap();
@@ -401,6 +402,7 @@ fn certificates_are_swapped_while_it_runs() {
         ),
         ("nothing", "", ""),
         ("a key of another certificate", &third.certificate_pem, &first.key_pem),
+        ("one that no client takes any more", &expired.certificate_pem, &expired.key_pem),
     ] {
         put(certificate, key);
         thread::sleep(Duration::from_millis(700));

@@ -36,11 +36,23 @@ pub(super) struct Line {
     pub(super) allowed: Cell<usize>,
     /// When something of an answer came last.
     heard: Cell<Instant>,
+    /// Nobody begins an exchange on it any more.
+    left: Cell<bool>,
 }
 
 impl Line {
     pub(super) fn new() -> Self {
-        Self { streams: Cell::new(0), allowed: Cell::new(0), heard: Cell::new(Instant::now()) }
+        Self {
+            streams: Cell::new(0),
+            allowed: Cell::new(0),
+            heard: Cell::new(Instant::now()),
+            left: Cell::new(false),
+        }
+    }
+
+    /// Nobody begins an exchange on it any more: it ends, if the other side still takes what is left to be said.
+    pub(super) fn leave(&self) {
+        self.left.set(true);
     }
 
     /// Something of an answer has come.
@@ -111,7 +123,7 @@ impl Life {
             }
             let next = line.heard.get() + after;
             let now = Instant::now();
-            if line.streams.get() == 0 {
+            if line.streams.get() == 0 && !line.left.get() {
                 self.alarm.as_mut().reset(now + after);
             } else if next > now {
                 self.alarm.as_mut().reset(next);

@@ -19,9 +19,10 @@ use bytes::Bytes;
 use h2::{Reason, SendStream};
 use http_body::Body as _;
 
+use super::Stream;
 use crate::proxy::{
     http1::{Outgoing, Paced as _},
-    relay::RequestBody,
+    relay::{RequestBody, UploadBounds},
 };
 
 /// Bytes of a body that are kept: nearly all requests that change something are smaller.
@@ -31,6 +32,10 @@ const MOST: usize = 64 * 1024;
 const MOST_UNWANTED: usize = 256 * 1024;
 /// … and for how long. Beyond either it is cheaper to begin with a new connection.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long an upstream that has answered may leave the rest of a body unread: what it has not read takes room from all others on
+/// the connection.
+const UNREAD: Duration = Duration::from_secs(5);
 
 /// A body that is being sent beside its exchange; without one, there is nothing to send.
 #[derive(Default)]
@@ -44,6 +49,12 @@ struct State {
     size: usize,
     /// Nobody waits for the answer any more.
     given_up: bool,
+    /// The answer has ended.
+    answered: bool,
+    /// Once the answer has begun.
+    bounds: Option<UploadBounds>,
+    /// Once the exchange has ended.
+    stream: Option<Stream>,
     sender: Option<Waker>,
     /// It is not sent any more, to its end or not.
     over: bool,
@@ -58,6 +69,9 @@ impl Sent {
             kept: Some(Vec::new()),
             size: 0,
             given_up: false,
+            answered: false,
+            bounds: None,
+            stream: None,
             sender: None,
             over: false,
             drain: None,
@@ -98,9 +112,33 @@ impl Sent {
         }
     }
 
+    /// Sends what is left within these bounds, if anything is.
+    pub(super) fn bound(&self, bounds: impl FnOnce() -> UploadBounds) {
+        let Some(state) = &self.0 else { return };
+        let mut state = state.borrow_mut();
+        if !state.over {
+            state.bounds = Some(bounds().at_most(UNREAD));
+            state.wake();
+        }
+    }
+
+    /// The exchange has ended, and its stream as soon as nothing is sent on it any more.
+    pub(super) fn leave(&self, stream: Option<Stream>) {
+        let Some(state) = &self.0 else { return };
+        let mut state = state.borrow_mut();
+        if !state.over {
+            state.stream = stream;
+        }
+    }
+
     /// The answer has ended. What the upstream does not take any more of the body is read and thrown away.
     pub(super) fn is_over(&self) {
         let Some(state) = &self.0 else { return };
+        {
+            let mut state = state.borrow_mut();
+            state.answered = true;
+            state.wake();
+        }
         let left = state.borrow().body.as_ref().is_some_and(|body| !body.is_end_stream());
         if left {
             tokio::task::spawn_local(drain(Rc::clone(state)));
@@ -111,6 +149,10 @@ impl Sent {
 impl State {
     fn stop(&mut self) {
         self.given_up = true;
+        self.wake();
+    }
+
+    fn wake(&mut self) {
         if let Some(sender) = self.sender.take() {
             sender.wake();
         }
@@ -141,32 +183,35 @@ impl State {
     }
 }
 
-/// Sends a body to its end, or until nobody wants it.
-async fn send(state: Rc<RefCell<State>>, mut stream: SendStream<Bytes>) {
-    let (mut piece, mut last) = (Bytes::new(), false);
-    let broken = poll_fn(|cx| {
+/// A body's next piece on its way.
+struct Sending {
+    stream: SendStream<Bytes>,
+    piece: Bytes,
+    last: bool,
+    /// Something was taken since it was looked at last.
+    moved: bool,
+}
+
+impl Sending {
+    /// Sends as much as the upstream has room for. Ready at the end, with the reason if that is no end of the body's.
+    fn poll(&mut self, state: &mut State, cx: &mut Context<'_>) -> Poll<Option<Reason>> {
         loop {
-            let state = &mut *state.borrow_mut();
-            if state.given_up {
-                return Poll::Ready(Some(Reason::CANCEL));
-            }
-            state.sender = Some(cx.waker().clone());
-            if stream.poll_reset(cx).is_ready() {
+            if self.stream.poll_reset(cx).is_ready() {
                 return Poll::Ready(None);
             }
-            if piece.is_empty() {
+            if self.piece.is_empty() {
                 match ready!(state.poll_piece(cx)) {
-                    Ok(next) => (piece, last) = next,
+                    Ok(next) => (self.piece, self.last) = next,
                     Err(reason) => return Poll::Ready(Some(reason)),
                 }
-                if piece.is_empty() && !last {
+                if self.piece.is_empty() && !self.last {
                     continue;
                 }
-                stream.reserve_capacity(piece.len());
+                self.stream.reserve_capacity(self.piece.len());
             }
-            let room = stream.capacity().min(piece.len());
-            if room == 0 && !piece.is_empty() {
-                match stream.poll_capacity(cx) {
+            let room = self.stream.capacity().min(self.piece.len());
+            if room == 0 && !self.piece.is_empty() {
+                match self.stream.poll_capacity(cx) {
                     Poll::Ready(Some(Ok(_))) => continue,
                     Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(None),
                     Poll::Pending => {}
@@ -175,23 +220,55 @@ async fn send(state: Rc<RefCell<State>>, mut stream: SendStream<Bytes>) {
                 state.body.iter_mut().for_each(RequestBody::pause);
                 return Poll::Pending;
             }
-            let part = piece.split_to(room);
-            let ends = last && piece.is_empty();
+            let part = self.piece.split_to(room);
+            let ends = self.last && self.piece.is_empty();
+            self.moved = true;
             // An error is the stream's end, which the exchange hears of too.
-            if stream.send_data(part, ends).is_err() || ends {
+            if self.stream.send_data(part, ends).is_err() || ends {
                 return Poll::Ready(None);
             }
         }
+    }
+}
+
+/// Sends a body to its end, or until nobody wants it.
+async fn send(state: Rc<RefCell<State>>, stream: SendStream<Bytes>) {
+    let mut sending = Sending { stream, piece: Bytes::new(), last: false, moved: false };
+    let broken = poll_fn(|cx| {
+        let state = &mut *state.borrow_mut();
+        if state.given_up {
+            return Poll::Ready(Some(Reason::CANCEL));
+        }
+        state.sender = Some(cx.waker().clone());
+        if let Poll::Ready(sent) = sending.poll(state, cx) {
+            return Poll::Ready(sent);
+        }
+        let moved = std::mem::take(&mut sending.moved);
+        let Some(bounds) = &mut state.bounds else { return Poll::Pending };
+        if !bounds.are_reached((state.answered, moved), cx) {
+            return Poll::Pending;
+        }
+        if bounds.is_called_off() {
+            // Nor is it read.
+            state.body = None;
+        }
+        Poll::Ready(Some(Reason::CANCEL))
     })
     .await;
     if let Some(reason) = broken {
-        stream.send_reset(reason);
+        sending.stream.send_reset(reason);
     }
-    let mut state = state.borrow_mut();
-    state.over = true;
-    if let Some(drain) = state.drain.take() {
-        drain.wake();
-    }
+    drop(sending);
+    let (bounds, stream) = {
+        let mut state = state.borrow_mut();
+        state.over = true;
+        if let Some(drain) = state.drain.take() {
+            drain.wake();
+        }
+        (state.bounds.take(), state.stream.take())
+    };
+    // Whoever waits for a stream is told, and may begin at once.
+    drop((bounds, stream));
 }
 
 /// Reads what is left, once nobody else does.

@@ -21,7 +21,7 @@ use super::{
 use crate::proxy::{
     http1::{Connection, Fault, Outgoing, answer::Head},
     http2::Exchange,
-    relay::RequestBody,
+    relay::{RequestBody, UploadBounds},
     transport::Transport,
 };
 
@@ -110,6 +110,13 @@ impl Lease {
             Link::One(open) => request.poll(open.connection.io(), cx),
             // It was handed over.
             Link::Two(_) => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// What is left of a request that was handed over is sent within these bounds, if anything is.
+    pub(in crate::proxy) fn bound(&mut self, bounds: impl FnOnce() -> UploadBounds) {
+        if let Link::Two(exchange) = &mut self.link {
+            exchange.bound(bounds);
         }
     }
 

@@ -25,6 +25,8 @@ pub(super) struct Framing {
     max_head: usize,
     /// What is left of the request that came before.
     body: Body,
+    /// Shared with whoever reads that, where it comes in chunks.
+    reader: Option<Spoiled>,
     /// Where the next request begins is not known for certain.
     doubtful: bool,
 }
@@ -36,7 +38,7 @@ enum Body {
     /// So many bytes.
     Bytes(u64),
     /// Chunks.
-    Chunks(Chunks, Spoiled),
+    Chunks(Chunks),
 }
 
 /// Bytes of requests that are kept beyond a head. hyper reads no more than its own before it hands out a request, or gives up.
@@ -44,12 +46,14 @@ const MOST_AHEAD: usize = 128 * 1024;
 
 impl Framing {
     pub(super) const fn new(max_head: usize) -> Self {
-        Self { head: Vec::new(), max_head, body: Body::None, doubtful: false }
+        Self { head: Vec::new(), max_head, body: Body::None, reader: None, doubtful: false }
     }
 
-    /// Whether all that arrived belongs to requests that have begun to be answered, and nothing more of them is to come.
-    pub(super) const fn is_at_rest(&self) -> bool {
-        !self.doubtful && self.head.is_empty() && matches!(self.body, Body::None)
+    /// Whether all that arrived belongs to requests that have begun to be answered, and nothing more of them is to come. Chunks
+    /// that have arrived may be in hyper's hands still, one by one, as long as somebody reads them.
+    pub(super) fn is_at_rest(&self) -> bool {
+        let read = self.reader.as_ref().is_none_or(Spoiled::is_alone);
+        !self.doubtful && self.head.is_empty() && matches!(self.body, Body::None) && read
     }
 
     /// Whether something of the next request has arrived.
@@ -68,15 +72,15 @@ impl Framing {
         self.forget();
     }
 
-    /// Bytes came.
-    pub(super) fn arrived(&mut self, bytes: &[u8]) {
-        if self.doubtful {
-            // Chunks are watched to their end all the same.
-            self.body.take(bytes);
-            return;
-        }
-        let taken = self.body.take(bytes);
+    /// Bytes came. Whether any of them are behind what came before, as far as is known.
+    pub(super) fn arrived(&mut self, bytes: &[u8]) -> bool {
+        // Chunks are watched to their end whatever is known.
+        let taken = self.body.take(bytes, self.reader.as_ref());
         let mut rest = bytes.get(taken..).unwrap_or_default();
+        let behind = !rest.is_empty();
+        if self.doubtful {
+            return behind;
+        }
         // RFC 9112 section 2.2: empty lines before a request line are skipped, so they end no head.
         while self.head.is_empty()
             && let [b'\r' | b'\n', after @ ..] = rest
@@ -87,18 +91,23 @@ impl Framing {
         if self.head.len() > self.max_head.saturating_add(MOST_AHEAD) {
             self.stop();
         }
+        behind
     }
 
     /// A request begins to be answered.
     pub(super) fn begin(&mut self, follows: Follows) {
         // Its answer may begin before all of the request before has come only where that ends the connection.
         self.doubtful |= !matches!(self.body, Body::None);
+        self.reader = None;
         self.body = match follows {
             Follows::Nothing | Follows::Bytes(0) => Body::None,
             Follows::Bytes(length) => Body::Bytes(length),
-            Follows::Chunks(spoiled) => Body::Chunks(Chunks::default(), spoiled),
+            Follows::Chunks(spoiled) => {
+                self.reader = Some(spoiled);
+                Body::Chunks(Chunks::default())
+            }
         };
-        match self.end_of_head() {
+        match self.certain_end() {
             Some(end) => {
                 let behind = self.head.split_off(end);
                 self.head.clear();
@@ -119,7 +128,7 @@ impl Framing {
         if self.doubtful {
             return None;
         }
-        let lines = self.head.get(..self.end_of_head()?)?.split(|b| *b == b'\n').skip(1);
+        let lines = self.head.get(..self.certain_end()?)?.split(|b| *b == b'\n').skip(1);
         let wanted = name.as_bytes();
         Some(lines.into_iter().any(|line| {
             line.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted))
@@ -135,6 +144,15 @@ impl Framing {
             && self.end_of_head().is_none_or(|end| end > self.max_head)
     }
 
+    /// The same, where nobody can take the head to end before: RFC 9112 section 2.2 lets a recipient take a line feed alone for the end
+    /// of a line, and hyper does.
+    fn certain_end(&self) -> Option<usize> {
+        let end = self.end_of_head()?;
+        let before = self.head.get(..end - 1)?;
+        let empty_line = |line| memchr::memmem::find(before, line).is_some();
+        if empty_line(b"\n\n") || empty_line(b"\n\r\n") { None } else { Some(end) }
+    }
+
     /// The length of the head with its empty line, once it is whole.
     fn end_of_head(&self) -> Option<usize> {
         memchr::memmem::find(&self.head, b"\r\n\r\n").map(|end| end + 4)
@@ -143,7 +161,7 @@ impl Framing {
 
 impl Body {
     /// Bytes came. How many of them belong to it.
-    fn take(&mut self, bytes: &[u8]) -> usize {
+    fn take(&mut self, bytes: &[u8], reader: Option<&Spoiled>) -> usize {
         let taken = match self {
             Self::None => 0,
             Self::Bytes(left) => {
@@ -151,11 +169,11 @@ impl Body {
                 *left -= taken as u64;
                 taken
             }
-            Self::Chunks(chunks, spoiled) => {
+            Self::Chunks(chunks) => {
                 let taken = chunks.read(bytes);
                 if chunks.is_broken() {
                     // Nobody knows where it ends.
-                    spoiled.mark();
+                    reader.into_iter().for_each(Spoiled::mark);
                     return bytes.len();
                 }
                 taken
@@ -164,7 +182,7 @@ impl Body {
         let over = match self {
             Self::None => false,
             Self::Bytes(left) => *left == 0,
-            Self::Chunks(chunks, _) => chunks.is_over(),
+            Self::Chunks(chunks) => chunks.is_over(),
         };
         if over {
             *self = Self::None;
@@ -250,7 +268,9 @@ mod tests {
                     framing.end();
                 }
             }
-            pieces.for_each(|piece| framing.arrived(piece));
+            for piece in pieces {
+                framing.arrived(piece);
+            }
             assert!(framing.is_at_rest(), "{step}");
         }
         for (head, follows, pieces, begun) in [
@@ -283,6 +303,30 @@ mod tests {
             assert_eq!((framing.head_names("content-length"), framing.head.len()), (None, 0));
             assert!(!framing.is_at_rest());
         }
+    }
+
+    /// hyper hands chunks out one by one: those that have arrived need not have been.
+    #[test]
+    fn nothing_is_at_rest_while_chunks_are_read() {
+        let read = Spoiled::default();
+        let framing = after(CHUNKED, Follows::Chunks(read.clone()), &["5\r\nhello\r\n0\r\n\r\n"]);
+        assert!(!framing.is_at_rest());
+        drop(read);
+        assert!(framing.is_at_rest());
+    }
+
+    /// RFC 9112 section 2.2: hyper takes line feeds alone for the ends of lines, and a head to end where that may be.
+    #[test]
+    fn a_head_that_may_end_earlier_is_doubtful() {
+        for first in ["GET / HTTP/1.1\n\n", "GET / HTTP/1.1\r\nA: b\r\n\n", "GET / HTTP/1.1\n\r\n"] {
+            let mut framing = after(&format!("{first}{CHUNKED}"), Follows::Nothing, &[]);
+            assert_eq!(framing.head_names("content-length"), None, "{first:?}");
+            framing.arrived(CHUNKED.as_bytes());
+            assert_eq!(framing.head_names("content-length"), None, "{first:?}");
+        }
+        let mut framing = Framing::new(1000);
+        framing.arrived(b"GET / HTTP/1.1\nHost: a\r\n\r\n");
+        assert_eq!(framing.head_names("host"), Some(true), "that has one end");
     }
 
     #[test]

@@ -73,6 +73,7 @@ impl Watch {
 
     /// So many bytes were written to the socket.
     pub(super) fn wrote(&self, count: usize) {
+        self.spoke.set(true);
         if let Some(mut taken) = self.taken.get() {
             taken.moved += count as u64;
             self.taken.set(Some(taken));

@@ -152,10 +152,9 @@ impl AsyncWrite for Watched {
         if self.watch.phase.get() != Phase::Lingering {
             let closed = Pin::new(&mut *self.inner).poll_shutdown(cx);
             let closed = self.noted(closed);
-            // Only after an answer of ours to HTTP/1.1, and not when the connection is told to end.
-            let lingers = self.watch.keep_head.get()
-                && self.watch.served.get()
-                && self.watch.order.get() == Order::None;
+            // Only after an answer to HTTP/1.1, and not when the connection is told to end.
+            let lingers =
+                self.watch.keep_head.get() && self.watch.spoke.get() && self.watch.order.get() == Order::None;
             if !lingers || !matches!(closed, Poll::Ready(Ok(()))) {
                 return closed;
             }

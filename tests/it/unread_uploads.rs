@@ -196,6 +196,7 @@ fn what_is_left_of_a_request_ends_with_its_token_and_its_time() {
     let gateway = Gateway::start(|setup| {
         setup
             .standard(&upstream)
+            .set("limits", "header_timeout", r#""5m""#)
             .route("alpha", "/early", &upstream, "")
             .route_to("alpha", "/two", std::slice::from_ref(&early.origin), "")
             .route("alpha", "/bounded/early", &upstream, "total_timeout = \"2s\"")

@@ -64,7 +64,7 @@ impl Default for Limits {
             max_requests: 20_000,
             token_cache: 100_000,
             requests: RequestRates::default(),
-            rejections_per_source: rate(120, MINUTE),
+            rejections_per_source: rate(1200, MINUTE),
             login_failures: rate(5, MINUTE),
             login_failures_per_source: rate(100, 60 * MINUTE),
             login_failures_per_account: rate(100, 60 * MINUTE),

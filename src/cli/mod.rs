@@ -9,6 +9,7 @@ mod backup;
 mod check;
 mod demo;
 mod explain;
+mod files;
 mod groups;
 mod import;
 mod keys;

@@ -59,7 +59,7 @@ impl Default for Limits {
             max_headers: 100,
             max_body_size: 100 * 1024 * 1024,
             max_connections: 20_000,
-            max_connections_per_source: 10_000,
+            max_connections_per_source: 15_000,
             max_streams: 100,
             max_requests: 20_000,
             token_cache: 100_000,

@@ -12,7 +12,7 @@ use crate::support::{
     Gateway, RawClient, Reply, Request, Setup, Upstream,
     browser::{AUTH, form},
     forge,
-    gateway::{PUBLIC_URL, TOKEN, eventually},
+    gateway::{PUBLIC_URL, TOKEN, eventually, load},
     process::{self, Serve, free_port, try_plain_get, written},
     tls::Identity,
 };
@@ -362,6 +362,29 @@ fn what_a_file_may_not_have_meant_is_logged_with_its_place() {
     eventually("it is there at the start", || again.log().contains(&warning));
     again.signal("TERM");
     assert_eq!(again.exit_within(Duration::from_secs(15)), Some(0));
+}
+
+/// Rates are taken up by a reload, those of refused tokens and wrong passwords among them; other limits are named for a restart.
+#[test]
+fn a_reload_takes_rates_up() {
+    let (gateway, _upstream) = Gateway::limited(&[("rejections_per_source", "2/h")]);
+    let guess = |n: usize| gateway.send(&Request::get("/api/x").bearer(&format!("guess-{n}"))).status;
+    // What a rate lets through at once is its number, and one more.
+    let limited_at = || (0..20).find(|n| guess(*n) == 429).unwrap();
+    let before = limited_at();
+    assert!((2..=3).contains(&before), "{before}");
+    let text = gateway.config_text();
+    let reload = |text: &str| {
+        std::fs::write(gateway.config_path(), text).unwrap();
+        gateway.running().reload(load(gateway.config_path()).unwrap()).unwrap()
+    };
+    let rates = "[limits]\nlogin_failures = \"7/m\"\nlogin_failures_per_source = \"70/h\"\nlogin_failures_per_account = \"off\"\n";
+    let wider = text.replace("rejections_per_source = \"2/h\"", "rejections_per_source = \"9/h\"");
+    assert_eq!(reload(&wider.replace("[limits]\n", rates)), <[&str; 0]>::default());
+    let after = limited_at();
+    assert!((9..=10).contains(&after), "{after}");
+    let left = reload(&wider.replace("[limits]\n", "[limits]\nmax_streams = 7\n"));
+    assert_eq!(left, ["limits (except rates, max_body_size and min_body_rate)"]);
 }
 
 /// R13 in small: a new certificate is shown soon, a broken one never.

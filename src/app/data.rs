@@ -71,20 +71,27 @@ pub(super) fn prepare(folder: &Path) -> Result<(), DataError> {
 /// # Errors
 /// [`DataError`]
 pub fn sealing_key(folder: &Path, random: &dyn Random) -> Result<SealingKey, DataError> {
+    match existing_sealing_key(folder) {
+        Err(DataError::KeyFile { path, error }) if error.kind() == io::ErrorKind::NotFound => {
+            let key = Zeroizing::new(random.bytes::<SEALING_KEY_LENGTH>());
+            file::write_private_first(&path, key.as_slice())
+                .map_err(|error| DataError::KeyFile { path, error })?;
+            existing_sealing_key(folder)
+        }
+        found => found,
+    }
+}
+
+/// The same; none is made.
+///
+/// # Errors
+/// [`DataError`], also when there is none.
+pub(super) fn existing_sealing_key(folder: &Path) -> Result<SealingKey, DataError> {
     let path = folder.join(KEY_FILE);
     let failed = |error| DataError::KeyFile { path: path.clone(), error };
-    match fs::metadata(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let key = Zeroizing::new(random.bytes::<SEALING_KEY_LENGTH>());
-            file::write_private_first(&path, key.as_slice()).map_err(failed)?;
-        }
-        Err(error) => return Err(failed(error)),
-        Ok(data) => {
-            let mode = data.permissions().mode() & 0o777;
-            if mode & 0o077 != 0 {
-                return Err(DataError::KeyFileOpen { path, mode });
-            }
-        }
+    let mode = fs::metadata(&path).map_err(failed)?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(DataError::KeyFileOpen { path, mode });
     }
     let bytes = Zeroizing::new(fs::read(&path).map_err(failed)?);
     let key: Option<&[u8; SEALING_KEY_LENGTH]> = bytes.as_slice().try_into().ok();

@@ -89,6 +89,7 @@ fn settings(config: &Config) -> Settings {
         ("http", list(&listen.http)),
         ("management", listen.management.map_or_else(|| "\"off\"".to_owned(), text)),
         ("trusted_proxies", list(&listen.trusted_proxies)),
+        ("proxy_protocol", listen.proxy_protocol.to_string()),
         ("workers", listen.workers.map_or_else(|| "one for each core".to_owned(), |n| n.to_string())),
     ];
     let tls = match &config.tls {

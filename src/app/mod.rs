@@ -42,8 +42,8 @@ use self::{
 };
 pub use self::{
     data::{DataError, certificate_files, sealing_key},
-    difference::{differences, registered},
-    explain::{explain, owns, routes, splits},
+    difference::{Registered, differences, registered, services},
+    explain::{Known, explain, owns, routes, splits},
     running::Running,
     shared::ReloadError,
     sockets::Handed,

@@ -42,10 +42,7 @@ pub(super) fn only_by_restart(before: &Config, after: &Config) -> Vec<&'static s
         ("tls", super::certificate_files(before) != super::certificate_files(after)),
         ("store.url", before.store != after.store),
         ("data_dir", before.data_dir != after.data_dir),
-        (
-            "limits (except rates of requests, max_body_size and min_body_rate)",
-            limits(before) != limits(after),
-        ),
+        ("limits (except rates, max_body_size and min_body_rate)", limits(before) != limits(after)),
         ("log", log(before) != log(after)),
         ("telemetry", before.telemetry != after.telemetry),
         (

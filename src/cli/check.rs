@@ -9,25 +9,24 @@ use super::{
 };
 use crate::{
     access::credentials::NEVER,
-    app::{self, CertificateError, StartError},
+    app::{self, CertificateError, Registered, StartError},
     base::{
         id::{ServiceId, UserId},
         random::{Random, SystemRandom},
-        time::{Clock as _, SystemClock, Timestamp},
+        time::{Clock as _, SystemClock},
     },
     config::{Config, DecisionTest, Expectation, TestToken},
     model::{
         registry::Registry,
         scope::OPENID_SCOPES,
-        service::{Service, Trust},
-        user::{Email, Person},
+        user::{Email, Group, Person},
     },
     oauth::token::claims::AccessClaims,
     proxy::{
         explain::{Asked, Explanation, Ground, Outcome, Presented, explain},
         route::Routes,
     },
-    store::StoreError,
+    store::{StoreError, name::folded},
 };
 use clap::Args;
 
@@ -117,38 +116,16 @@ fn run_tests(config: &Config) -> Result<Findings, Failure> {
     Ok(findings(config, stored))
 }
 
-/// `stored`: the services of the store; `None` when it could not be asked. Then a service that an upstream names and the file
-/// does not declare counts as registered.
-fn findings(config: &Config, stored: Option<Vec<Service>>) -> Findings {
-    let service = |id: ServiceId, name: &str| Service {
-        id,
-        name: name.to_owned(),
-        trust: Trust::default(),
-        profile: crate::model::service::Profile::default(),
-        secrets: Vec::new(),
-        declared: true,
-        created: Timestamp::default(),
-        updated: Timestamp::default(),
-    };
-    let mut services: Vec<Service> = config.services.iter().map(|s| service(s.id.clone(), &s.name)).collect();
-    let known = |services: &[Service], name: &str| {
-        let hub = [ServiceId::HUB, crate::model::registry::HUB_NAME].contains(&name);
-        hub || services.iter().any(|s| s.id.as_str() == name || s.name == name)
-    };
+/// `stored`: what the store has; `None` when it could not be asked.
+fn findings(config: &Config, stored: Option<Registered>) -> Findings {
     let asked = stored.is_some();
-    for other in stored.into_iter().flatten() {
-        if !services.iter().any(|known| known.id == other.id) {
-            services.push(other);
-        }
-    }
-    for upstream in config.upstreams.iter().filter(|_| !asked) {
-        if !known(&services, &upstream.service) {
-            let id = ServiceId::parse(&upstream.service).unwrap_or_else(|_| ServiceId::hub());
-            services.push(service(id, &upstream.service));
-        }
-    }
-    let registry = Registry::new(services, "");
+    let (services, groups) = match stored {
+        Some(Registered { services, groups }) => (Some(services), groups),
+        None => (None, Vec::new()),
+    };
+    let registry = Registry::new(app::services(config, services), "");
     let routes = app::routes(config, &registry);
+    let ground = Declared { config, registry: &registry, routes: &routes, groups: &groups };
     let mut found = Findings::default();
     for test in &config.tests {
         let unknown = unknown(test, &registry);
@@ -160,7 +137,7 @@ fn findings(config: &Config, stored: Option<Vec<Service>>) -> Findings {
         found
             .doubts
             .extend(lines("not declared in this file, and there is no store here that could know it"));
-        found.failures.extend(run(test, &routes, &registry, config));
+        found.failures.extend(run(test, &ground));
     }
     found
 }
@@ -182,8 +159,17 @@ fn unknown(test: &DecisionTest, registry: &Registry) -> Vec<String> {
     client.chain(scope.map(|name| format!("{name:?} of its scope"))).collect()
 }
 
-fn run(test: &DecisionTest, routes: &Routes, registry: &Registry, config: &Config) -> Option<String> {
-    let (got, explained) = decide(test, routes, registry, config);
+/// What tests are decided by.
+struct Declared<'d> {
+    config: &'d Config,
+    registry: &'d Registry,
+    routes: &'d Routes,
+    /// Those of the store.
+    groups: &'d [Group],
+}
+
+fn run(test: &DecisionTest, ground: &Declared<'_>) -> Option<String> {
+    let (got, explained) = decide(test, ground);
     if got == test.expect {
         return None;
     }
@@ -200,12 +186,8 @@ fn run(test: &DecisionTest, routes: &Routes, registry: &Registry, config: &Confi
 }
 
 /// The decision that the gateway would make, by the same steps; with the explanation, where there is a request to explain.
-fn decide(
-    test: &DecisionTest,
-    routes: &Routes,
-    registry: &Registry,
-    config: &Config,
-) -> (Expectation, Option<Explanation>) {
+fn decide(test: &DecisionTest, declared: &Declared<'_>) -> (Expectation, Option<Explanation>) {
+    let &Declared { config, registry, routes, .. } = declared;
     let host = test.host.as_deref().unwrap_or_else(|| config.public_url.host());
     let Some(asked) = Asked::new(&test.method, host, &test.path) else {
         return (Expectation::BadRequest, None);
@@ -214,7 +196,7 @@ fn decide(
     let ground = Ground { routes, registry, owns: &owns, splits: &splits, rates: &config.limits.requests };
     let (claims, person) = match &test.token {
         None => (None, None),
-        Some(token) => match imagined(token, registry, config) {
+        Some(token) => match imagined(token, declared) {
             Some((claims, person)) => (Some(claims), person),
             None => return (Expectation::BadRequest, None),
         },
@@ -237,14 +219,11 @@ fn decide(
 }
 
 /// The claims and the person of a test's token.
-fn imagined(
-    token: &TestToken,
-    registry: &Registry,
-    config: &Config,
-) -> Option<(AccessClaims, Option<Person>)> {
+fn imagined(token: &TestToken, declared: &Declared<'_>) -> Option<(AccessClaims, Option<Person>)> {
+    let registry = declared.registry;
     let client = token.client.clone().or_else(|| ServiceId::parse("some-client").ok())?;
     let aud = token.scope.iter().filter_map(|name| registry.resolve(name)).map(|s| s.id.clone());
-    let person = token.user.as_ref().and_then(|login| person(login, config));
+    let person = token.user.as_ref().and_then(|login| person(login, declared));
     let subject = person.as_ref().map_or_else(|| client.to_string(), |person| person.id.to_string());
     let claims = AccessClaims {
         iss: String::new(),
@@ -265,18 +244,38 @@ fn imagined(
 }
 
 /// What the gate would know of a declared user, under an id that the file does not tell.
-fn person(login: &str, config: &Config) -> Option<Person> {
-    let user = config.users.iter().find(|user| user.login == login)?;
+fn person(login: &str, declared: &Declared<'_>) -> Option<Person> {
+    let user = declared.config.users.iter().find(|user| user.login == login)?;
     Some(Person {
         id: UserId::parse("declared-user").ok()?,
         login: user.login.clone(),
         name: user.name.clone(),
         email: user.email.clone().map(|address| Email { address, verified: true }),
-        groups: user.groups.clone(),
+        groups: with_those_above(&user.groups, declared.groups),
         banned: false,
         guest: false,
         administrator: user.administrator,
     })
+}
+
+/// The names of these groups and of all above them, as the store has them; of a group that it does not have, as the file says.
+fn with_those_above(names: &[String], groups: &[Group]) -> Vec<String> {
+    let mut all = Vec::with_capacity(names.len());
+    for name in names {
+        let mut at = groups.iter().find(|group| folded(&group.name) == folded(name));
+        if at.is_none() {
+            all.push(name.clone());
+        }
+        while let Some(group) = at {
+            // Whatever is above one that was met was met with it; nothing is above itself.
+            if all.contains(&group.name) {
+                break;
+            }
+            all.push(group.name.clone());
+            at = groups.iter().find(|above| Some(&above.id) == group.parent.as_ref());
+        }
+    }
+    all
 }
 
 const fn name(expectation: Expectation) -> &'static str {

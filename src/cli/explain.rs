@@ -6,11 +6,15 @@ use clap::Args;
 
 use super::{
     output::{self, Failure, say},
-    with_registry_to_read,
+    with_store_if_any,
 };
 use crate::{
     access::{policy::RuleFacts, revocations::EndedBy},
     app,
+    base::{
+        random::SystemRandom,
+        time::{Clock as _, SystemClock},
+    },
     model::rate::Whose,
     oauth::cause::Mover,
     proxy::{
@@ -37,22 +41,29 @@ pub(super) struct ExplainArgs {
     json: bool,
 }
 
-/// The exit status is that of a failure when the request would be refused.
+/// The exit status is that of a failure when the request would be refused, and another one when that could not be found out.
 pub(super) fn explain(file: &Path, args: &ExplainArgs) -> Result<(), Failure> {
+    if passes(file, args).map_err(Failure::not_told)? { Ok(()) } else { Err(Failure::Said) }
+}
+
+fn passes(file: &Path, args: &ExplainArgs) -> Result<bool, Failure> {
     let token = args.token.as_deref().map(read).transpose()?;
-    with_registry_to_read(file, async |r| {
-        let host = r.config.public_url.origin().trim_start_matches("https://");
-        let asked = Asked::parse(&args.method, &args.url, host).map_err(Failure::Plain)?;
-        let header = token.as_deref().map(authorization).transpose().map_err(Failure::Plain)?;
-        let explained =
-            app::explain(&r.config, &r.store, (&asked, header.as_ref()), (r.clock.now(), r.random.as_ref()))
-                .await?;
+    with_store_if_any(file, async |config, store| {
+        let host = config.public_url.origin().trim_start_matches("https://");
+        let asked = Asked::parse(&args.method, &args.url, host).map_err(Failure::Usage)?;
+        let header = token.as_deref().map(authorization).transpose().map_err(Failure::Usage)?;
+        let now = SystemClock.now();
+        let known = app::Known::read(&config, store.as_ref(), now, &SystemRandom).await?;
+        if store.is_none() {
+            output::remark_no_store(&config);
+        }
+        let explained = app::explain(&config, &known, (&asked, header.as_ref()), now);
         if args.json {
             output::json(&explained)?;
         } else {
             print(&explained)?;
         }
-        if explained.outcome.passes() { Ok(()) } else { Err(Failure::Said) }
+        Ok(explained.outcome.passes())
     })
 }
 

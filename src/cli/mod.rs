@@ -9,6 +9,7 @@ mod backup;
 mod check;
 mod demo;
 mod explain;
+mod files;
 mod groups;
 mod import;
 mod keys;
@@ -32,7 +33,7 @@ use crate::{
         random::{Random, SystemRandom},
         time::{Clock, SystemClock},
     },
-    config::{self, Config, Environment},
+    config::{self, Config, Environment, StoreUrl},
     model::event::Author,
     store::SharedStore,
 };
@@ -64,7 +65,8 @@ enum Command {
     /// services and users.
     Check(check::CheckArgs),
     /// Explain what would become of a request: which route and rule, what is known of the token, the decision and how to mend it.
-    /// The exit status is 0 when the request may pass, 1 when it would be refused.
+    /// Nothing is written or made. The exit status is 0 when the request may pass, 1 when it would be refused, 2 when the command line
+    /// is wrong, 3 when it could not be told: the configuration, the store or its keys cannot be read.
     Explain(explain::ExplainArgs),
     /// Services: add, list, show, new secret, remove.
     #[command(subcommand)]
@@ -104,7 +106,8 @@ enum Command {
     },
 }
 
-/// Runs what was typed. The exit status is 0 when all went well, 1 when not, 2 when the command line is wrong.
+/// Runs what was typed. The exit status is 0 when all went well, 1 when not, 2 when the command line is wrong, 3 when a command that
+/// judges could not tell.
 #[must_use]
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
@@ -132,7 +135,7 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             output::complain(&failure);
-            ExitCode::FAILURE
+            ExitCode::from(failure.status())
         }
     }
 }
@@ -159,6 +162,8 @@ struct Registry {
 enum Use {
     /// It reads: it waits for nobody who writes, and every write of it is refused.
     Read,
+    /// The same, and where there is no store yet there is nothing to be read: none is made.
+    ReadExisting,
     /// It writes too.
     Write,
 }
@@ -179,27 +184,60 @@ fn with_registry_to_read<T>(
     with_store(file, Use::Read, work)
 }
 
+/// The same, of those who are in the store: where there is none, nobody is.
+fn with_existing_registry<T>(
+    file: &std::path::Path,
+    work: impl AsyncFnOnce(Registry) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    with_store(file, Use::ReadExisting, work)
+}
+
 fn with_store<T>(
     file: &std::path::Path,
     what_for: Use,
     work: impl AsyncFnOnce(Registry) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let config = load(file)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    with_config(file, async |config| {
         let there = match what_for {
-            Use::Read => app::open_store_to_read(&config).await?,
+            Use::Read | Use::ReadExisting => app::open_store_to_read(&config).await?,
             Use::Write => None,
         };
-        // Where there is none yet, nobody is waited for; it is made.
         let store = match there {
             Some(store) => store,
+            None if what_for == Use::ReadExisting => {
+                let StoreUrl::Sqlite(path) = &config.store;
+                let place = path.display();
+                return Err(Failure::Plain(format!(
+                    "there is no store yet at {place}, and so nobody is known"
+                )));
+            }
+            // Where there is none yet, nobody is waited for; it is made.
             None => app::open_store(&config).await?,
         };
         let store = store.acting(Author::command_line(&account()));
         let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
         work(Registry { config, store, clock, random }).await
     })
+}
+
+/// Runs a command that judges by what there is and makes nothing: it gets no store where there is none yet.
+fn with_store_if_any<T>(
+    file: &std::path::Path,
+    work: impl AsyncFnOnce(Config, Option<SharedStore>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    with_config(file, async |config| {
+        let store = app::open_store_to_read(&config).await?;
+        work(config, store).await
+    })
+}
+
+fn with_config<T>(
+    file: &std::path::Path,
+    work: impl AsyncFnOnce(Config) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let config = load(file)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(work(config))
 }
 
 /// Who types, as the system knows it: variables could say anything.

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::{
     app::{DataError, ReloadError, StartError, backup::BackupError},
     base::id::InvalidId,
+    config::{Config, StoreUrl},
     registry::{
         keys::KeyError, second_step::SecondStepError, services::ServiceError, tokens::TokenRefusal,
         users::PeopleError,
@@ -54,6 +55,40 @@ pub(super) enum Failure {
     /// Something said already, or in full here.
     #[error("{0}")]
     Plain(String),
+    /// What was typed cannot be meant.
+    #[error("{0}")]
+    Usage(String),
+    /// Why a command that judges could not tell.
+    #[error(transparent)]
+    NotTold(Box<Self>),
+}
+
+impl Failure {
+    /// Of a command whose failure would be read as its judgement.
+    pub(super) fn not_told(self) -> Self {
+        match self {
+            Self::Said | Self::Usage(_) => self,
+            other => Self::NotTold(Box::new(other)),
+        }
+    }
+
+    /// The exit status.
+    pub(super) const fn status(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::NotTold(_) => 3,
+            _ => 1,
+        }
+    }
+}
+
+/// Says that a command judges without a store.
+pub(super) fn remark_no_store(config: &Config) {
+    let StoreUrl::Sqlite(path) = &config.store;
+    remark(&format!(
+        "There is no store yet at {}: judged by the services of the file; no token, nobody and no registered service is known.",
+        path.display()
+    ));
 }
 
 /// Whether standard error takes colours.
@@ -73,6 +108,7 @@ pub(super) fn complaint(failure: &Failure) -> Option<String> {
     match failure {
         Failure::Said => None,
         Failure::Problems(text) => Some(text.trim_end().to_owned()),
+        Failure::NotTold(why) => complaint(why),
         other => Some(format!("hubgate: {other}")),
     }
 }

@@ -12,7 +12,7 @@ use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
-    load_with,
+    files, load_with,
     output::{self, Failure},
 };
 use crate::{
@@ -46,6 +46,7 @@ pub(super) fn serve(file: &Path, args: &ServeArgs) -> Result<(), Failure> {
     let config = load_with(file, &environment)?;
     start_log(&config)?;
     warn_of(&config.warnings);
+    files::allow(config.limits.max_connections);
     let seen = modified(file);
     let hub = config.public_url.join(&config.hub.path);
     // Signals first: one that comes right after the start must not kill what has begun to serve.

@@ -6,22 +6,19 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{
-    Registry,
     output::{self, Failure, say},
     users::named,
-    with_registry, with_registry_to_read,
+    with_existing_registry, with_registry, with_store_if_any,
 };
 use crate::{
-    access::{
-        credentials::Credentials,
-        directory::Directory,
-        judge::Judge,
-        revocations::Revocations,
-        verdict::{Verdict, Verdicts},
-    },
+    access::verdict::{Verdict, Verdicts},
     app,
-    base::{id::UserId, time::Timestamp},
-    crypto::keyring::Keyring,
+    base::{
+        id::UserId,
+        random::SystemRandom,
+        time::{Clock as _, SystemClock, Timestamp},
+    },
+    config::Config,
     model::{
         registry::Registry as Services,
         revocation::{Revocation, RevocationTarget},
@@ -32,11 +29,13 @@ use crate::{
         held,
         tokens::{self as credentials, NewToken},
     },
+    store::SharedStore,
 };
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TokenCommand {
-    /// Tell whether a token is good, whose it is and what for.
+    /// Tell whether a token is good, whose it is and what for. The exit status is 0 when it is, 1 when it is not (with --json 0 too),
+    /// 2 when the command line is wrong, 3 when it could not be told.
     Inspect {
         /// The token, or - to read it from standard input.
         token: String,
@@ -52,8 +51,8 @@ pub(super) enum TokenCommand {
         /// A service that it is for, by id or name. May be repeated.
         #[arg(long = "scope", value_name = "SERVICE", required = true)]
         scope: Vec<String>,
-        /// What it is called.
-        #[arg(long)]
+        /// What it is called, 1 to 100 characters. Several may have the same name.
+        #[arg(long, default_value = "hubgate token create")]
         name: String,
         /// As JSON.
         #[arg(long)]
@@ -97,94 +96,85 @@ fn read(token: &str) -> Result<String, Failure> {
     Ok(text.trim().to_owned())
 }
 
-/// The verdict on a token, as the gate would reach it now, and the services.
-async fn judge(r: &Registry, token: &str) -> Result<(Result<Arc<Verdict>, TokenError>, Services), Failure> {
-    let now = r.clock.now();
-    let sealing = app::sealing_key(&r.config.data_dir, r.random.as_ref())?;
-    let keyring =
-        Keyring::open(&r.store.list_keys().await?, &sealing).map_err(|e| Failure::Start(e.into()))?;
-    let issuer = r.config.public_url.join(&r.config.hub.path);
-    let services = Services::new(r.store.list_services().await?, &issuer);
-    let (revocations, people) = (Revocations::default(), Directory::default());
-    revocations.enter(&r.store.list_revocations(now).await?);
-    people.enter(0, r.store.people(0).await?, &revocations);
-    let credentials = Credentials::default();
-    credentials.enter(0, r.store.credentials(0).await?, &revocations);
-    let judge = Judge {
-        keyring: &keyring,
-        registry: &services,
-        issuer: &issuer,
-        revocations: &revocations,
-        people: &people,
-        credentials: &credentials,
-        now,
-    };
-    Ok((Verdicts::new(1).verify(token.as_bytes(), judge), services))
+/// The verdict on a token, as the gate would reach it now, and what it was reached by.
+async fn judge(
+    config: &Config,
+    store: Option<&SharedStore>,
+    token: &str,
+) -> Result<(Result<Arc<Verdict>, TokenError>, app::Known), Failure> {
+    let now = SystemClock.now();
+    let known = app::Known::read(config, store, now, &SystemRandom).await?;
+    let verdict = Verdicts::new(1).verify(token.as_bytes(), known.judge(now));
+    Ok((verdict, known))
 }
 
 fn inspect(file: &Path, token: &str, as_json: bool) -> Result<(), Failure> {
     let token = read(token)?;
-    with_registry_to_read(file, async |r| {
-        let (verdict, services) = judge(&r, &token).await?;
-        if as_json {
-            let user = |p: &Person| {
-                json!({"id": p.id, "login": p.login, "name": p.name, "groups": p.groups, "guest": p.guest,
-                    "email": p.email.as_ref().map(|email| &email.address)})
-            };
-            return output::json(&match &verdict {
-                Ok(verdict) => {
-                    json!({"good": true, "claims": verdict.claims, "user": verdict.person.as_deref().map(user)})
-                }
-                Err(reason) => json!({"good": false, "reason": reason.to_string()}),
-            });
+    let judged = with_store_if_any(file, async |config, store| {
+        if store.is_none() {
+            output::remark_no_store(&config);
         }
-        let verdict = verdict.map_err(|reason| Failure::Plain(format!("not good: {reason}")))?;
-        let claims = &verdict.claims;
-        let named = claims.aud.iter().map(|id| match services.by_id(id.as_str()) {
-            Some(service) if service.name != id.as_str() => format!("{id} ({})", service.name),
-            Some(_) => id.to_string(),
-            None => format!("{id} (no longer registered)"),
-        });
-        let left = claims.expires().since(r.clock.now()).as_secs();
-        let expires = if verdict.credential.is_some() {
-            "never".to_owned()
-        } else {
-            format!("{} (in {left} s)", claims.expires())
+        judge(&config, store.as_ref(), &token).await
+    });
+    let (verdict, known) = judged.map_err(Failure::not_told)?;
+    if as_json {
+        let user = |p: &Person| {
+            json!({"id": p.id, "login": p.login, "name": p.name, "groups": p.groups, "guest": p.guest,
+                "email": p.email.as_ref().map(|email| &email.address)})
         };
-        let (subject, groups) = match verdict.person.as_deref() {
-            None => ("the client itself".to_owned(), None),
-            Some(p) if p.guest => (format!("{} (the guest)", p.id), Some(p.groups.join(", "))),
-            Some(p) => (format!("{} ({}, {})", p.id, p.login, p.name), Some(p.groups.join(", "))),
-        };
-        say(if verdict.credential.is_some() {
-            "good: a permanent token of this gateway, not revoked"
-        } else {
-            "good: signed by this gateway, not expired, not revoked"
-        })?;
-        for (name, value) in [
-            ("client", Some(claims.client_id.to_string())),
-            ("subject", Some(subject)),
-            ("groups", groups),
-            ("scope", Some(claims.scope.clone())),
-            ("services", Some(named.collect::<Vec<_>>().join(", "))),
-            ("issued", Some(claims.issued().to_string())),
-            ("expires", Some(expires)),
-            ("id", Some(claims.jti.clone())),
-            ("grant", claims.grant_id.as_ref().map(ToString::to_string)),
-            ("session", claims.sid.as_ref().map(ToString::to_string)),
-        ] {
-            if let Some(value) = value {
-                say(format!("{name:<10}{value}").trim_end())?;
+        return output::json(&match &verdict {
+            Ok(verdict) => {
+                json!({"good": true, "claims": verdict.claims, "user": verdict.person.as_deref().map(user)})
             }
+            Err(reason) => json!({"good": false, "reason": reason.to_string()}),
+        });
+    }
+    let verdict = verdict.map_err(|reason| Failure::Plain(format!("not good: {reason}")))?;
+    let claims = &verdict.claims;
+    let named = claims.aud.iter().map(|id| match known.registry().by_id(id.as_str()) {
+        Some(service) if service.name != id.as_str() => format!("{id} ({})", service.name),
+        Some(_) => id.to_string(),
+        None => format!("{id} (no longer registered)"),
+    });
+    let left = claims.expires().since(SystemClock.now()).as_secs();
+    let expires = if verdict.credential.is_some() {
+        "never".to_owned()
+    } else {
+        format!("{} (in {left} s)", claims.expires())
+    };
+    let (subject, groups) = match verdict.person.as_deref() {
+        None => ("the client itself".to_owned(), None),
+        Some(p) if p.guest => (format!("{} (the guest)", p.id), Some(p.groups.join(", "))),
+        Some(p) => (format!("{} ({}, {})", p.id, p.login, p.name), Some(p.groups.join(", "))),
+    };
+    say(if verdict.credential.is_some() {
+        "good: a permanent token of this gateway, not revoked"
+    } else {
+        "good: signed by this gateway, not expired, not revoked"
+    })?;
+    for (name, value) in [
+        ("client", Some(claims.client_id.to_string())),
+        ("subject", Some(subject)),
+        ("groups", groups),
+        ("scope", Some(claims.scope.clone())),
+        ("services", Some(named.collect::<Vec<_>>().join(", "))),
+        ("issued", Some(claims.issued().to_string())),
+        ("expires", Some(expires)),
+        ("id", Some(claims.jti.clone())),
+        ("grant", claims.grant_id.as_ref().map(ToString::to_string)),
+        ("session", claims.sid.as_ref().map(ToString::to_string)),
+    ] {
+        if let Some(value) = value {
+            say(format!("{name:<10}{value}").trim_end())?;
         }
-        Ok(())
-    })
+    }
+    Ok(())
 }
 
 fn revoke(file: &Path, token: &str) -> Result<(), Failure> {
     let token = read(token)?;
     with_registry(file, async |r| {
-        let (verdict, _) = judge(&r, &token).await?;
+        let (verdict, _) = judge(&r.config, Some(&r.store), &token).await?;
         let verdict = verdict.map_err(|reason| Failure::Plain(format!("nothing to revoke: {reason}")))?;
         let claims = &verdict.claims;
         let id = claims.token_id().ok_or_else(|| Failure::Plain("the token has no id".to_owned()))?;
@@ -233,7 +223,7 @@ fn create(file: &Path, user: &str, scope: &[String], name: &str, as_json: bool) 
 }
 
 fn list(file: &Path, user: &str, as_json: bool) -> Result<(), Failure> {
-    with_registry_to_read(file, async |r| {
+    with_existing_registry(file, async |r| {
         let user = named(&r, user).await?;
         let held = held::list(r.store.as_ref(), &user.id).await?;
         if as_json {

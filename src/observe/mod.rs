@@ -3,6 +3,7 @@
 //! Invariant: nothing in here can stall or stop a request: lines go through a bounded channel and are counted when
 //! they are lost; no query, header value or body ever reaches a line.
 
+pub mod files;
 pub mod history;
 pub mod journal;
 pub mod line;

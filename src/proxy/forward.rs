@@ -33,7 +33,7 @@ use super::{
     waits::{BodyFault, Kind, Progress, Waited},
     websocket::{self, Handshake, Switched},
 };
-use crate::{access::policy::Permit, model::delivery::Balance};
+use crate::{access::policy::Permit, model::delivery::Balance, observe::files};
 
 /// How long a client should wait before it tries an upstream again that has too much to do.
 const BUSY: Duration = Duration::from_secs(1);
@@ -304,9 +304,15 @@ fn not_connected(record: &Record, pool: &TargetPool, error: &ConnectError) {
         pool.node.state.note(Cause::Queue, error, Instant::now());
         return;
     }
-    tracing::warn!(upstream = %pool.node.label, %error, "no connection to the upstream");
     record.worker().journal().upstream("upstream_errors", record.route, "connect");
-    pool.failed(Cause::Connect, error);
+    // The process has no file left: that is no fault of the target's.
+    let is_out = matches!(error, ConnectError::Failed(error) if files::are_out(error));
+    if !is_out || files::are_to_be_told() {
+        tracing::warn!(upstream = %pool.node.label, %error, "no connection to the upstream");
+    }
+    if !is_out {
+        pool.failed(Cause::Connect, error);
+    }
 }
 
 fn failed(record: &Record, pool: &TargetPool, fault: &Fault, body: BodyFault) -> Refusal {

@@ -25,7 +25,10 @@ use super::{
     io::{Deadlines, Order, Watch},
     proxy_protocol::introduced,
 };
-use crate::base::{FastMap, source::bucket};
+use crate::{
+    base::{FastMap, source::bucket},
+    observe::files,
+};
 
 /// How often connections are held against their deadlines, and lines and numbers are handed over.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -174,7 +177,6 @@ impl<H: Handler> Accept<H> {
     }
 
     async fn run(self: Rc<Self>, listener: Rc<TcpListener>) {
-        let mut complained: Option<Instant> = None;
         loop {
             match listener.accept().await {
                 Ok((tcp, address)) => {
@@ -186,9 +188,8 @@ impl<H: Handler> Accept<H> {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
                     // Out of file descriptors or memory: others must get time to give some back.
-                    if complained.is_none_or(|at| at.elapsed() >= Duration::from_secs(1)) {
+                    if files::are_to_be_told() {
                         tracing::error!(%error, "connections cannot be accepted");
-                        complained = Some(Instant::now());
                     }
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }

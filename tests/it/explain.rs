@@ -453,15 +453,10 @@ fn it_reads_addresses_and_tokens_as_people_have_them() {
     let arguments = ["explain", "--config", &path, "--token", "-", "GET", &url];
     let piped = process::run_with_input(&arguments, house.gateway.folder(), &format!("Bearer {good}\n"));
     assert!(piped.status.success(), "{}", process::written(&piped));
-    for (arguments, code) in [
-        (&["GET", "ftp://x/"][..], 1),
-        (&["G T", "/x"], 1),
-        (&["GET"], 2),
-        (&["--token", "a\nb", "GET", "/x"], 1),
-    ] {
+    for arguments in [&["GET", "ftp://x/"][..], &["G T", "/x"], &["GET"], &["--token", "a\nb", "GET", "/x"]] {
         let arguments = [&["explain", "--config", &path], arguments].concat();
         let output = process::run(&arguments, house.gateway.folder());
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", process::written(&output));
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", process::written(&output));
         assert!(output.stdout.is_empty() && !output.stderr.is_empty());
     }
 }
@@ -570,4 +565,151 @@ fn refusals_are_counted_by_their_cause() {
             "{cause=\"unsupported_grant_type\"} 1",
         ]
     );
+}
+
+/// What is in a folder, with what is below it.
+fn names(folder: &std::path::Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .flat_map(|entry| {
+            let entry = entry.unwrap();
+            let below = if entry.file_type().unwrap().is_dir() { names(&entry.path()) } else { Vec::new() };
+            let name = entry.file_name().to_string_lossy().into_owned();
+            below.into_iter().map(|one| format!("{name}/{one}")).chain([name.clone()]).collect::<Vec<_>>()
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+/// A folder that nothing has been started in is judged by the file, and stays as it is. That something could not be told has an
+/// exit status of its own.
+#[test]
+fn a_folder_that_was_never_started_is_judged_by_its_file() {
+    let (config, folder) = Gateway::prepare(|setup| {
+        setup
+            .service("alpha", "alpha-secret-0123456789")
+            .route_to(
+                "alpha",
+                "/api",
+                &["http://127.0.0.1:1".to_owned()],
+                "[[upstream.rule]]\npath = \"/api/open/**\"\naccess = \"public\"",
+            )
+            .route_to("elsewhere", "/other", &["http://127.0.0.1:1".to_owned()], "");
+    });
+    let path = config.display().to_string();
+    let run = |arguments: &[&str]| {
+        let output = process::run(&[arguments, &["--config", &path]].concat(), folder.path());
+        (output.status.code().unwrap(), output)
+    };
+    let before = names(folder.path());
+    let header = r#"{"alg":"ES256","typ":"at+jwt","kid":"of-another-gateway"}"#;
+    let claims = format!(
+        r#"{{"iss":"{PUBLIC_URL}/hub","sub":"alpha","aud":["alpha"],"client_id":"alpha","scope":"alpha","iat":1,"exp":9999999999,"jti":"j"}}"#
+    );
+    let token = Key::fresh().sign(header, &claims);
+    for (token, path, status, outcome, cause) in [
+        (None, "/api/open/x", 0, "public", None),
+        (None, "/api/x", 1, "unauthorized", Some("unauthorized")),
+        (Some(token.as_str()), "/api/x", 1, "unauthorized", Some("token_key_unknown")),
+        (Some("perm:amFuZQ==.eA==.abc"), "/api/x", 1, "unauthorized", Some("token_unknown")),
+        // It may be registered where the file will be used.
+        (None, "/other/x", 1, "unauthorized", Some("unauthorized")),
+        (None, "/nowhere", 1, "no_route", Some("not_found")),
+    ] {
+        let with = token.map_or(vec![], |token| vec!["--token", token]);
+        let (code, output) = run(&[&["explain", "--json", "GET", path], &with[..]].concat());
+        assert_eq!(code, status, "{path}: {}", process::written(&output));
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(said["outcome"], outcome, "{path}: {said}");
+        assert_eq!(said["why"]["cause"], cause.map_or(Value::Null, Value::from), "{path}: {said}");
+        let remark = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(remark.contains("There is no store yet"), "{path}: {remark}");
+    }
+    let (code, output) = run(&["token", "inspect", &token]);
+    assert_eq!(code, 1, "{}", process::written(&output));
+    assert!(process::written(&output).contains("not good: "), "{}", process::written(&output));
+    let (code, output) = run(&["token", "list", "--user", "jane"]);
+    assert_eq!(code, 1, "{}", process::written(&output));
+    assert!(process::written(&output).contains("there is no store yet"), "{}", process::written(&output));
+    // What is typed wrong is no judgement, and neither is what cannot be read.
+    for wrong in [
+        &["explain", "GET", "ftp://gateway.example/x"][..],
+        &["explain", "G T", "/x"],
+        &["explain", "--token", "a\u{7f}", "GET", "/x"],
+        &["explain", "GET"],
+    ] {
+        assert_eq!(run(wrong).0, 2, "{wrong:?}");
+    }
+    assert_eq!(names(folder.path()), before, "nothing is made");
+    let whole = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, "public_url = 1").unwrap();
+    assert_eq!(run(&["explain", "GET", "/api/x"]).0, 3);
+    assert_eq!(run(&["token", "inspect", &token]).0, 3);
+    std::fs::write(&config, whole).unwrap();
+    std::fs::create_dir_all(folder.path().join("data")).unwrap();
+    std::fs::write(folder.path().join("data/hubgate.db"), "no database").unwrap();
+    for command in [&["explain", "GET", "/api/open/x"][..], &["token", "inspect", &token]] {
+        let (code, output) = run(command);
+        assert_eq!(code, 3, "{}", process::written(&output));
+        assert!(process::written(&output).contains("not a database"), "{}", process::written(&output));
+    }
+}
+
+/// A store that has no keys yet is judged by as it is; one whose keys cannot be opened tells nothing, and no other key is made for it.
+#[test]
+fn keys_are_looked_for_and_not_made() {
+    let (config, folder) = Gateway::prepare(|setup| {
+        setup.service("alpha", "alpha-secret-0123456789").route_to(
+            "alpha",
+            "/api",
+            &["http://127.0.0.1:1".to_owned()],
+            "",
+        );
+    });
+    std::fs::create_dir(folder.path().join("data")).unwrap();
+    let key = folder.path().join("data/hubgate.key");
+    let path = config.display().to_string();
+    let run = |arguments: &[&str], status: i32| {
+        let output = process::run(&[arguments, &["--config", &path]].concat(), folder.path());
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {}", process::written(&output));
+        process::written(&output)
+    };
+    run(&["user", "list"], 0);
+    assert!(run(&["explain", "GET", "/api/x"], 1).contains("refused: 401"));
+    assert!(run(&["token", "inspect", "a.b.c"], 1).contains("not good"));
+    assert!(!key.exists());
+    run(&["key", "rotate"], 0);
+    assert!(run(&["explain", "GET", "/api/x"], 1).contains("refused: 401"));
+    std::fs::remove_file(&key).unwrap();
+    for command in [&["explain", "GET", "/api/x"][..], &["token", "inspect", "a.b.c"]] {
+        assert!(run(command, 3).contains("hubgate.key"));
+        assert!(!key.exists());
+    }
+}
+
+/// What a changed file declares counts before it is in force, beside what the store has.
+#[test]
+fn a_file_that_is_not_yet_in_force_is_explained_by_its_own_services() {
+    let (gateway, upstream) = Gateway::standard();
+    gateway.register("by-hand");
+    let route = |service: &str| {
+        format!("\n[[upstream]]\nservice = {service:?}\npath = \"/next\"\nto = [{:?}]\n", upstream.origin())
+    };
+    let token = gateway.machine_token("alpha by-hand");
+    let next = gateway.folder().join("next.toml");
+    let explain = |text: String| {
+        std::fs::write(&next, text).unwrap();
+        let arguments =
+            ["explain", "--json", "--config", next.to_str().unwrap(), "--token", &token, "GET", "/next/x"];
+        let output = process::run(&arguments, gateway.folder());
+        let said: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("{}", process::written(&output)));
+        said["why"]["cause"].clone()
+    };
+    let now = gateway.config_text();
+    let declared = "\n[[service]]\nid = \"newcomer\"\nname = \"Newcomer\"\npublic = true\n";
+    assert_eq!(explain(format!("{now}{}", route("newcomer"))), "service_unknown");
+    assert_eq!(explain(format!("{now}{declared}{}", route("Newcomer"))), "scope_missing");
+    assert_eq!(explain(format!("{now}{declared}{}", route("by-hand"))), Value::Null);
 }

@@ -448,3 +448,86 @@ fn connections_have_limits() {
     assert_eq!(third.answer().unwrap().status, 200);
     assert_eq!(upstream.take().len(), 6);
 }
+
+/// The other bounds that a file may set, by what they do.
+#[test]
+fn bounds_of_streams_and_fields_are_those_of_the_file() {
+    let limits = [("max_streams", "2"), ("max_headers", "10")];
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(|setup| {
+        setup.standard(&upstream);
+        for (key, value) in limits {
+            setup.set("limits", key, value);
+        }
+    });
+    upstream.script(|request| if request.target().contains("hang") { Reply::Hang } else { Reply::Describe });
+    let get = |extra: usize| {
+        let named = (0..extra).fold(Request::get("/public/x"), |r, n| r.header(&format!("X-{n}"), "v"));
+        gateway.send(&named).status
+    };
+    // Host is one of them.
+    assert_eq!((get(9), get(10)), (200, 431));
+    assert_eq!(upstream.take().len(), 1);
+    let mut two = H2::connect(gateway.address());
+    assert!(two.settings().contains(&(3, 2)), "SETTINGS_MAX_CONCURRENT_STREAMS is 2");
+    let fields = |path: &'static [u8]| -> [h2::Field<'static>; 4] {
+        [(b":method", b"GET"), (b":scheme", b"https"), (b":authority", b"localhost"), (b":path", path)]
+    };
+    two.headers(1, &fields(b"/public/hang"), true);
+    two.headers(3, &fields(b"/public/hang"), true);
+    eventually("both have arrived", || upstream.count() == 2);
+    two.headers(5, &fields(b"/public/x"), true);
+    let third = two.outcome(5);
+    // REFUSED_STREAM (RFC 9113 section 5.1.2).
+    assert_eq!((third.status, third.reset), (None, Some(7)), "{third:?}");
+    assert_eq!(upstream.take().len(), 2, "it was not forwarded");
+    drop(two);
+    gateway.assert_innocent(&upstream, "too many streams and fields");
+}
+
+/// With room for one verdict, two tokens in turn are verified each time; both pass.
+#[test]
+fn as_many_verdicts_are_remembered_as_the_file_says() {
+    for (room, misses) in [("1", 6), ("2", 2)] {
+        let upstream = Upstream::start();
+        let gateway = Gateway::start(|setup| {
+            setup.standard(&upstream).set("limits", "token_cache", room);
+        });
+        let tokens = [(); 2].map(|()| gateway.machine_token("alpha"));
+        let before = metric(&gateway, "hubgate_token_cache_misses_total ");
+        for token in tokens.iter().cycle().take(6) {
+            assert_eq!(get(&gateway, "/api/x", token).status, 200);
+        }
+        assert_eq!(metric(&gateway, "hubgate_token_cache_misses_total ") - before, misses, "room for {room}");
+        assert_eq!(metric(&gateway, "hubgate_token_cache_entries ").to_string(), room);
+        assert_eq!(metric(&gateway, "hubgate_token_cache_hits_total "), 6 - misses);
+    }
+}
+
+/// Of the connections that requests at a time have opened, as many are kept as the upstream says.
+#[test]
+fn as_many_idle_connections_are_kept_as_the_file_says() {
+    const AT_A_TIME: usize = 4;
+    for (keep, left) in [("0", 0), ("1", 1), ("3", 3), ("256", AT_A_TIME)] {
+        let upstream = Upstream::start();
+        let gateway = Gateway::start(|setup| {
+            setup
+                .service("open", "open-secret-0123456789")
+                .open("/public", &upstream, &format!("max_idle = {keep}"))
+                .set("listen", "workers", "1");
+        });
+        let Reply::Bytes(answer) = Reply::ok("late") else { unreachable!() };
+        upstream.reply(Reply::Pieces(vec![(Duration::from_millis(500), answer)]));
+        let mut clients: Vec<RawClient> = (0..AT_A_TIME).map(|_| gateway.raw()).collect();
+        for client in &mut clients {
+            client.send(Request::get("/public/x").bytes());
+        }
+        for client in &mut clients {
+            assert_eq!(client.answer().unwrap().status, 200);
+        }
+        assert_eq!(upstream.connections(), AT_A_TIME, "each had one of its own");
+        eventually("the others are closed", || upstream.open_connections() == left);
+        std::thread::sleep(Duration::from_millis(300));
+        assert_eq!(upstream.open_connections(), left, "max_idle = {keep}");
+    }
+}

@@ -16,6 +16,7 @@ mod console;
 mod demo;
 mod directory;
 mod explain;
+mod files;
 mod floods;
 mod flows;
 mod forwarding;

@@ -8,13 +8,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{
-    Gateway, RawClient, Reply, Request, Setup, Upstream,
-    browser::{AUTH, form},
-    forge,
-    gateway::{PUBLIC_URL, TOKEN, eventually},
-    process::{self, Serve, free_port, try_plain_get, written},
-    tls::Identity,
+use crate::{
+    support::{
+        Gateway, RawClient, Reply, Request, Setup, Upstream,
+        browser::{AUTH, form},
+        forge,
+        gateway::{PUBLIC_URL, TOKEN, eventually, load},
+        process::{self, Serve, free_port, try_plain_get, written},
+        tls::Identity,
+    },
+    upstreams::metric,
 };
 
 #[test]
@@ -74,6 +77,80 @@ fn metrics_have_the_names_of_the_surface() {
     let after = series(&gateway.management("/metrics").1);
     assert!(after < before + 60, "{before} series became {after}");
     assert!(!text.contains(&token) && !text.contains("machine-secret-0123456789"));
+}
+
+/// What the gate knows is counted as it changes.
+#[test]
+fn people_revocations_and_those_who_are_led_to_sign_in_are_counted() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(|setup| {
+        setup.standard(&upstream).route(
+            "alpha",
+            "/app",
+            &upstream,
+            "[[upstream.rule]]\npath = \"/app/**\"\naccess = \"browser\"",
+        );
+    });
+    let revocations = || metric(&gateway, "hubgate_revocations ");
+    let revoked = revocations();
+    let token = gateway.machine_token("alpha");
+    gateway.command(&["token", "revoke", &token]);
+    eventually("the revocation is known", || revocations() == revoked + 1);
+    assert_eq!(gateway.send(&Request::get("/api/x").bearer(&token)).status, 401);
+
+    let people = || metric(&gateway, "hubgate_people ");
+    let before = people();
+    assert!(before >= 2, "the administrator and the guest are people, too: {before}");
+    gateway.command(&["user", "add", "jane", "--no-password"]);
+    eventually("one more is known", || people() == before + 1);
+    gateway.command(&["user", "remove", "jane"]);
+    eventually("one less is known", || people() == before);
+
+    let led = || metric(&gateway, "hubgate_decisions_total{route=\"/app\",decision=\"login\"}");
+    assert_eq!(led(), 0);
+    let page = Request::get("/app/page")
+        .header("Accept", "text/html")
+        .header("Sec-Fetch-Mode", "navigate")
+        .header("Sec-Fetch-Dest", "document");
+    for _ in 0..2 {
+        assert_eq!(gateway.send(&page).status, 302);
+    }
+    eventually("both are counted", || led() == 2);
+    // Who is on the way to no page is refused, and counted as that.
+    assert_eq!(gateway.send(&Request::get("/app/page")).status, 401);
+    eventually("it is counted apart", || {
+        metric(&gateway, "hubgate_decisions_total{route=\"/app\",decision=\"unauthorized\"}") == 1
+    });
+    assert_eq!(led(), 2);
+    let lines = || gateway.lines();
+    eventually("it is in the lines", || lines().matches(" decision=login ").count() == 2);
+    assert_eq!(metric(&gateway, "hubgate_log_lines_lost_total "), 0);
+}
+
+/// An output that takes nothing costs its lines, which are counted, and nothing else.
+#[test]
+fn lines_that_are_lost_are_counted() {
+    let (port, management) = (free_port(), free_port());
+    let (config, _folder) = Gateway::prepare(|setup| {
+        setup.set("listen", "https", &format!("[\"127.0.0.1:{port}\"]")).set(
+            "listen",
+            "management",
+            &format!("\"127.0.0.1:{management}\""),
+        );
+    });
+    let serve = Serve::start_by("exec \"$0\" \"$@\" > /dev/full", &config, port);
+    let lost = || {
+        let address = SocketAddr::from(([127, 0, 0, 1], management));
+        let (_, text) = try_plain_get(address, "/metrics").unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("hubgate_log_lines_lost_total "));
+        line.unwrap().parse::<u64>().unwrap()
+    };
+    let before = lost();
+    for _ in 0..5 {
+        assert_eq!(serve.client().send(&Request::get("/hub/api/rest/oauth2/keys")).status, 200);
+    }
+    // An access line and a decision line of each.
+    eventually("they are counted", || lost() >= before + 10);
 }
 
 /// The ports and the folder of a gateway in a process of its own.
@@ -362,6 +439,29 @@ fn what_a_file_may_not_have_meant_is_logged_with_its_place() {
     eventually("it is there at the start", || again.log().contains(&warning));
     again.signal("TERM");
     assert_eq!(again.exit_within(Duration::from_secs(15)), Some(0));
+}
+
+/// Rates are taken up by a reload, those of refused tokens and wrong passwords among them; other limits are named for a restart.
+#[test]
+fn a_reload_takes_rates_up() {
+    let (gateway, _upstream) = Gateway::limited(&[("rejections_per_source", "2/h")]);
+    let guess = |n: usize| gateway.send(&Request::get("/api/x").bearer(&format!("guess-{n}"))).status;
+    // What a rate lets through at once is its number, and one more.
+    let limited_at = || (0..20).find(|n| guess(*n) == 429).unwrap();
+    let before = limited_at();
+    assert!((2..=3).contains(&before), "{before}");
+    let text = gateway.config_text();
+    let reload = |text: &str| {
+        std::fs::write(gateway.config_path(), text).unwrap();
+        gateway.running().reload(load(gateway.config_path()).unwrap()).unwrap()
+    };
+    let rates = "[limits]\nlogin_failures = \"7/m\"\nlogin_failures_per_source = \"70/h\"\nlogin_failures_per_account = \"off\"\n";
+    let wider = text.replace("rejections_per_source = \"2/h\"", "rejections_per_source = \"9/h\"");
+    assert_eq!(reload(&wider.replace("[limits]\n", rates)), <[&str; 0]>::default());
+    let after = limited_at();
+    assert!((9..=10).contains(&after), "{after}");
+    let left = reload(&wider.replace("[limits]\n", "[limits]\nmax_streams = 7\n"));
+    assert_eq!(left, ["limits (except rates, max_body_size and min_body_rate)"]);
 }
 
 /// R13 in small: a new certificate is shown soon, a broken one never.

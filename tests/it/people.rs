@@ -626,3 +626,61 @@ fn check_decides_on_declared_users() {
         assert!(desk.refused(&["check"], "").contains(&format!("got {expect}")));
     }
 }
+
+/// A group of the file may be below others in the store, and is spelled as it is there: so the gate takes it.
+#[test]
+fn check_counts_the_groups_above_those_that_are_declared() {
+    let desk = Desk::with(|setup| {
+        let rule =
+            |name: &str| format!("[[upstream.rule]]\npath = \"/api/{name}/**\"\ngroups = [\"{name}\"]\n");
+        let rules = ["Developers", "developers", "staff", "house", "visitors"].map(rule).concat();
+        let test = |name: &str| {
+            format!(
+                "[[test]]\nrequest = \"GET /api/{name}/x\"\ntoken = {{ user = \"jane\", scope = [\"alpha\"] }}\nexpect = \"allowed\"\n"
+            )
+        };
+        setup
+            .service("alpha", "alpha-secret-0123456789")
+            .route_to("alpha", "/api", &["http://127.0.0.1:1".to_owned()], &rules)
+            .user("jane", "groups = [\"developers\"]")
+            .tables(&["Developers", "staff", "house"].map(test).concat());
+    });
+    let places = |said: &str| {
+        ["Developers", "developers", "staff", "house", "visitors"]
+            .map(|name| said.contains(&format!("test GET /api/{name}/x: expected")))
+    };
+    let refused = desk.refused(&["check"], "");
+    assert_eq!(places(&refused), [true, false, true, true, false], "{refused}");
+    desk.good(&["group", "add", "house"], "");
+    desk.good(&["group", "add", "staff", "--parent", "house"], "");
+    desk.good(&["group", "add", "visitors", "--parent", "house"], "");
+    desk.good(&["group", "add", "Developers", "--parent", "staff"], "");
+    desk.good(&["check"], "");
+    // Beside it and below it is not in it, nor is it what the file says where the store says otherwise.
+    let text = std::fs::read_to_string(&desk.config).unwrap();
+    let other = text
+        .replace("GET /api/house/x", "GET /api/visitors/x")
+        .replace("GET /api/staff/x", "GET /api/developers/x");
+    std::fs::write(&desk.config, other).unwrap();
+    let refused = desk.refused(&["check"], "");
+    assert_eq!(places(&refused), [false, true, false, false, true], "{refused}");
+    // The gate itself judges likewise.
+    std::fs::write(&desk.config, text).unwrap();
+    let gateway = Gateway::start_in(desk.config, desk.folder);
+    let made = gateway.command(&["token", "create", "--user", "jane", "--scope", "alpha", "--json"]);
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let token = made["token"].as_str().unwrap().to_owned();
+    for (path, outcome) in [
+        ("/api/Developers/x", "allowed"),
+        ("/api/staff/x", "allowed"),
+        ("/api/house/x", "allowed"),
+        ("/api/developers/x", "forbidden"),
+        ("/api/visitors/x", "forbidden"),
+    ] {
+        let config = gateway.config_path().display().to_string();
+        let arguments = ["explain", "--json", "--config", &config, "--token", &token, "GET", path];
+        let output = process::run(&arguments, gateway.folder());
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(said["outcome"], outcome, "{path}: {said}");
+    }
+}

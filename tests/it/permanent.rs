@@ -389,6 +389,24 @@ fn the_hub_tells_about_a_person_only_where_it_is_in_scope() {
     assert_eq!((&told["sub"], &told["email"]), (&json!("jane"), &json!("jane@example.org")));
 }
 
+/// A token needs no name, and several of a user may have the same one.
+#[test]
+fn a_token_that_is_not_named_is_called_by_where_it_was_made() {
+    let house = House::start();
+    let made: Vec<Value> =
+        (0..2).map(|_| house.json(&["token", "create", "--user", "jane.doe", "--scope", "alpha"])).collect();
+    assert_ne!(made[0]["id"], made[1]["id"]);
+    for one in &made {
+        assert_eq!(one["name"], "hubgate token create");
+        let text = one["token"].as_str().unwrap();
+        house.eventually_opens("/none/x", |request| request.bearer(text), true);
+    }
+    let listed = house.json(&["token", "list", "--user", "jane.doe"]);
+    let names: Vec<_> =
+        listed["permanent_tokens"].as_array().unwrap().iter().map(|token| &token["name"]).collect();
+    assert_eq!(names, ["hubgate token create"; 2]);
+}
+
 #[test]
 fn commands_refuse_what_makes_no_sense() {
     let house = House::start();

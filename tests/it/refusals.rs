@@ -323,6 +323,29 @@ fn guessing_is_slowed_down() {
     gateway.assert_innocent(&upstream, "a limit on guesses");
 }
 
+/// By default a test suite, or a client with an old token, is told what is wrong with it a thousand times; a flood is not.
+#[test]
+fn refused_tokens_are_told_so_a_thousand_times_before_their_source_is_shut_out() {
+    let upstream = Upstream::start();
+    let (config, folder) = Gateway::prepare(|setup| {
+        setup.standard(&upstream);
+    });
+    let text = std::fs::read_to_string(&config).unwrap();
+    let default = text.replace("rejections_per_source = \"off\"\n", "");
+    assert_ne!(default, text);
+    std::fs::write(&config, default).unwrap();
+    let gateway = Gateway::start_in(config, folder);
+    let mut client = gateway.raw();
+    let first = (0..100_000).find(|n| {
+        let guess = Request::get("/api/x").bearer(&format!("guess-{n}"));
+        let status = client.send(guess.bytes()).answer().unwrap().status;
+        assert!([401, 429].contains(&status), "{status}");
+        status == 429
+    });
+    let first = first.expect("a limit after all");
+    assert!(first >= 1200, "the limit came after {first}");
+}
+
 #[test]
 fn requests_of_one_source_can_be_limited() {
     let upstream = Upstream::start();

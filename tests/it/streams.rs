@@ -1,11 +1,15 @@
 //! Requests over HTTP/2 that no library would send (threats A3: S7, S8).
 
-use std::time::Duration;
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    time::Duration,
+};
 
 use serde_json::json;
 
 use crate::support::{
-    Gateway, Reply, Request, Upstream,
+    Gateway, RawClient, Reply, Request, Upstream,
     gateway::eventually,
     h2::{Field, H2, Outcome},
     table,
@@ -246,4 +250,33 @@ fn http_2_answers_as_http_1_does() {
         assert_eq!(one.header("www-authenticate"), two.header("www-authenticate"), "{request:?}");
         assert_eq!(one.header("content-type"), two.header("content-type"), "{request:?}");
     }
+}
+
+/// HTTP/2 begins by ALPN (RFC 9113 section 3.2) and in no other way: who begins it unasked is not answered, and nothing is forwarded.
+#[test]
+fn http2_begins_by_alpn_alone() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(|setup| {
+        setup.standard(&upstream).set("listen", "http", r#"["127.0.0.1:0"]"#);
+    });
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let status = |answer: &[u8]| String::from_utf8_lossy(answer).split(' ').nth(1).map(str::to_owned);
+    for alpn in ["", "http/1.1"] {
+        let mut usual = RawClient::connect_with(gateway.address(), alpn, "localhost");
+        assert_eq!(usual.send(Request::get("/public/x").bytes()).answer().unwrap().status, 200, "{alpn:?}");
+        let mut unasked = RawClient::connect_with(gateway.address(), alpn, "localhost");
+        unasked.try_send(preface);
+        let said = unasked.rest(Duration::from_secs(15));
+        assert!(said.is_empty() || status(&said).as_deref() == Some("400"), "{alpn:?}: {said:?}");
+        assert!(unasked.closes_within(Duration::from_secs(15)), "{alpn:?}");
+    }
+    let mut plain = TcpStream::connect(gateway.running().http()[0]).unwrap();
+    plain.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+    plain.write_all(preface).unwrap();
+    let mut said = Vec::new();
+    // The rest of the preface was not read: the end may be a reset.
+    let _ = plain.read_to_end(&mut said);
+    assert!(said.is_empty() || status(&said).as_deref() == Some("400"), "{said:?}");
+    assert_eq!(upstream.take().len(), 2);
+    gateway.assert_innocent(&upstream, "HTTP/2 begun unasked");
 }

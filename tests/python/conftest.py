@@ -33,7 +33,7 @@ data_dir = "data"
 [listen]
 https = ["127.0.0.1:{https}"]
 management = "127.0.0.1:{management}"
-workers = 1
+workers = {workers}
 {listen}
 
 [limits]
@@ -208,6 +208,7 @@ class Gateway:
         more: str = "",
         drain: str = "5s",
         listen: str = "",
+        workers: int = 1,
     ) -> None:
         self.folder = folder
         self.upstream = upstream
@@ -230,6 +231,7 @@ class Gateway:
             limits=limits,
             drain=drain,
             listen=listen,
+            workers=workers,
         ) + more
         (folder / "gateway.toml").write_text(text)
         (folder / "untrusted.secret").write_text(SECRETS["untrusted"] + "\n")

@@ -1,9 +1,12 @@
-"""slowhttptest in its four modes at once: who is slow is let go at the limits, memory stays bounded, and nobody else notices."""
+"""Slow clients: slowhttptest in its four modes at once, and ten thousand who say nothing. Who is slow is let go at the limits, memory stays bounded, and nobody
+else notices."""
 
 import concurrent.futures
 import os
 import pathlib
 import re
+import resource
+import socket
 import ssl
 import threading
 import time
@@ -113,3 +116,41 @@ def test_slow_clients_harm_nobody(tmp_path):
         gateway.stop()
         upstream.close()
         large.close()
+
+
+def test_ten_thousand_who_say_nothing_leave_room_for_others(tmp_path):
+    """As many as the limits take by default, and all of one source, which the others share."""
+    many = 10_000
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert hard > many + 200, f"a machine that allows {hard} files"
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    upstream, silent = Upstream(), []
+    # They are not let go while the others ask.
+    gateway = Gateway(tmp_path, upstream, limits='handshake_timeout = "5m"')
+    port = int(gateway.url.rsplit(":", 1)[1])
+    context = ssl.create_default_context(cafile=gateway.certificate)
+    count = lambda: int(re.search(r"^hubgate_connections (\d+)", gateway.get_management("/metrics")[1], re.MULTILINE)[1])
+    try:
+        for _ in range(many):
+            silent.append(socket.create_connection(("127.0.0.1", port), timeout=60))
+        end = time.monotonic() + 60
+        while count() < many:
+            assert time.monotonic() < end, f"{count()} of {many} were accepted"
+            time.sleep(0.1)
+        for _ in range(20):
+            with urllib.request.urlopen(f"{gateway.url}/hub/api/rest/oauth2/keys", timeout=30, context=context) as answer:
+                assert answer.status == 200
+        # None of them had to go for that.
+        assert count() >= many
+        for one in silent:
+            one.close()
+        while count() > 5:
+            assert time.monotonic() < end + 60, f"{count()} connections stay open"
+            time.sleep(0.1)
+        assert gateway.stop() == 0, gateway.output()
+    finally:
+        for one in silent:
+            one.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        gateway.stop()
+        upstream.close()

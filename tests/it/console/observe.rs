@@ -324,6 +324,7 @@ fn settings_show_what_is_in_force_and_no_secret() {
             "<code>public_url</code></dt><dd><code>&#34;https://gateway.example:8443&#34;</code>",
             "<code>access_token_ttl</code></dt><dd><code>&#34;5m&#34;</code>",
             "<code>max_body_size</code></dt><dd><code>&#34;3MiB&#34;</code>",
+            "<code>proxy_protocol</code></dt><dd><code>false</code>",
             "<code>profile</code></dt><dd><code>&#34;hub&#34;</code>",
             "ES256",
             "signs",

@@ -71,6 +71,13 @@ impl Serve {
         Self::start_to(config, port, variables, None)
     }
 
+    /// The same, by a line of a shell to which the program and its arguments are `$0` and `$@`.
+    pub(crate) fn start_by(line: &str, config: &Path, port: u16) -> Self {
+        let mut command = Command::new("/bin/sh");
+        command.env_clear().stdin(Stdio::null()).args(["-c", line, env!("CARGO_BIN_EXE_hubgate")]);
+        Self::spawn(command, (config, port), &[], None)
+    }
+
     /// The same, with standard error somewhere else.
     pub(crate) fn start_to(
         config: &Path,
@@ -78,11 +85,20 @@ impl Serve {
         variables: &[(&str, &str)],
         stderr: Option<Stdio>,
     ) -> Self {
+        Self::spawn(program(), (config, port), variables, stderr)
+    }
+
+    fn spawn(
+        mut command: Command,
+        (config, port): (&Path, u16),
+        variables: &[(&str, &str)],
+        stderr: Option<Stdio>,
+    ) -> Self {
         let folder = config.parent().unwrap();
         let name = config.file_stem().unwrap().to_string_lossy();
         let logs = ["stdout", "stderr"].map(|stream| folder.join(format!("{name}.{stream}.log")));
         let errors = File::create(&logs[1]).unwrap();
-        let child = program()
+        let child = command
             .args(["serve", "--config"])
             .arg(config)
             .current_dir(folder)
@@ -119,6 +135,11 @@ impl Serve {
             .iter()
             .map(|path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned())
             .collect()
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends it a signal by name.

@@ -33,7 +33,7 @@ impl RawClient {
         Self::connect_with(address, "http/1.1", "localhost")
     }
 
-    /// Connects and offers this ALPN protocol under this server name.
+    /// Connects and offers this ALPN protocol, none when it is empty, under this server name.
     pub(crate) fn connect_with(address: SocketAddr, alpn: &str, name: &str) -> Self {
         Self::over(TcpStream::connect(address).unwrap(), alpn, name)
     }

@@ -124,6 +124,8 @@ pub(crate) fn client(alpn: &str) -> (Arc<ClientConfig>, Arc<AnyCertificate>) {
         .dangerous()
         .with_custom_certificate_verifier(Arc::clone(&verifier) as Arc<dyn ServerCertVerifier>)
         .with_no_client_auth();
-    config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
+    if !alpn.is_empty() {
+        config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
+    }
     (Arc::new(config), verifier)
 }

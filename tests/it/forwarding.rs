@@ -309,6 +309,15 @@ fn trailers_of_answers_pass_and_those_of_requests_are_dropped() {
     );
     let one = gateway.send(&Request::get("/public/x").header("TE", "trailers"));
     assert_eq!((one.text().as_str(), one.complete), ("hello", true));
+    assert_eq!(one.trailers, two.trailers);
+    // Over HTTP/1.1 to those alone who say that they take them, and those alone that the head has named.
+    let one = gateway.send(&Request::get("/public/x"));
+    assert_eq!((one.text().as_str(), one.complete, one.trailers.len()), ("hello", true, 0));
+    upstream.reply(Reply::raw(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 42\r\n\r\n",
+    ));
+    let one = gateway.send(&Request::get("/public/x").header("TE", "trailers"));
+    assert_eq!((one.text().as_str(), one.complete, one.trailers.len()), ("hello", true, 0));
     upstream.take();
 
     upstream.reply(Reply::Describe);

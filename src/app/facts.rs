@@ -65,6 +65,11 @@ fn size(bytes: u64) -> String {
     bytes.to_string()
 }
 
+/// The same of what may be unlimited.
+fn most(bytes: u64) -> String {
+    if bytes == u64::MAX { "\"off\"".to_owned() } else { size(bytes) }
+}
+
 fn rate(rate: Option<Rate>) -> String {
     let Some(Rate { count, per }) = rate else { return "\"off\"".to_owned() };
     let per = span(per);
@@ -194,7 +199,7 @@ fn limits(config: &Config) -> Vec<(&'static str, String)> {
         ("drain_timeout", span(limits.drain_timeout)),
         ("max_header_size", bytes(limits.max_header_size)),
         ("max_headers", limits.max_headers.to_string()),
-        ("max_body_size", size(limits.max_body_size)),
+        ("max_body_size", most(limits.max_body_size)),
         ("max_connections", limits.max_connections.to_string()),
         ("max_connections_per_source", limits.max_connections_per_source.to_string()),
         ("max_streams", limits.max_streams.to_string()),
@@ -232,6 +237,7 @@ mod tests {
         }
         assert_eq!(span(Duration::from_millis(1500)), "\"1500ms\"");
         assert_eq!([size(65_536), size(1000), size(0)], ["\"64KiB\"", "1000", "0"]);
+        assert_eq!([most(u64::MAX), most(65_536)], ["\"off\"", "\"64KiB\""]);
         let of = |count, seconds| {
             rate(NonZeroU32::new(count).map(|count| Rate { count, per: Duration::from_secs(seconds) }))
         };

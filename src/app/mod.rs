@@ -18,6 +18,7 @@ mod plain;
 mod plane;
 mod restart;
 mod running;
+mod secured;
 mod shared;
 mod sockets;
 mod telemetry;
@@ -181,7 +182,7 @@ pub fn certificates(config: &Config, now: Timestamp) -> Result<(), CertificateEr
     if matches!(config.tls, crate::config::Tls::Files { .. }) {
         tls::load_valid(&certificate_files(config), now)?;
     }
-    shared::secured(config).map(drop)
+    secured::secured(config, &[]).map(drop)
 }
 
 /// On a first start the key that takes longest is made while everything else is made ready.

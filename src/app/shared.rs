@@ -15,6 +15,7 @@ use super::{
     form_of_lines, letters, line_format,
     people::{self, People},
     restart,
+    secured::{Known, secured},
 };
 use crate::{
     access::quota::Quota,
@@ -23,12 +24,11 @@ use crate::{
     crypto::{jws::MAX_TOKEN_LENGTH, keyring::Keyring, seal::SealingKey},
     mail::Mailer,
     model::{
-        delivery::Http2,
         event::{Author, EventKind, FieldChange, NewEvent, Target},
         key::{Algorithm, SigningKeyRecord},
         registry::Registry,
         service::Service,
-        upstream::{TlsFiles, Upstream},
+        upstream::Upstream,
     },
     oauth::{grant::Lives, token::issue::Issuer},
     observe::line::Format,
@@ -36,14 +36,14 @@ use crate::{
         gate::{Gate, Snapshot},
         refusal::Desk,
         route::Routes,
-        upstream::{Cluster, UpstreamTls},
+        upstream::Cluster,
     },
     registry::{
         declared::{self, Declaration, Plan},
         keys,
         services::ServiceError,
     },
-    server::tls::{self, CertificateError, CertificateFiles},
+    server::tls::CertificateError,
     store::{SharedStore, StoreError, Versions},
 };
 
@@ -96,6 +96,8 @@ pub(super) struct Inputs {
     /// What access tokens are signed with.
     pub(super) access_tokens: Algorithm,
     pub(super) upstreams: Vec<(Upstream, Arc<Cluster>)>,
+    /// How TLS is spoken with those that speak it.
+    tls: Vec<Known>,
     issuer: Issuer,
     pub(super) desk: Desk,
     quota: Arc<Quota>,
@@ -104,7 +106,7 @@ pub(super) struct Inputs {
 impl Inputs {
     /// `before`: of the configuration before, if there is one.
     fn new(config: Arc<Config>, before: Option<&Self>) -> Result<Self, CertificateError> {
-        let upstreams = secured(&config)?;
+        let (upstreams, tls) = secured(&config, before.map_or(&[], |before| before.tls.as_slice()))?;
         let known: Vec<Arc<Cluster>> = before
             .into_iter()
             .flat_map(|before| before.upstreams.iter().map(|(_, c)| Arc::clone(c)))
@@ -119,6 +121,7 @@ impl Inputs {
             desk: Desk { hub_url: Arc::from(hub_url), realm: Arc::from("hubgate") },
             quota: Arc::new(quota),
             upstreams,
+            tls,
             config,
         })
     }
@@ -153,38 +156,6 @@ impl Inputs {
             slow: self.config.log.slow.map(|after| (after, form_of_lines(&self.config.log))),
         }
     }
-}
-
-/// The upstreams of a configuration, and how TLS is spoken with each that has any.
-pub(super) fn secured(config: &Config) -> Result<Vec<(Upstream, UpstreamTls)>, CertificateError> {
-    let mut known: Vec<((TlsFiles, Http2), UpstreamTls)> = Vec::new();
-    let mut upstreams = Vec::with_capacity(config.upstreams.len());
-    for upstream in &config.upstreams {
-        let kind = (upstream.tls.clone(), upstream.delivery.http2);
-        let tls = if !upstream.delivery.to.iter().any(|target| target.tls) {
-            None
-        } else if let Some((_, tls)) = known.iter().find(|(known, _)| *known == kind) {
-            tls.clone()
-        } else {
-            let tls = Some(client_config(&kind)?);
-            known.push((kind, tls.clone()));
-            tls
-        };
-        upstreams.push((upstream.clone(), tls));
-    }
-    Ok(upstreams)
-}
-
-/// How TLS is spoken with these files.
-fn client_config((files, http2): &(TlsFiles, Http2)) -> Result<Arc<rustls::ClientConfig>, CertificateError> {
-    let client = files.client.clone();
-    let client = client.map(|(certificate, private_key)| CertificateFiles { certificate, private_key });
-    let protocols: &[&[u8]] = match http2 {
-        Http2::Off => &[b"http/1.1"],
-        Http2::Auto => &[b"h2", b"http/1.1"],
-        Http2::PriorKnowledge => &[b"h2"],
-    };
-    tls::client_config(files.ca.as_deref(), client.as_ref(), protocols)
 }
 
 /// The longest access token that gets through, with the rest of a head beside it. Over HTTP/2 a head has 16 KiB at the most, as

@@ -66,6 +66,17 @@ impl Frames {
         self.skip == 0 && self.got == 0
     }
 
+    /// The type of a frame that has begun and is not whole, as far as it is known: nothing came of its head beyond the length.
+    #[must_use]
+    pub const fn half(&self) -> Option<Option<u8>> {
+        let kind = self.head[3];
+        match (self.skip, self.got) {
+            (0, 0) => None,
+            (0, 1..=3) => Some(None),
+            _ => Some(Some(kind)),
+        }
+    }
+
     /// Shows what is in `bytes`.
     pub fn read(&mut self, bytes: &[u8], mut seen: impl FnMut(Seen<'_>)) {
         let mut left = bytes;
@@ -105,6 +116,21 @@ mod tests {
         let mut frame = vec![size[1], size[2], size[3], kind, flags, 0x80, 0, 0, 1];
         frame.resize(9 + length, kind);
         frame
+    }
+
+    #[test]
+    fn half_a_frame_has_a_type_once_that_has_come() {
+        let mut frames = Frames::new(2);
+        assert_eq!(frames.half(), Some(Some(DATA)), "what is to be passed over");
+        let mut read = |bytes: &[u8]| {
+            frames.read(bytes, |_| {});
+            frames.half()
+        };
+        assert_eq!(read(b"xx"), None);
+        let frame = frame(HEADERS, END_HEADERS, 4);
+        assert_eq!((read(&frame[..1]), read(&frame[1..3])), (Some(None), Some(None)));
+        assert_eq!((read(&frame[3..4]), read(&frame[4..9])), (Some(Some(HEADERS)), Some(Some(HEADERS))));
+        assert_eq!((read(&frame[9..12]), read(&frame[12..])), (Some(Some(HEADERS)), None));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsStr,
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     pin::pin,
     time::{Duration, SystemTime},
 };
@@ -23,8 +23,8 @@ use crate::{
     registry::first::FIRST_LOGIN,
 };
 
-/// How often the configuration file is looked at.
-const LOOK_AT_FILE: Duration = Duration::from_millis(250);
+/// How often the configuration file, and what it names, is looked at.
+const LOOK_AT_FILES: Duration = Duration::from_millis(250);
 
 /// Where the gateway offers its listening sockets to the next process, in `data_dir`.
 const HANDOVER: &str = "handover.sock";
@@ -47,7 +47,7 @@ pub(super) fn serve(file: &Path, args: &ServeArgs) -> Result<(), Failure> {
     start_log(&config)?;
     warn_of(&config.warnings);
     files::allow(config.limits.max_connections);
-    let seen = modified(file);
+    let seen = Looked::at(file, &config, &[]);
     let hub = config.public_url.join(&config.hub.path);
     // Signals first: one that comes right after the start must not kill what has begun to serve.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -87,7 +87,7 @@ pub(super) fn serve(file: &Path, args: &ServeArgs) -> Result<(), Failure> {
     }
     supervisor.ready();
     tracing::info!(%hub, "ready");
-    let ending = runtime.block_on(until_told((file, seen), &running, signals, (&supervisor, &mut offer)));
+    let ending = runtime.block_on(until_told(seen, &running, signals, (&supervisor, &mut offer)));
     // The signals' runtime lives on, so that a second signal does not kill us while we drain.
     supervisor.stopping();
     if let Ending::Succeeded = ending {
@@ -161,15 +161,15 @@ enum Ending {
     Succeeded,
 }
 
-/// Reloads on SIGHUP and when the file changes, until SIGTERM or SIGINT, or until another process has taken over.
+/// Reloads on SIGHUP and when a file changes, until SIGTERM or SIGINT, or until another process has taken over.
 async fn until_told(
-    (file, mut seen): (&Path, Option<SystemTime>),
+    mut seen: Looked,
     running: &Running,
     signals: Signals,
     (supervisor, offer): (&Supervisor, &mut Offer),
 ) -> Ending {
     let Signals { mut terminate, mut interrupt, mut hangup } = signals;
-    let mut look = tokio::time::interval(LOOK_AT_FILE);
+    let mut look = tokio::time::interval(LOOK_AT_FILES);
     let mut taken = pin!(offer.taken());
     loop {
         tokio::select! {
@@ -177,14 +177,12 @@ async fn until_told(
             _ = interrupt.recv() => return Ending::Told,
             () = &mut taken => return Ending::Succeeded,
             _ = hangup.recv() => {
-                seen = modified(file);
-                reload(file, running, supervisor);
+                seen = reload(seen.again(), running, supervisor);
             }
             _ = look.tick() => {
-                let now = modified(file);
+                let now = seen.again();
                 if now != seen {
-                    seen = now;
-                    reload(file, running, supervisor);
+                    seen = reload(now, running, supervisor);
                 }
             }
         }
@@ -199,25 +197,58 @@ fn warn_of(warnings: &Problems) {
     }
 }
 
+/// When files were changed last: first the configuration file, then those for TLS with upstreams that it names.
+#[derive(Clone, PartialEq, Eq)]
+struct Looked(Vec<(PathBuf, Option<SystemTime>)>);
+
+impl Looked {
+    /// At the files of a configuration, but for those that were looked at `before`.
+    fn at(file: &Path, config: &Config, before: &[(PathBuf, Option<SystemTime>)]) -> Self {
+        let mut paths = vec![file];
+        for files in config.upstreams.iter().map(|upstream| &upstream.tls) {
+            let client = files.client.iter().flat_map(|(certificate, key)| [certificate, key]);
+            paths.extend(files.ca.iter().chain(client).map(PathBuf::as_path));
+        }
+        if let Some(named) = paths.get_mut(1..) {
+            named.sort_unstable();
+        }
+        paths.dedup();
+        let look = |path: &Path| match before.iter().find(|(known, _)| known == path) {
+            Some(known) => known.clone(),
+            None => (path.to_owned(), modified(path)),
+        };
+        Self(paths.into_iter().map(look).collect())
+    }
+
+    /// At the same ones.
+    fn again(&self) -> Self {
+        Self(self.0.iter().map(|(path, _)| (path.clone(), modified(path))).collect())
+    }
+}
+
 fn modified(file: &Path) -> Option<SystemTime> {
     fs::metadata(file).and_then(|data| data.modified()).ok()
 }
 
-/// Takes the file up again; one that is wrong changes nothing.
-fn reload(file: &Path, running: &Running, supervisor: &Supervisor) {
+/// Takes the file up again; one that is wrong changes nothing. `seen` was seen just before. Returns what is to be looked at from now on.
+fn reload(seen: Looked, running: &Running, supervisor: &Supervisor) -> Looked {
     supervisor.reloading();
-    read_again(file, running);
+    let seen = read_again(seen, running);
     supervisor.ready();
+    seen
 }
 
-fn read_again(file: &Path, running: &Running) {
+fn read_again(seen: Looked, running: &Running) -> Looked {
+    let Some((file, _)) = seen.0.first() else { return seen };
     let config = match config::load(file, &Environment::of_process()) {
         Ok(config) => config,
         Err(problems) => {
             log::not_taken_up(|colours| problems.render(colours && output::colour()));
-            return;
+            return seen;
         }
     };
+    // Before they are read: what changes meanwhile is seen at the next look.
+    let seen = Looked::at(file, &config, &seen.0);
     let warnings = config.warnings.clone();
     // The gateway's own runtime does the work; a runtime cannot be entered from within another.
     let outcome = std::thread::scope(|scope| scope.spawn(|| running.reload(config)).join());
@@ -234,4 +265,5 @@ fn read_again(file: &Path, running: &Running) {
         }
         Err(_) => tracing::error!("the reload failed; the configuration before stays in force"),
     }
+    seen
 }

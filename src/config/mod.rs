@@ -185,7 +185,7 @@ pub struct Limits {
     pub max_header_size: usize,
     /// Number of header fields.
     pub max_headers: usize,
-    /// Bytes of a request body that is forwarded; an upstream may set its own.
+    /// Bytes of a request body that is forwarded; `u64::MAX`: any number. An upstream may set its own.
     pub max_body_size: u64,
     /// Open client connections, all workers together.
     pub max_connections: usize,

@@ -41,7 +41,7 @@ pub struct Upstream {
     pub on_expiry: OnExpiry,
     /// How long nothing may move on a WebSocket.
     pub websocket_timeout: Duration,
-    /// Bytes of a request body, if other than `limits.max_body_size`.
+    /// Bytes of a request body, if other than `limits.max_body_size`; `u64::MAX`: any number.
     pub max_body_size: Option<u64>,
     /// Bytes of a request body each second, if other than `limits.min_body_rate`; 0: any number.
     pub min_body_rate: Option<u64>,

@@ -12,14 +12,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{
-    HeaderMap, HeaderValue, Response,
-    header::{ALT_SVC, CONTENT_TYPE, SET_COOKIE},
-};
+use http::{HeaderValue, Response, header::CONTENT_TYPE};
 
 use super::{
     Answer,
     course::Course,
+    dress::{clean, dress},
     exchange::Source,
     http1::{Fault, Outgoing, answer::Head},
     live,
@@ -106,9 +104,9 @@ pub(super) async fn forward(
         }
     }
     record.status = Some(head.status);
-    let bounds = || UploadBounds::new(worker.waits(), &progress, (delivery.idle_timeout, deadline));
-    let source = Source::new(lease, request, bounds);
     let kind = kind(&head);
+    let bounds = || UploadBounds::new((worker.waits(), kind), &progress, (delivery.idle_timeout, deadline));
+    let source = Source::new(lease, request, bounds);
     // What has no end is good as soon as it has begun.
     if well && kind == Kind::Events {
         record.succeeded();
@@ -333,60 +331,4 @@ fn failed(record: &Record, pool: &TargetPool, fault: &Fault, body: BodyFault) ->
     pool.failed(Cause::Answer, fault);
     record.worker().journal().upstream("upstream_errors", record.route, "answer");
     Refusal::bad_gateway("the service behind the gateway broke off or did not answer in HTTP")
-}
-
-/// Sets what the route wants to be in each answer.
-pub(super) fn dress(headers: &mut HeaderMap, route: &Route) {
-    for (name, value) in &route.response_headers {
-        match value {
-            Some(value) => drop(headers.insert(name, value.clone())),
-            None => drop(headers.remove(name)),
-        }
-    }
-}
-
-/// Takes off what would set a cookie of ours, and what would lead clients past the gate.
-fn clean(headers: &mut HeaderMap) {
-    const OWN_COOKIE: &[u8] = b"__host-hubgate";
-    headers.remove(ALT_SVC);
-    let ours = |value: &HeaderValue| {
-        // A cookie without a name is sent back as its value alone, which then reads as name and value.
-        let bytes = value.as_bytes();
-        let before = bytes.iter().take_while(|b| b.is_ascii_whitespace() || **b == b'=').count();
-        let name = bytes.get(before..).and_then(|rest| rest.get(..OWN_COOKIE.len()));
-        name.is_some_and(|n| n.eq_ignore_ascii_case(OWN_COOKIE))
-    };
-    if headers.get_all(SET_COOKIE).iter().any(ours) {
-        let others: Vec<_> = headers.get_all(SET_COOKIE).iter().filter(|v| !ours(v)).cloned().collect();
-        headers.remove(SET_COOKIE);
-        for value in others {
-            headers.append(SET_COOKIE, value);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn answers_lose_what_is_ours() {
-        let mut headers = HeaderMap::new();
-        for (name, value) in [
-            ("alt-svc", "h3=\":443\""),
-            ("set-cookie", "a=1"),
-            ("set-cookie", "__Host-hubgate-session=evil"),
-            ("set-cookie", "=__Host-hubgate=evil"),
-            ("set-cookie", " = \t__HOST-hubgate=evil; Path=/"),
-            ("set-cookie", "b=2"),
-            ("content-type", "text/plain"),
-        ] {
-            headers.append(name, value.parse().unwrap());
-        }
-        clean(&mut headers);
-        let mut left: Vec<String> =
-            headers.iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
-        left.sort();
-        assert_eq!(left, ["content-type: text/plain", "set-cookie: a=1", "set-cookie: b=2"]);
-    }
 }

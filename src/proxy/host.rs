@@ -22,3 +22,30 @@ pub(super) fn is_port(digits: &[u8]) -> bool {
         .try_fold(0_u16, |port, byte| digit(byte).and_then(|digit| port.checked_mul(10)?.checked_add(digit)));
     port.is_some() && !digits.is_empty()
 }
+
+/// The port that an authority names, if it does. A colon within brackets belongs to an IPv6 address.
+pub(super) fn port(authority: &[u8]) -> Option<&[u8]> {
+    let colon = memchr::memrchr(b':', authority)?;
+    authority.get(colon + 1..).filter(|digits| is_port(digits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_what_stands_behind_the_last_colon() {
+        for (authority, expected) in [
+            ("a.example:8443", Some("8443")),
+            ("[::1]:443", Some("443")),
+            ("[::1]", None),
+            ("a.example", None),
+            ("a.example:", None),
+            ("a.example:x", None),
+            ("a.example:65536", None),
+            ("", None),
+        ] {
+            assert_eq!(port(authority.as_bytes()), expected.map(str::as_bytes), "{authority}");
+        }
+    }
+}

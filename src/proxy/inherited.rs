@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use http::{HeaderMap, HeaderValue};
 
 use super::{
+    host::is_port,
     record::Record,
     sanitize::Sanitized,
     trace::{is_traceparent, tracestate},
@@ -23,6 +24,10 @@ pub struct Inherited {
     pub proto: Option<HeaderValue>,
     /// `X-Forwarded-Host`
     pub host: Option<HeaderValue>,
+    /// `X-Forwarded-Port`
+    pub port: Option<HeaderValue>,
+    /// `X-Forwarded-Prefix`, without a slash at its end
+    pub prefix: Option<HeaderValue>,
     /// `Forwarded`
     pub forwarded: Vec<HeaderValue>,
     /// `X-Request-Id`
@@ -41,6 +46,8 @@ impl Inherited {
         self.forwarded = headers.get_all("forwarded").iter().cloned().collect();
         self.proto = one("x-forwarded-proto").filter(|v| matches!(v.as_bytes(), b"http" | b"https"));
         self.host = one("x-forwarded-host");
+        self.port = one("x-forwarded-port").filter(|port| is_port(port.as_bytes()));
+        self.prefix = prefix(headers.get_all("x-forwarded-prefix").iter());
         self.request_id = one("x-request-id").filter(|id| {
             let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
             (1..=128).contains(&id.len()) && id.as_bytes().iter().all(plain)
@@ -64,6 +71,21 @@ impl Inherited {
         let elements = values.iter().flat_map(|value| split(value.to_str().unwrap_or_default(), ','));
         elements.map(read).collect()
     }
+}
+
+/// The path that proxies before have taken off, from all that they said of it: each adds its own (as a list, RFC 9110 section 5.3).
+/// Links are made of it, so what could be read as more than a path is none.
+fn prefix<'v>(values: impl Iterator<Item = &'v HeaderValue>) -> Option<HeaderValue> {
+    let mut prefix = String::new();
+    for part in values.flat_map(|value| value.to_str().unwrap_or("?").split(',')) {
+        let part = part.trim_matches([' ', '\t']).trim_end_matches('/');
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._~!$&'()*+=:@%".contains(&b);
+        if !part.is_empty() && !part.starts_with('/') || part.contains("//") || !part.bytes().all(plain) {
+            return None;
+        }
+        prefix.push_str(part);
+    }
+    HeaderValue::try_from(prefix).ok().filter(|prefix| !prefix.is_empty())
 }
 
 /// The parts of a list or of an element, where a separator in quotes separates nothing (RFC 9110 section 5.6.4).
@@ -141,6 +163,51 @@ mod tests {
             ("192.0.2.1 x", None),
         ] {
             assert_eq!(one(text).as_deref(), wanted, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn ports_and_prefixes_are_what_they_say_or_nothing() {
+        let told = |name: &'static str, values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(name, HeaderValue::from_str(value).unwrap());
+            }
+            let mut inherited = Inherited::default();
+            inherited.take_up(&headers);
+            inherited.port.or(inherited.prefix).map(|value| value.to_str().unwrap().to_owned())
+        };
+        for port in ["0", "443", "65535"] {
+            assert_eq!(told("x-forwarded-port", &[port]).as_deref(), Some(port));
+        }
+        for port in ["", "65536", "-1", "443, 80", "https", "4 3"] {
+            assert_eq!(told("x-forwarded-port", &[port]), None, "{port:?}");
+        }
+        for (values, prefix) in [
+            (&["/outer"][..], "/outer"),
+            (&["/outer/"], "/outer"),
+            (&["/a/b%20c"], "/a/b%20c"),
+            (&["/a, /b/"], "/a/b"),
+            (&["/a", "/b"], "/a/b"),
+            (&["/", "/b"], "/b"),
+        ] {
+            assert_eq!(told("x-forwarded-prefix", values).as_deref(), Some(prefix), "{values:?}");
+        }
+        for values in [
+            &[""][..],
+            &["/"],
+            &["outer"],
+            &["//evil.example"],
+            &["/a", "//evil.example"],
+            &["/a//b"],
+            &["/\\evil.example"],
+            &["https://evil.example"],
+            &["/a?b"],
+            &["/a b"],
+            &["/a", "b"],
+            &["/\"><script>"],
+        ] {
+            assert_eq!(told("x-forwarded-prefix", values), None, "{values:?}");
         }
     }
 

@@ -8,6 +8,7 @@
 mod browser;
 pub mod course;
 mod credential;
+mod dress;
 mod exchange;
 pub mod explain;
 mod forward;
@@ -341,7 +342,7 @@ fn redirected(mut record: Record, route: &Route, redirect: &Redirect, target: &P
     if let Some(location) = location {
         response.headers_mut().insert(LOCATION, location);
     }
-    forward::dress(response.headers_mut(), route);
+    dress::dress(response.headers_mut(), route);
     record.tell_rates(response.headers_mut());
     record.status = Some(response.status());
     Answering::Ready(Some(Box::new(response.map(|body| AnswerBody::own(body, record)))))
@@ -368,7 +369,11 @@ fn refuse_at(
 ) -> Answering {
     record.refused(refused, Some(sanitized));
     let reader = origin::registered(&sanitized.parts.headers, &record.view.snapshot.registry).cloned();
+    let (view, destined) = (Rc::clone(&record.view), dress::destined(&record, sanitized));
     let mut answer = rendered(record, form, refused.0);
+    if let Some(route) = destined.and_then(|number| view.route(number)) {
+        dress::dress_refusal(answer.headers_mut(), route);
+    }
     if let Some(reader) = reader {
         // A page that calls a service has to learn that its token is over; what the service answers is the service's to share.
         answer.headers_mut().append(VARY, HeaderValue::from_static("origin"));
@@ -386,6 +391,9 @@ fn answer_with(record: Record, form: Form, refusal: &Refusal) -> Answering {
 fn rendered(mut record: Record, form: Form, refusal: &Refusal) -> Answer {
     let mut response = refusal.render(&record.view.snapshot.desk, form, record.id.as_str());
     record.tell_rates(response.headers_mut());
+    if let Some(route) = record.view.route(record.route) {
+        dress::dress_refusal(response.headers_mut(), route);
+    }
     record.status = Some(response.status());
     response.map(|body| AnswerBody::own(body, record))
 }

@@ -10,6 +10,7 @@ use http::{
 };
 
 use super::{
+    host::port,
     http1::{Outgoing, RequestHead},
     inherited::Inherited,
     peer::{Peer, Remembered},
@@ -30,6 +31,8 @@ const SCOPE: &str = "x-forwarded-scope";
 const FOR: &str = "x-forwarded-for";
 const PROTO: &str = "x-forwarded-proto";
 const XHOST: &str = "x-forwarded-host";
+const PORT: &str = "x-forwarded-port";
+const PREFIX: &str = "x-forwarded-prefix";
 const FORWARDED: &str = "forwarded";
 const REQUEST_ID: &str = "x-request-id";
 
@@ -65,6 +68,7 @@ pub(super) fn outbound(
             head.set(name, value);
         }
     }
+    prefix(&mut head, route, forwarded.prefix.as_ref())?;
     metadata(&mut head, forwarded, &authority, peer, record)?;
     Some(Outgoing::new(head, declared, body))
 }
@@ -88,6 +92,17 @@ fn pass(head: &mut RequestHead, headers: &HeaderMap, credential: bool) -> Option
     declared
 }
 
+/// What is missing at the beginning of the path that the upstream gets: what a trusted proxy took off, and after it what was taken
+/// off here.
+fn prefix(head: &mut RequestHead, route: &Route, before: Option<&HeaderValue>) -> Option<()> {
+    let stripped = if route.strip_path { route.path.trim_end_matches('/') } else { "" };
+    let before = before.map_or(&b""[..], HeaderValue::as_bytes);
+    if stripped.is_empty() && before.is_empty() {
+        return Some(());
+    }
+    head.set_words(PREFIX, &[before, stripped.as_bytes()])
+}
+
 /// Who asked, by which host and scheme, under which id. What a trusted proxy said is kept and added to.
 fn metadata(
     head: &mut RequestHead,
@@ -99,7 +114,7 @@ fn metadata(
     let context = record.view.snapshot.trace_context;
     let span = record.noted.client_span();
     trace::write(head, context, (record.trace(), span), (&inherited, &record.id))?;
-    let Inherited { for_chain, proto, host, forwarded, request_id, .. } = inherited;
+    let Inherited { for_chain, proto, host, port: told, forwarded, request_id, .. } = inherited;
     // One field: many servers read only the first, or only the last, of several.
     if for_chain.is_empty() {
         head.set(FOR, &peer.forwarded_for);
@@ -114,7 +129,15 @@ fn metadata(
         Some(proto) => head.set(PROTO, proto),
         None => head.set_words(PROTO, &[b"https"])?,
     }
-    head.set(XHOST, host.as_ref().unwrap_or(authority));
+    let host = host.as_ref().unwrap_or(authority);
+    head.set(XHOST, host);
+    if let Some(port) = &told {
+        head.set(PORT, port);
+    } else {
+        // The one that the scheme has anyway (RFC 9110 section 4.2), where the host names none.
+        let usual: &[u8] = if proto.is_some_and(|proto| proto == "http") { b"80" } else { b"443" };
+        head.set_words(PORT, &[port(host.as_bytes()).unwrap_or(usual)])?;
+    }
     match &request_id {
         Some(id) => head.set(REQUEST_ID, id),
         None => head.set_words(REQUEST_ID, &[record.id.as_bytes()])?,

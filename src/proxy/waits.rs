@@ -2,18 +2,20 @@
 //! be permitted, looked at by the worker's tick.
 //!
 //! Invariant: a wait that is over is noticed within one tick, and a wait costs an entry in a list, not a timer: there
-//! is one for every request, and nearly all end long before.
+//! is one for every request, and nearly all end long before. Only a short limit has a timer besides, since a tick would be a
+//! notable part of it.
 
 use std::{
     cell::{Cell, RefCell},
     future::{Future, poll_fn},
-    pin::pin,
+    pin::{Pin, pin},
     rc::Rc,
     task::{Poll, Waker},
     time::{Duration, Instant},
 };
 
 use slab::Slab;
+use tokio::time::{Sleep, sleep_until};
 
 use super::{live::Held, refusal::Refusal};
 
@@ -135,6 +137,43 @@ impl Progress {
     }
 }
 
+/// What is shorter is kept to the millisecond. A tick that comes 100 ms late is 5 % of it, and less of what is longer.
+const SHORT: Duration = Duration::from_secs(2);
+
+/// How long may be waited.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    /// After something was last noted, while it is not the client that is waited for.
+    limit: Duration,
+    /// Until when, whoever is waited for.
+    deadline: Option<Instant>,
+}
+
+impl Bounds {
+    fn is_over(self, progress: &Progress, now: Instant) -> bool {
+        let waited = now.saturating_duration_since(progress.last.get());
+        let silent = waited >= self.limit && !progress.uploading.get();
+        silent || self.deadline.is_some_and(|deadline| now >= deadline)
+    }
+
+    /// Before when it cannot be over, as of `now`. While the client is waited for, the limit has not begun.
+    fn due(self, progress: &Progress, now: Instant) -> Option<Instant> {
+        let since = if progress.uploading.get() { now } else { progress.last.get() };
+        let silent = since.checked_add(self.limit);
+        silent.into_iter().chain(self.deadline).min()
+    }
+
+    /// A timer for it, where it is short. On the heap: it is rare, and would make every request's future large.
+    fn timer(self, progress: &Progress) -> Option<Pin<Box<Sleep>>> {
+        if self.limit >= SHORT && self.deadline.is_none() {
+            return None;
+        }
+        let now = Instant::now();
+        let due = self.due(progress, now)?;
+        (due.saturating_duration_since(now) < SHORT).then(|| Box::pin(sleep_until(due.into())))
+    }
+}
+
 /// The waits of one worker.
 #[derive(Debug, Default)]
 pub struct Waits(Rc<RefCell<Slab<Wait>>>);
@@ -142,8 +181,7 @@ pub struct Waits(Rc<RefCell<Slab<Wait>>>);
 #[derive(Debug)]
 struct Wait {
     progress: Rc<Progress>,
-    limit: Duration,
-    deadline: Option<Instant>,
+    bounds: Bounds,
     waker: Waker,
     kind: Kind,
     /// It was not looked at since it began.
@@ -179,13 +217,13 @@ pub enum Waited<T> {
 impl Waits {
     /// Waits for an answer, at most `limit` after the last piece of the request was sent: a long upload is no slow
     /// upstream. Not beyond the deadline, whoever is slow.
-    pub async fn within<T>(
+    pub fn within<T>(
         &self,
         (limit, deadline): (Duration, Option<Instant>),
         progress: &Rc<Progress>,
         answer: impl Future<Output = T>,
-    ) -> Waited<T> {
-        self.watched((limit, deadline, Kind::Head), progress, answer).await
+    ) -> impl Future<Output = Waited<T>> {
+        self.watched((Bounds { limit, deadline }, Kind::Head), progress, answer)
     }
 
     /// Puts the rest of an answer on the list, so that it ends when it would not be permitted any more.
@@ -193,36 +231,42 @@ impl Waits {
         self.place(progress, kind, None)
     }
 
-    /// The same for the rest of a request, which also ends at the deadline.
-    pub(super) fn list_until(&self, progress: &Rc<Progress>, deadline: Option<Instant>) -> Place {
-        self.place(progress, Kind::Body, deadline)
+    /// The same for the rest of a request that has an answer of this kind. It also ends at the deadline.
+    pub(super) fn list_until(
+        &self,
+        progress: &Rc<Progress>,
+        (kind, deadline): (Kind, Option<Instant>),
+    ) -> Place {
+        self.place(progress, kind, deadline)
     }
 
     fn place(&self, progress: &Rc<Progress>, kind: Kind, deadline: Option<Instant>) -> Place {
         let waker = Waker::noop().clone();
         let fresh = Cell::new(true);
-        let wait = Wait { progress: Rc::clone(progress), limit: Duration::MAX, deadline, waker, kind, fresh };
+        let bounds = Bounds { limit: Duration::MAX, deadline };
+        let wait = Wait { progress: Rc::clone(progress), bounds, waker, kind, fresh };
         Place { list: Rc::clone(&self.0), key: self.0.borrow_mut().insert(wait) }
     }
 
     /// Carries what has no end of its own, at most `limit` after something was last noted.
-    pub async fn carried<T>(
+    pub fn carried<T>(
         &self,
         limit: Duration,
         progress: &Rc<Progress>,
         event: impl Future<Output = T>,
-    ) -> Waited<T> {
-        self.watched((limit, None, Kind::Tunnel), progress, event).await
+    ) -> impl Future<Output = Waited<T>> {
+        self.watched((Bounds { limit, deadline: None }, Kind::Tunnel), progress, event)
     }
 
     async fn watched<T>(
         &self,
-        (limit, deadline, kind): (Duration, Option<Instant>, Kind),
+        (bounds, kind): (Bounds, Kind),
         progress: &Rc<Progress>,
         answer: impl Future<Output = T>,
     ) -> Waited<T> {
         let mut answer = pin!(answer);
         let mut place: Option<Place> = None;
+        let mut timer = None;
         poll_fn(|cx| {
             if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
                 return Poll::Ready(Waited::Answered(answer));
@@ -239,8 +283,22 @@ impl Waits {
                 place.wake_by(cx.waker());
             } else {
                 let (waker, fresh) = (cx.waker().clone(), Cell::new(true));
-                let wait = Wait { progress: Rc::clone(progress), limit, deadline, waker, kind, fresh };
+                let wait = Wait { progress: Rc::clone(progress), bounds, waker, kind, fresh };
                 place = Some(Place { list: Rc::clone(&self.0), key: self.0.borrow_mut().insert(wait) });
+                timer = bounds.timer(progress);
+            }
+            while let Some(timer) = &mut timer
+                && timer.as_mut().poll(cx).is_ready()
+            {
+                let now = Instant::now();
+                if bounds.is_over(progress, now) {
+                    progress.call.set(Call::Over);
+                    return Poll::Ready(Waited::Over);
+                }
+                // Something was noted since, or the client is waited for.
+                if let Some(due) = bounds.due(progress, now) {
+                    timer.as_mut().reset(due.into());
+                }
             }
             Poll::Pending
         })
@@ -278,10 +336,7 @@ impl Waits {
     /// Ends the waits that have lasted too long.
     pub fn tick(&self, now: Instant) {
         for (_, wait) in self.0.borrow().iter() {
-            let waited = now.saturating_duration_since(wait.progress.last.get());
-            let silent = waited >= wait.limit && !wait.progress.uploading.get();
-            let late = wait.deadline.is_some_and(|deadline| now >= deadline);
-            if (silent || late) && wait.progress.call.get() == Call::None {
+            if wait.bounds.is_over(&wait.progress, now) && wait.progress.call.get() == Call::None {
                 wait.progress.call.set(Call::Over);
                 wait.waker.wake_by_ref();
             }
@@ -326,7 +381,7 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(10);
 
-    fn poll<F: Future>(future: &mut std::pin::Pin<Box<F>>) -> Poll<F::Output> {
+    fn poll<F: Future>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
         future.as_mut().poll(&mut std::task::Context::from_waker(Waker::noop()))
     }
 
@@ -363,5 +418,50 @@ mod tests {
         assert_eq!(poll(&mut slow), Poll::Pending, "the client is the one that is slow");
         waits.tick(start + LIMIT * 3);
         assert_eq!(poll(&mut slow), Poll::Ready(Waited::Over));
+    }
+
+    const MOMENT: Duration = Duration::from_millis(60);
+
+    #[tokio::test]
+    async fn short_limits_wait_for_no_tick() {
+        let waits = Waits::default();
+        let start = Instant::now();
+        let silent = || std::future::pending::<()>();
+        let long = Rc::new(Progress::begin(start.checked_sub(LIMIT).unwrap()));
+        long.uploading(true);
+        let mut ticks = Box::pin(waits.within((LIMIT, None), &long, silent()));
+        assert_eq!(poll(&mut ticks), Poll::Pending);
+        long.uploading.set(false);
+        let short = Rc::new(Progress::begin(start));
+        assert_eq!(waits.within((MOMENT, None), &short, silent()).await, Waited::Over);
+        assert!(start.elapsed() >= MOMENT);
+        let deadline = Instant::now() + MOMENT;
+        let short = Rc::new(Progress::begin(start));
+        short.uploading(true);
+        assert_eq!(waits.within((LIMIT, Some(deadline)), &short, silent()).await, Waited::Over);
+        assert!(Instant::now() >= deadline, "whoever is slow");
+        assert_eq!(poll(&mut ticks), Poll::Pending, "it was over before, and only ticks");
+        waits.tick(Instant::now());
+        assert_eq!(poll(&mut ticks), Poll::Ready(Waited::Over));
+        drop(ticks);
+        assert!(waits.is_empty());
+    }
+
+    #[tokio::test]
+    async fn short_limits_begin_again_with_each_piece() {
+        let waits = Waits::default();
+        let start = Instant::now();
+        let progress = Rc::new(Progress::begin(start));
+        progress.uploading(true);
+        let sending = async {
+            tokio::time::sleep(MOMENT * 3).await;
+            progress.note();
+            tokio::time::sleep(MOMENT / 2).await;
+            progress.note();
+            std::future::pending::<()>().await;
+        };
+        assert_eq!(waits.within((MOMENT, None), &progress, sending).await, Waited::Over);
+        assert!(start.elapsed() >= MOMENT * 4, "the client was waited for");
+        assert!(progress.last.get().elapsed() >= MOMENT, "after the last piece");
     }
 }

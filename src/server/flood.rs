@@ -1,5 +1,5 @@
-//! HTTP/2 clients that cost much and ask for little: frames that carry nothing, requests that are given up again, and answers
-//! whose end is not taken.
+//! HTTP/2 clients that cost much and ask for little: frames that carry nothing, requests that are given up again, heads that do
+//! not come to an end, and answers whose end is not taken.
 //!
 //! Invariant: what is weighed is what was sent, whoever answers it; a client that asks, reads and gives up as programs and
 //! browsers do stays far below the bounds.
@@ -7,7 +7,10 @@
 //! RFC 9113 section 10.5. What is left to `h2`: resets of requests that it has not handed out yet, resets that it was provoked
 //! to send, CONTINUATION without an end, and small DATA.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use crate::base::frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, RST_STREAM, SETTINGS, Seen,
@@ -43,6 +46,7 @@ const PIECES: u32 = 512;
 #[derive(Debug)]
 pub(super) struct Flood {
     incoming: Frames,
+    heads: Heads,
     /// Pieces of bodies that were read without a pause.
     pieces: u32,
     outgoing: Frames,
@@ -66,6 +70,33 @@ struct Open {
     stream: u32,
     /// At which age of the connection something of it was sent last.
     sent: Duration,
+}
+
+/// Heads of requests, and trailers, as they arrive.
+#[derive(Debug, Default)]
+struct Heads {
+    /// One goes on in the next frame.
+    continues: bool,
+    /// A frame has begun, of which it cannot be told yet whether it is of a head.
+    unknown: bool,
+    /// When the one began that is not whole.
+    since: Option<Instant>,
+}
+
+impl Heads {
+    /// Bytes came, up to here. `begun`: with the beginning of another frame than a continuation.
+    fn arrived(&mut self, at: &Frames, begun: bool) {
+        let (half, continues) = (at.half(), self.continues);
+        let unknown = half == Some(None) && !continues;
+        let another = begun || (unknown && !self.unknown);
+        self.unknown = unknown;
+        let open = continues || matches!(half, Some(None | Some(HEADERS | CONTINUATION)));
+        self.since = match self.since {
+            _ if !open => None,
+            Some(since) if !another => Some(since),
+            _ => Some(Instant::now()),
+        };
+    }
 }
 
 /// Which stream a request that hyper hands out came on, which it does not say.
@@ -134,6 +165,7 @@ impl Default for Flood {
     fn default() -> Self {
         Self {
             incoming: Frames::new(PREFACE),
+            heads: Heads::default(),
             pieces: 0,
             outgoing: Frames::new(0),
             credit: MOST,
@@ -153,25 +185,38 @@ impl Flood {
     #[must_use]
     pub(super) fn arrived(&mut self, bytes: &[u8]) -> bool {
         let (credit, open, requests) = (&mut self.credit, &mut self.open, &mut self.requests);
-        let pieces = &mut self.pieces;
-        self.incoming.read(bytes, |seen| match seen {
-            Seen::Begin { kind: HEADERS, stream, .. } => {
-                *credit = (*credit + PER_MESSAGE).min(MOST);
-                requests.began(stream);
+        let (pieces, continues, mut begun) = (&mut self.pieces, &mut self.heads.continues, false);
+        self.incoming.read(bytes, |seen| {
+            if let Seen::Begin { kind, flags, .. } = seen {
+                *continues = matches!(kind, HEADERS | CONTINUATION) && flags & END_HEADERS == 0;
+                begun |= kind != CONTINUATION;
             }
-            Seen::Begin { kind: DATA, flags, length, .. } if length > 0 || flags & END_STREAM != 0 => {
-                *pieces = pieces.saturating_add(1);
-            }
-            Seen::Begin { kind, stream, .. } => {
-                *credit -= 1;
-                if kind == RST_STREAM {
-                    open.retain(|answer| answer.stream != stream);
+            match seen {
+                Seen::Begin { kind: HEADERS, stream, .. } => {
+                    *credit = (*credit + PER_MESSAGE).min(MOST);
+                    requests.began(stream);
                 }
+                Seen::Begin { kind: DATA, flags, length, .. } if length > 0 || flags & END_STREAM != 0 => {
+                    *pieces = pieces.saturating_add(1);
+                }
+                Seen::Begin { kind, stream, .. } => {
+                    *credit -= 1;
+                    if kind == RST_STREAM {
+                        open.retain(|answer| answer.stream != stream);
+                    }
+                }
+                Seen::Content { kind: SETTINGS, bytes, .. } => requests.settings(bytes),
+                Seen::Content { .. } => {}
             }
-            Seen::Content { kind: SETTINGS, bytes, .. } => requests.settings(bytes),
-            Seen::Content { .. } => {}
         });
+        self.heads.arrived(&self.incoming, begun);
         self.credit < 0
+    }
+
+    /// Whether a head, or trailers, began `limit` before `now` and has not come to its end. A frame of which not even the type has
+    /// come counts as one.
+    pub(super) fn has_half_a_head(&self, now: Instant, limit: Duration) -> bool {
+        self.heads.since.is_some_and(|since| now.saturating_duration_since(since) >= limit)
     }
 
     /// Whether those who answer are to take what was read before more is. `h2` ends a connection on which too many small pieces wait,
@@ -297,6 +342,72 @@ mod tests {
                 assert!(!flood.arrived(&frame), "{frame:?}: {count}");
             }
             assert!(flood.arrived(&frame), "{frame:?}");
+        }
+    }
+
+    #[test]
+    fn heads_have_their_time_from_their_first_byte_to_their_last() {
+        const LIMIT: Duration = Duration::from_secs(10);
+        let late = |flood: &Flood| flood.has_half_a_head(Instant::now() + LIMIT, LIMIT);
+        let (whole, first) = (frame(HEADERS, END_HEADERS, 30), frame(HEADERS, END_STREAM, 30));
+        let (more, last) = (frame(CONTINUATION, 0, 30), frame(CONTINUATION, END_HEADERS, 30));
+        let (data, ping) = (frame(DATA, 0, 300), frame(PING, 0, 8));
+        let never: [&[&[u8]]; 5] = [
+            &[&whole],
+            &[&first, &last],
+            &[&first, &more, &last, &ping],
+            &[&whole, &data[..20]],
+            &[&ping[..4]],
+        ];
+        for pieces in never {
+            let mut flood = begun();
+            for piece in pieces {
+                assert!(!flood.arrived(piece));
+            }
+            assert!(!late(&flood), "{pieces:?}");
+        }
+        let half: [&[&[u8]]; 7] = [
+            &[&first],
+            &[&first, &more],
+            &[&first, &last[..38]],
+            &[&whole[..38]],
+            &[&whole[..4]],
+            &[&whole, &whole[..1]],
+            &[&data, &whole[..20]],
+        ];
+        for pieces in half {
+            let mut flood = begun();
+            for byte in pieces.concat() {
+                assert!(!flood.arrived(&[byte]));
+            }
+            assert!(late(&flood), "{pieces:?}");
+            assert!(!flood.has_half_a_head(Instant::now(), LIMIT), "it has just begun: {pieces:?}");
+        }
+    }
+
+    #[test]
+    fn the_time_of_a_head_begins_once() {
+        let (whole, first) = (frame(HEADERS, END_HEADERS, 30), frame(HEADERS, 0, 30));
+        let since = |flood: &Flood| flood.heads.since.unwrap();
+        let wait = || std::thread::sleep(Duration::from_millis(2));
+        // What drips has no more time.
+        let mut flood = begun();
+        assert!(!flood.arrived(&first[..10]));
+        let began = since(&flood);
+        let more = frame(CONTINUATION, 0, 20);
+        for piece in [&first[10..], &more[..2], &more[2..]] {
+            wait();
+            assert!(!flood.arrived(piece));
+            assert_eq!(since(&flood), began);
+        }
+        // The next has its own, wherever the bytes are cut.
+        for cut in 1..whole.len() {
+            let mut flood = begun();
+            assert!(!flood.arrived(&whole[..cut]));
+            let began = since(&flood);
+            wait();
+            assert!(!flood.arrived(&[&whole[cut..], &whole[..cut]].concat()));
+            assert!(since(&flood) > began, "cut at {cut}");
         }
     }
 

@@ -179,7 +179,8 @@ impl Watch {
     }
 
     fn arrived(&self, bytes: &[u8]) {
-        // Over HTTP/2 bytes may be a window or a ping: they begin no head, and a connection that only pings is idle.
+        // Over HTTP/2 bytes may be a window or a ping: they begin no head, and a connection that only pings is idle. What of a
+        // head has come is known to the flood, whatever else goes on.
         if !self.keep_head.get() {
             if self.flood.borrow_mut().as_mut().is_some_and(|flood| flood.arrived(bytes)) {
                 self.lose(Loss::Frames);
@@ -293,7 +294,12 @@ impl Watch {
         let unread = late(&self.stalled.get())
             || self.unread.borrow().iter().any(|(_, offer)| late(&offer.since))
             || self.flood.borrow().as_deref().is_some_and(halted);
-        let (order, loss) = if unread {
+        let half = |flood: &Flood| flood.has_half_a_head(now, deadlines.header);
+        let half_a_head = self.flood.borrow().as_deref().is_some_and(half);
+        let (order, loss) = if half_a_head {
+            self.lose(Loss::Header);
+            (Order::None, None)
+        } else if unread {
             (Order::Close, Some(Loss::Unread))
         } else if self.is_read_too_slowly((before, now), &deadlines.write) {
             (Order::Close, Some(Loss::Slow))
@@ -441,6 +447,27 @@ mod tests {
             watch.begin(Follows::Bytes(1));
             watch.end();
         }));
+    }
+
+    #[test]
+    fn half_a_head_of_http_2_has_its_time_whatever_goes_on_beside_it() {
+        let watch = established();
+        watch.weigh();
+        watch.arrived(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        let head = [0, 0, 2, 1, 4, 0, 0, 0, 1, 0x82, 0x84];
+        watch.arrived(&head);
+        watch.begin(Follows::Nothing);
+        assert_eq!(after(&watch, 1000), Order::None);
+        watch.arrived(&head[..10]);
+        assert_eq!((after(&watch, 0), after(&watch, 2)), (Order::None, Order::Close));
+        assert!(watch.ends_with_a_word());
+        let idle = established();
+        idle.weigh();
+        idle.arrived(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        idle.begin(Follows::Nothing);
+        idle.end();
+        idle.arrived(&head[..10]);
+        assert_eq!((after(&idle, 0), after(&idle, 2)), (Order::None, Order::Close));
     }
 
     #[test]

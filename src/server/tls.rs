@@ -235,6 +235,12 @@ pub fn server_config(certificate: Arc<Certificate>) -> Result<Arc<ServerConfig>,
     Ok(Arc::new(config))
 }
 
+/// The certificate authorities of the system, as far as they can be read, in any order.
+#[must_use]
+pub fn system_authorities() -> Vec<CertificateDer<'static>> {
+    rustls_native_certs::load_native_certs().certs
+}
+
 /// How upstreams' certificates are checked: by this CA file, or by the system's authorities. `client`: what the gateway shows of
 /// itself. `protocols`: what is offered by ALPN, the best first.
 ///
@@ -258,7 +264,7 @@ pub fn client_config(
             }
         }
         None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            roots.add_parsable_certificates(system_authorities());
         }
     }
     if roots.is_empty() {

@@ -309,6 +309,15 @@ fn trailers_of_answers_pass_and_those_of_requests_are_dropped() {
     );
     let one = gateway.send(&Request::get("/public/x").header("TE", "trailers"));
     assert_eq!((one.text().as_str(), one.complete), ("hello", true));
+    assert_eq!(one.trailers, two.trailers);
+    // Over HTTP/1.1 to those alone who say that they take them, and those alone that the head has named.
+    let one = gateway.send(&Request::get("/public/x"));
+    assert_eq!((one.text().as_str(), one.complete, one.trailers.len()), ("hello", true, 0));
+    upstream.reply(Reply::raw(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 42\r\n\r\n",
+    ));
+    let one = gateway.send(&Request::get("/public/x").header("TE", "trailers"));
+    assert_eq!((one.text().as_str(), one.complete, one.trailers.len()), ("hello", true, 0));
     upstream.take();
 
     upstream.reply(Reply::Describe);
@@ -654,7 +663,8 @@ fn bodies_over_the_limit() {
             .standard(&upstream)
             .set("limits", "max_body_size", r#""64KiB""#)
             .open("/small", &upstream, "max_body_size = \"1KiB\"")
-            .open("/large", &upstream, "max_body_size = \"1MiB\"");
+            .open("/large", &upstream, "max_body_size = \"1MiB\"")
+            .open("/any", &upstream, "max_body_size = \"off\"");
     });
     for (target, limit) in [("/small/x", 1 << 10), ("/public/x", 64 << 10), ("/large/x", 1 << 20)] {
         for (length, status) in [(limit - 1, 200), (limit, 200), (limit + 1, 413), (limit * 2, 413)] {
@@ -683,6 +693,21 @@ fn bodies_over_the_limit() {
     // What was cut off in the middle may still be on its way to the record.
     thread::sleep(Duration::from_millis(200));
     assert!(upstream.take().iter().all(|r| !r.complete));
+    // Without a limit there is none.
+    for request in [
+        Request::new("POST", "/any/x").body(vec![b'x'; 3 << 20]).bytes(),
+        [
+            &b"POST /any/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"[..],
+            &wire::to_chunked(&vec![b'x'; 3 << 20], 10_000),
+        ]
+        .concat(),
+    ] {
+        let mut client = gateway.raw();
+        client.send(request);
+        assert_eq!(client.answer_to("POST").map(|a| a.status), Some(200));
+        let seen = upstream.take();
+        assert!(seen.len() == 1 && seen[0].complete && seen[0].body.len() == 3 << 20);
+    }
     // The promise alone is enough to refuse; nothing needs to be sent.
     let mut client = gateway.raw();
     client.send("POST /public/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000000000\r\n\r\n");

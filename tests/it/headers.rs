@@ -245,6 +245,8 @@ fn forwarded_metadata_of_strangers_is_replaced() {
         assert_eq!(seen.header("x-forwarded-for").as_deref(), Some("127.0.0.1"), "{name}");
         assert_eq!(seen.header("x-forwarded-proto").as_deref(), Some("https"), "{name}");
         assert_eq!(seen.header("x-forwarded-host").as_deref(), Some("localhost"), "{name}");
+        assert_eq!(seen.all("x-forwarded-port"), ["443"], "{name}");
+        assert_eq!(seen.header("x-forwarded-prefix"), None, "{name}");
     }
     gateway.assert_innocent(&upstream, "forged metadata");
 }
@@ -284,6 +286,77 @@ fn trusted_proxies_may_tell_the_origin_and_nothing_else() {
     let seen = upstream.take().remove(0);
     assert_eq!(seen.header("x-forwarded-for").as_deref(), Some("127.0.0.1"));
     assert_ne!(seen.header("x-request-id").as_deref(), Some("from-the-proxy-1"));
+}
+
+/// What belongs together is told together: the port goes with the host and the scheme, and the prefix with what was taken off.
+#[test]
+fn upstreams_are_told_port_and_prefix() {
+    let upstream = Upstream::start();
+    let start = |trusted: &str| {
+        Gateway::start(|setup| {
+            setup
+                .standard(&upstream)
+                .set("listen", "trusted_proxies", trusted)
+                .open("/cut", &upstream, "strip_path = true")
+                .open("/moved", &upstream, "strip_path = true\nprepend_path = \"/app\"")
+                .open("/longer", &upstream, "prepend_path = \"/app\"");
+        })
+    };
+    let told = |gateway: &Gateway, request: &Request| {
+        let answers =
+            [gateway.send(request), gateway.client().send_h2(std::slice::from_ref(request)).remove(0)];
+        assert!(answers.iter().all(|answer| answer.status == 200), "{request:?}");
+        let mut seen = upstream.take().into_iter().map(|seen| {
+            (seen.target(), seen.all("x-forwarded-port").join("|"), seen.all("x-forwarded-prefix").join("|"))
+        });
+        let first = seen.next().unwrap();
+        assert_eq!(seen.next().as_ref(), Some(&first), "the same over both protocols");
+        first
+    };
+    let forged = [
+        ("X-Forwarded-Port", "6666"),
+        ("x_forwarded_port", "6666"),
+        ("X-Forwarded-Prefix", "/forged"),
+        ("X-Forwarded.Prefix", "/forged"),
+    ];
+    let all = |request: Request, fields: &[(&str, &str)]| {
+        fields.iter().fold(request, |request, (name, value)| request.header(name, value))
+    };
+    let gateway = start("[]");
+    for (target, host, fields, wanted) in [
+        ("/public/x", "localhost", &[][..], ("/public/x", "443", "")),
+        ("/public/x", "localhost:8443", &[], ("/public/x", "8443", "")),
+        ("/public/x", "[::1]:8443", &[], ("/public/x", "8443", "")),
+        ("/public/x", "[::1]", &[], ("/public/x", "443", "")),
+        ("/cut/x?a=b", "localhost", &[], ("/x?a=b", "443", "/cut")),
+        ("/cut", "localhost", &[], ("/", "443", "/cut")),
+        ("/moved/x", "localhost", &[], ("/app/x", "443", "/moved")),
+        ("/longer/x", "localhost", &[], ("/app/longer/x", "443", "")),
+        ("/public/x", "localhost", &forged, ("/public/x", "443", "")),
+        ("/cut/x", "localhost:8443", &forged, ("/x", "8443", "/cut")),
+    ] {
+        let (path, port, prefix) = told(&gateway, &all(Request::get(target).host(host), fields));
+        assert_eq!((path.as_str(), port.as_str(), prefix.as_str()), wanted, "{target} at {host}");
+    }
+    // A trusted proxy knows better, if it says it well.
+    let gateway = start(r#"["127.0.0.0/8"]"#);
+    for (target, fields, port, prefix) in [
+        (
+            "/public/x",
+            &[("X-Forwarded-Port", "8443"), ("X-Forwarded-Prefix", "/outer")][..],
+            "8443",
+            "/outer",
+        ),
+        ("/cut/x", &[("X-Forwarded-Prefix", "/outer/")], "443", "/outer/cut"),
+        ("/cut/x", &[("X-Forwarded-Prefix", "//evil.example")], "443", "/cut"),
+        ("/public/x", &[("X-Forwarded-Host", "front.example:8444")], "8444", ""),
+        ("/public/x", &[("X-Forwarded-Host", "front.example"), ("X-Forwarded-Proto", "http")], "80", ""),
+        ("/public/x", &[("X-Forwarded-Host", "front.example"), ("X-Forwarded-Port", "x")], "443", ""),
+        ("/cut/x", &[], "443", "/cut"),
+    ] {
+        let (_, seen_port, seen_prefix) = told(&gateway, &all(Request::get(target), fields));
+        assert_eq!((seen_port.as_str(), seen_prefix.as_str()), (port, prefix), "{target} with {fields:?}");
+    }
 }
 
 /// H6: no link is built from what the request says about itself.

@@ -15,6 +15,7 @@ mod browser_mode;
 mod console;
 mod demo;
 mod directory;
+mod dressed;
 mod explain;
 mod files;
 mod floods;

@@ -521,6 +521,31 @@ fn certificates_are_swapped_while_it_runs() {
     gateway.assert_innocent(&upstream, "certificates");
 }
 
+/// So is a changed file of an upstream, without a signal and without a change of the configuration.
+#[test]
+fn changed_files_of_upstreams_are_noticed_while_it_runs() {
+    let (identity, other) = (Identity::of(&["localhost"]), Identity::of(&["localhost"]));
+    let upstream = Upstream::start_tls(&identity);
+    let mut prepared = serve(|setup| {
+        std::fs::write(setup.folder().join("ca.pem"), &other.certificate_pem).unwrap();
+        setup.service("open", "open-secret-0123456789").open("/public", &upstream, "ca = \"ca.pem\"");
+    });
+    let client = prepared.serve.client();
+    let status = || client.send(&Request::get("/public/x")).status;
+    assert_eq!(status(), 502, "it is not trusted");
+    let ca = prepared.config.parent().unwrap().join("ca.pem");
+    std::fs::write(&ca, &identity.certificate_pem).unwrap();
+    eventually("it is trusted", || matches!(status(), 200));
+    // One that cannot be used changes nothing.
+    std::fs::write(&ca, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+    eventually("the log says so", || prepared.serve.log().contains("is not taken up"));
+    assert_eq!(status(), 200);
+    std::fs::write(&ca, &other.certificate_pem).unwrap();
+    eventually("it is not trusted any more", || status() == 502);
+    prepared.serve.signal("TERM");
+    assert_eq!(prepared.serve.exit_within(Duration::from_secs(15)), Some(0));
+}
+
 #[test]
 fn protocols_are_negotiated() {
     let (gateway, upstream) = Gateway::standard();

@@ -77,6 +77,65 @@ fn a_certificate_for_another_name_is_good_where_that_name_is_asked_for() {
     assert_eq!(upstream.count(), 0);
 }
 
+/// A reload leaves connections alone whose files hold what they held, and gives up those whose files have changed.
+#[test]
+fn connections_with_tls_outlive_a_reload_that_changes_nothing_of_theirs() {
+    let identities = [Identity::of(&["localhost"]), Identity::of(&["localhost"])];
+    let upstreams = identities.each_ref().map(Upstream::start_tls);
+    let clients = [Identity::of(&["gateway"]), Identity::of(&["gateway"])];
+    let gateway = Gateway::start(|setup| {
+        let put = |name: &str, text: &str| std::fs::write(setup.folder().join(name), text).unwrap();
+        put("one.pem", &identities[0].certificate_pem);
+        put("other.pem", &identities[1].certificate_pem);
+        put("client.pem", &clients[0].certificate_pem);
+        put("client-key.pem", &clients[0].key_pem);
+        let client = "client_certificate = \"client.pem\"\nclient_key = \"client-key.pem\"";
+        setup.service("open", "open-secret-0123456789").open("/one", &upstreams[0], "ca = \"one.pem\"").open(
+            "/other",
+            &upstreams[1],
+            &format!("ca = \"other.pem\"\n{client}"),
+        );
+    });
+    let put = |name: &str, text: &str| std::fs::write(gateway.folder().join(name), text).unwrap();
+    let reload = |text: &str| gateway.reload(text);
+    let text = gateway.config_text();
+    // One connection at a time, so that there is no reason but a reload for a second.
+    let connections = || {
+        for path in ["/one/x", "/other/x"] {
+            assert_eq!(gateway.send(&Request::get(path)).status, 200, "{path}");
+        }
+        upstreams.each_ref().map(Upstream::connections)
+    };
+    assert_eq!(connections(), [1, 1]);
+    reload(&text).unwrap();
+    assert_eq!(connections(), [1, 1], "nothing has changed");
+    // The same bytes, written anew or under another name.
+    put("one.pem", &identities[0].certificate_pem);
+    put("moved.pem", &identities[1].certificate_pem);
+    reload(&text.replace("other.pem", "moved.pem")).unwrap();
+    assert_eq!(connections(), [1, 1], "the files hold what they held");
+    // Each file counts, and for those alone who use it.
+    put("client.pem", &clients[1].certificate_pem);
+    assert!(reload(&text).unwrap_err().contains("client-key.pem"), "the key is of another certificate");
+    assert_eq!(connections(), [1, 1], "the ones before stay in force");
+    put("client-key.pem", &clients[1].key_pem);
+    reload(&text).unwrap();
+    assert_eq!(connections(), [1, 2]);
+    put("one.pem", &[&*identities[0].certificate_pem, &*identities[1].certificate_pem].concat());
+    reload(&text).unwrap();
+    assert_eq!(connections(), [2, 2]);
+    // What is not trusted any more is not spoken to any more.
+    put("one.pem", &identities[1].certificate_pem);
+    reload(&text).unwrap();
+    assert_eq!(gateway.send(&Request::get("/one/x")).status, 502);
+    std::fs::remove_file(gateway.folder().join("one.pem")).unwrap();
+    assert!(reload(&text).unwrap_err().contains("one.pem"));
+    assert_eq!(gateway.send(&Request::get("/other/x")).status, 200);
+    reload(&text.replace("one.pem", "moved.pem")).unwrap();
+    assert_eq!(gateway.send(&Request::get("/other/x")).status, 200);
+    assert_eq!(upstreams[1].connections(), 2);
+}
+
 #[test]
 fn socket_files() {
     let folder = tempfile::tempdir().unwrap();

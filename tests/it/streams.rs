@@ -146,7 +146,7 @@ fn lengths_that_lie_are_stream_errors() {
         let outcome = connection.outcome(1);
         assert!(outcome.is_refusal() || outcome.reset.is_some(), "{name}: {outcome:?}");
         // It may be on its way yet.
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        std::thread::sleep(Duration::from_millis(300));
         eventually(&format!("{name}: the upstream is told"), || {
             upstream.requests().iter().all(|r| r.aborted || r.complete && r.body == b"hello")
         });

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     support::{
-        Gateway, Request,
+        Gateway, Reply, Request,
         gateway::eventually,
         h2::{self, H2},
     },
@@ -76,6 +76,57 @@ fn heads_that_do_not_come_to_an_end() {
     assert!(started.elapsed() < Duration::from_secs(8), "a dripping head lived {:?}", started.elapsed());
     assert!(upstream.take().is_empty());
     gateway.assert_innocent(&upstream, "slow heads");
+}
+
+/// Over HTTP/2 too, wherever the head breaks off, after other requests and beside one that is still being answered.
+#[test]
+fn heads_of_http_2_that_do_not_come_to_an_end() {
+    const CONTINUATION: u8 = 9;
+    let (gateway, upstream) = Gateway::limited(&[("header_timeout", "1s"), ("idle_timeout", "600s")]);
+    upstream.script(|request| if request.target().contains("hang") { Reply::Hang } else { Reply::Describe });
+    let fields = |path: &'static [u8]| -> [h2::Field<'static>; 4] {
+        [(b":method", b"GET"), (b":scheme", b"https"), (b":authority", b"localhost"), (b":path", path)]
+    };
+    let counted = || metric(&gateway, "hubgate_connections_ended_total{cause=\"header_timeout\"}");
+    let block = h2::block(&fields(b"/public/x"));
+    let whole = h2::frame(h2::HEADERS, h2::END_STREAM | h2::END_HEADERS, 5, &block);
+    let without_end = h2::frame(h2::HEADERS, h2::END_STREAM, 5, &block);
+    let continued = [&without_end[..], &h2::frame(CONTINUATION, 0, 5, &[0x82])].concat();
+    let cut = [&without_end[..], &h2::frame(CONTINUATION, h2::END_HEADERS, 5, &block)[..12]].concat();
+    for (name, beginning) in [
+        ("half the head of a frame", &whole[..4]),
+        ("half a frame", &whole[..20]),
+        ("no continuation", &without_end[..]),
+        ("a continuation without end", &continued[..]),
+        ("half a continuation", &cut[..]),
+    ] {
+        for beside in [false, true] {
+            let before = counted();
+            let mut two = H2::connect(gateway.address());
+            two.headers(1, &fields(b"/public/x"), true);
+            assert_eq!(two.outcome(1).status, Some(200), "{name}");
+            if beside {
+                two.headers(3, &fields(b"/public/hang"), true);
+            }
+            let started = Instant::now();
+            assert!(two.try_send(beginning));
+            assert!(two.closes_within(Duration::from_secs(20)), "{name}, beside a request: {beside}");
+            assert!(started.elapsed() >= Duration::from_secs(1), "{name}: {:?}", started.elapsed());
+            eventually("it is counted", || counted() == before + 1);
+        }
+    }
+    // What comes in pieces and in time is answered.
+    let mut two = H2::connect(gateway.address());
+    let whole = h2::frame(h2::HEADERS, h2::END_STREAM | h2::END_HEADERS, 1, &block);
+    for piece in [&whole[..4], &whole[4..20], &whole[20..]] {
+        assert!(two.try_send(piece));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(two.outcome(1).status, Some(200));
+    upstream.script(|_| Reply::Describe);
+    eventually("what was given up is gone", || upstream.requests().iter().all(|r| r.complete || r.aborted));
+    upstream.take();
+    gateway.assert_innocent(&upstream, "half heads of HTTP/2");
 }
 
 #[test]

@@ -225,3 +225,21 @@ fn what_is_left_of_a_request_ends_with_its_token_and_its_time() {
     assert!(upstream.take().iter().all(|request| !request.complete));
     assert_eq!(early.seen.ends.load(Relaxed), 0);
 }
+
+/// What has no end of its own ends with its token where answers may come to theirs, whatever of its request is still to come.
+#[test]
+fn a_stream_of_events_ends_beside_its_request() {
+    let upstream = Upstream::start();
+    let events = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n7\r\ndata: x\r\n";
+    upstream.reply(Reply::BeforeBody(events.to_vec()));
+    let gateway = Gateway::start(|setup| {
+        setup.standard(&upstream).route("alpha", "/drained", &upstream, "on_expiry = \"drain\"");
+    });
+    let token = gateway.machine_token("alpha");
+    let mut client = gateway.raw();
+    client.send(format!("POST /drained/x HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Length: 1000\r\n\r\nsome"));
+    client.wait_for("data: x");
+    let form = Request::form("/hub/api/rest/oauth2/revoke", &format!("token={token}"));
+    assert_eq!(gateway.send(&form.basic("machine", "machine-secret-0123456789")).status, 200);
+    assert!(client.closes_within(Duration::from_secs(15)), "it goes on");
+}

@@ -35,7 +35,7 @@ pub(super) const fn websocket_timeout() -> RangeInclusive<Duration> {
 }
 
 /// What a body may be; nothing above is a body that anybody meant to send.
-pub(super) const BODY: RangeInclusive<u64> = 0..=1 << 40;
+const BODY: RangeInclusive<u64> = 0..=1 << 40;
 
 /// What has to move each second; more would keep out people on a train.
 const PACE: RangeInclusive<u64> = 0..=1 << 20;
@@ -94,6 +94,12 @@ pub(super) fn pace(section: &Section<'_, '_>, key: &'static str) -> Option<u64> 
     if entry.as_text().is_some_and(|text| text == "off") { Some(0) } else { entry.size(&PACE) }
 }
 
+/// Bytes that a request's body may have; `u64::MAX` for "off".
+pub(super) fn body(section: &Section<'_, '_>) -> Option<u64> {
+    let entry = section.get("max_body_size")?;
+    if entry.as_text().is_some_and(|text| text == "off") { Some(u64::MAX) } else { entry.size(&BODY) }
+}
+
 /// How often requests may come: of the gateway, of an upstream or of a rule.
 pub(super) fn requests(section: &Section<'_, '_>) -> RequestRates {
     RequestRates {
@@ -125,7 +131,7 @@ pub(super) fn limits(section: &Section<'_, '_>) -> Limits {
         ))
         .unwrap_or(default.max_header_size),
         max_headers: count("max_headers", 10..=10_000, default.max_headers),
-        max_body_size: section.size("max_body_size", BODY, default.max_body_size),
+        max_body_size: body(section).unwrap_or(default.max_body_size),
         max_connections: count("max_connections", 1..=10_000_000, default.max_connections),
         max_connections_per_source: count(
             "max_connections_per_source",

@@ -546,6 +546,11 @@ fn paces_are_sizes_or_off() {
     let set = limits("min_body_rate = \"off\"\nmin_answer_rate = \"1KiB\"");
     assert_eq!((set.min_body_rate, set.min_answer_rate), (0, 1024));
     assert_eq!(limits("min_body_rate = \"0B\"").min_body_rate, 0);
+    assert_eq!(limits("max_body_size = \"off\"").max_body_size, u64::MAX);
+    assert_eq!((limits("max_body_size = \"0B\"").max_body_size, default.max_body_size), (0, 100 << 20));
+    for wrong in ["100", "\"2TiB\"", "\"none\"", "\"OFF\"", "false"] {
+        assert!(only(&format!("[limits]\nmax_body_size = {wrong}")).message.contains("limits.max_body_size"));
+    }
     for wrong in ["240", "\"240B/s\"", "\"1GiB\"", "\"none\""] {
         assert!(only(&format!("[limits]\nmin_body_rate = {wrong}")).message.contains("limits.min_body_rate"));
     }
@@ -556,6 +561,10 @@ fn upstreams_are_told_apart_and_hide_nothing() {
     let all = |text: &str| format!("{}{text}", service(""));
     let config = good(&all(&upstream("path = \"/a\"\nmax_body_size = \"1GiB\"\nmin_body_rate = \"off\"")));
     assert_eq!(config.upstreams[0].min_body_rate, Some(0));
+    assert_eq!(config.upstreams[0].max_body_size, Some(1 << 30));
+    let unlimited = good(&all(&upstream("path = \"/a\"\nmax_body_size = \"off\"")));
+    assert_eq!(unlimited.upstreams[0].max_body_size, Some(u64::MAX));
+    assert_eq!(good(&all(&upstream("path = \"/a\""))).upstreams[0].max_body_size, None);
     assert_eq!((config.upstreams[0].path.as_str(), config.upstreams[0].delivery.to[0].port), ("/a", 1));
     assert_eq!(good(&all(&upstream(""))).upstreams[0].path, "/");
     good(&all(&format!("{}{}", upstream("path = \"/a\""), upstream("path = \"/a\"\nhost = \"b.example\""))));

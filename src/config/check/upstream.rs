@@ -85,7 +85,7 @@ fn upstream(
             limits::websocket_timeout(),
             Upstream::WEBSOCKET_TIMEOUT,
         ),
-        max_body_size: section.get("max_body_size").and_then(|value| value.size(&limits::BODY)),
+        max_body_size: limits::body(section),
         min_body_rate: limits::pace(section, "min_body_rate"),
         rates: limits::requests(section),
         tls: tls_files(section),

@@ -162,8 +162,8 @@ fn speaks_of_identity(name: &str) -> bool {
 
 /// Among the headers shown, those that say who, not how.
 fn names_somebody(name: &str) -> bool {
-    let way = ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port"];
-    name.starts_with("X-Forwarded-") && !way.contains(&name)
+    let way = ["For", "Proto", "Host", "Port", "Prefix"];
+    name.strip_prefix("X-Forwarded-").is_some_and(|rest| !way.contains(&rest))
 }
 
 fn lossy(value: &HeaderValue) -> String {

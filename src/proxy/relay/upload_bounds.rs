@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::Patience;
-use crate::proxy::waits::{Place, Progress, Waits};
+use crate::proxy::waits::{Kind, Place, Progress, Waits};
 
 /// The bounds of one request.
 pub(in crate::proxy) struct UploadBounds {
@@ -20,13 +20,13 @@ pub(in crate::proxy) struct UploadBounds {
 }
 
 impl UploadBounds {
-    /// `limit`: how long an upstream that has answered may leave the rest of its request unread.
+    /// Beside an answer of this kind. `limit`: how long an upstream that has answered may leave the rest of its request unread.
     pub(in crate::proxy) fn new(
-        waits: &Waits,
+        (waits, kind): (&Waits, Kind),
         progress: &Rc<Progress>,
         (limit, deadline): (Duration, Option<Instant>),
     ) -> Self {
-        let place = waits.list_until(progress, deadline);
+        let place = waits.list_until(progress, (kind, deadline));
         Self { progress: Rc::clone(progress), place, patience: Patience::new(limit) }
     }
 

@@ -47,7 +47,7 @@ use crate::{
     model::{delivery::Delivery, upstream::Upstream},
 };
 
-/// How an upstream's certificate is checked; `None` where no target has one.
+/// How an upstream's certificate is checked; `None` where no target has one. What is made of the same files is the same.
 pub type UpstreamTls = Option<Arc<rustls::ClientConfig>>;
 
 /// An upstream, as all workers know it.
@@ -63,6 +63,7 @@ pub struct Cluster {
     pub nodes: Vec<Arc<Node>>,
     /// How often requests may come; `None`: as often as they like.
     pub rates: Option<Arc<RouteRates>>,
+    tls: UpstreamTls,
     waiting: AtomicUsize,
     retries: AtomicU64,
 }
@@ -100,7 +101,7 @@ impl Cluster {
             && before.delivery == *delivery
             && before.service == upstream.service
             && before.rates.as_ref().map(Arc::as_ptr) == rates.as_ref().map(Arc::as_ptr)
-            && tls.is_none()
+            && before.tls.as_ref().map(Arc::as_ptr) == tls.map(Arc::as_ptr)
         {
             return Arc::clone(before);
         }
@@ -127,6 +128,7 @@ impl Cluster {
             nodes: delivery.to.iter().map(node).collect(),
             delivery: delivery.clone(),
             rates,
+            tls: tls.cloned(),
             waiting: AtomicUsize::new(0),
             retries: AtomicU64::new(0),
         })
@@ -262,6 +264,31 @@ mod tests {
         let mut moved = upstream(1);
         moved.delivery.to = vec![target(7)];
         assert!(Cluster::new(&moved, None, Some(&before)).nodes[0].state.is_up(now));
+    }
+
+    #[test]
+    fn nothing_has_changed_while_tls_is_spoken_as_before() {
+        let tls = || {
+            let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+            let builder = rustls::ClientConfig::builder_with_provider(provider);
+            let builder = builder.with_safe_default_protocol_versions().unwrap();
+            Arc::new(builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
+        };
+        let (one, other) = (tls(), tls());
+        let mut secured = upstream(1);
+        secured.delivery.to = secured
+            .delivery
+            .to
+            .into_iter()
+            .map(|to| crate::model::upstream::Target { tls: true, ..to })
+            .collect();
+        let before = Cluster::new(&secured, Some(&one), None);
+        before.note_retry();
+        let after = Cluster::new(&secured, Some(&Arc::clone(&one)), Some(&before));
+        assert!(Arc::ptr_eq(&before, &after) && after.retries.load(Relaxed) == 1);
+        for tls in [Some(&other), None] {
+            assert!(!Arc::ptr_eq(&before, &Cluster::new(&secured, tls, Some(&before))), "{}", tls.is_some());
+        }
     }
 
     #[test]

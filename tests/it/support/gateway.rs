@@ -381,7 +381,10 @@ impl Gateway {
             .await
             .unwrap()
         });
-        let files = std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path());
+        // The database's own files are left alone: to close one of them in this process would take away the locks that it holds on
+        // them (POSIX advisory locks), and the next command would take the database for one that nobody uses.
+        let keys = |path: &PathBuf| std::fs::metadata(path).is_ok_and(|file| file.len() == 32);
+        let files = std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path()).filter(keys);
         let mut opened = files.filter_map(|path| {
             let bytes: [u8; 32] = std::fs::read(path).ok()?.try_into().ok()?;
             SealingKey::new(&bytes).ok()?.open(&kid, &sealed).ok()

@@ -162,6 +162,7 @@ pub async fn serve<H: Handler>(
             watch.begin(follows);
             let interim = watch.interim(request.version());
             let ending = Ending::new(&watch, interim.request());
+            let head_only = http2 && request.method() == Method::HEAD;
             let stream = (request.method() == Method::CONNECT).then(|| hyper::upgrade::on(&mut request));
             let answering = handler.handle(&peer, request, interim);
             let switched = Rc::clone(&switched);
@@ -174,9 +175,14 @@ pub async fn serve<H: Handler>(
                 } else if ending.watch.answers_for_the_last_time() {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
-                Ok::<_, std::convert::Infallible>(
-                    response.map(|body| Counted { body, ending: ending.answered() }),
-                )
+                if head_only {
+                    keep_length(&mut response);
+                }
+                Ok::<_, std::convert::Infallible>(response.map(|body| Counted {
+                    body,
+                    head_only,
+                    ending: ending.answered(),
+                }))
             }
         })
     };
@@ -331,9 +337,19 @@ impl Drop for Ending {
     }
 }
 
+/// Says in the head how long the body is that is not sent (RFC 9110 section 9.3.2).
+fn keep_length<B: Body>(response: &mut Response<B>) {
+    let length = response.body().size_hint().exact();
+    if let Some(length) = length.filter(|_| !response.body().is_end_stream()) {
+        response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| length.into());
+    }
+}
+
 /// An answer's body that notes how it is taken, and the end of its request.
 struct Counted<B> {
     body: B,
+    /// It is not sent: hyper leaves it out over HTTP/1.1 alone.
+    head_only: bool,
     ending: Ending,
 }
 
@@ -354,7 +370,7 @@ impl<B: Body + Unpin> Body for Counted<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        let ended = self.body.is_end_stream();
+        let ended = self.head_only || self.body.is_end_stream();
         if ended {
             self.ending.settled.set(true);
         }

@@ -164,6 +164,32 @@ fn lengths_that_lie_are_stream_errors() {
     assert_eq!((seen.body.as_slice(), seen.header("content-length").as_deref()), (&b"hello"[..], Some("5")));
 }
 
+/// RFC 9110 section 9.3.2: an answer to HEAD has no body and says how long that would be, whoever makes it.
+#[test]
+fn answers_to_head_have_no_body() {
+    let (gateway, _upstream) = Gateway::standard();
+    for path in
+        ["/api/x", "/none", "/public/../x", "/hub/auth/login", "/hub/.well-known/openid-configuration"]
+    {
+        let asked = |method: &'static [u8]| {
+            let mut fields = fields(b":path", path.as_bytes());
+            fields[0].1 = method;
+            exchange(&gateway, &fields)
+        };
+        let (get, head) = (asked(b"GET"), asked(b"HEAD"));
+        assert_eq!((head.status, head.reset), (get.status, None), "{path}");
+        assert!(!get.body.is_empty() && head.body.is_empty(), "{path}: {head:?}");
+        let length = |method: &str| {
+            let answer = gateway.client().send_h2(&[Request::new(method, path)]).remove(0);
+            answer.header("content-length").map(str::to_owned)
+        };
+        assert!(length("HEAD").is_some_and(|length| length != "0"), "{path}");
+    }
+    // Of what an upstream did not say, nothing is said.
+    let answer = gateway.client().send_h2(&[Request::new("HEAD", "/public/x")]).remove(0);
+    assert_eq!((answer.status, answer.text().as_str()), (200, ""));
+}
+
 /// A stream that the client resets in the middle is not a whole request.
 #[test]
 fn a_reset_in_the_middle_of_a_body_reaches_the_upstream() {

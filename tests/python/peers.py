@@ -8,6 +8,7 @@ import contextlib
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -50,8 +51,9 @@ class Server:
             assert found, f"{name} is not there: scripts/test unpacks it into .cache/peers"
             with (folder / "output").open("wb") as output:
                 self.process = subprocess.Popen(
-                    [found, *map(str, arguments)], cwd=folder, env=environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
-                )
+                    [found, *map(str, arguments)], cwd=folder, env=environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )  # fmt: skip
             if self._listens():
                 return
         raise AssertionError(f"{name} did not listen:\n{(folder / 'output').read_text(errors='replace')}")
@@ -73,6 +75,9 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait(10)
+        # A program that was started by a script, as Node by PyPI's, outlives that.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
 
 
 def nginx(folder: pathlib.Path, server: str, port_line: str) -> list[str]:
